@@ -1,0 +1,97 @@
+"""Physics and tasks; knows nothing of learning and is usable on its own.
+
+    env = envs.make("hopper")
+    worlds = envs.BatchEnv(env, num_worlds=1024)
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+
+from envs import engines
+from envs.batch import BatchEnv, Step, Worlds
+from envs.core import Env, EnvSpec, Initial, Physics, State, Task, load_model
+from envs.dm_control.cartpole import Cartpole
+from envs.locomotion.hopper import Hopper
+
+__all__ = [
+    "BatchEnv",
+    "Env",
+    "EnvSpec",
+    "Initial",
+    "Physics",
+    "State",
+    "Step",
+    "Task",
+    "Worlds",
+    "make",
+    "names",
+    "register",
+]
+
+_TASKS: dict[str, Callable[[], Task]] = {
+    "cartpole-balance": lambda: Cartpole(swing_up=False),
+    "cartpole-balance-sparse": lambda: Cartpole(swing_up=False, sparse=True),
+    "cartpole-swingup": lambda: Cartpole(),
+    "cartpole-swingup-sparse": lambda: Cartpole(sparse=True),
+    "hopper": lambda: Hopper(),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `make` knows."""
+    return tuple(sorted(_TASKS))
+
+
+def register(name: str, task: Callable[[], Task]) -> None:
+    """Adds a task of your own under `name`.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in _TASKS:
+        raise ValueError(f"task {name!r} exists already; choose another name")
+    _TASKS[name] = task
+
+
+def make(name: str, engine: str = "auto", action_repeat: int = 1, **overrides: object) -> Env:
+    """An environment: one world, pure.
+
+    Args:
+        name: one of `names()`.
+        engine: "native", "mjx", "warp", or "auto" for the fastest here.
+        action_repeat: control steps per action; rewards add up.
+        overrides: values for the task's own fields, such as `episode_length=200`.
+
+    Raises:
+        ValueError: an unknown task, engine or field (with the nearest one), or a value out of range.
+    """
+    if name not in _TASKS:
+        raise ValueError(f"task {name!r} is unknown{nearest(name, names())}. There are: {', '.join(names())}")
+    if engine not in ("auto", *engines.NAMES):
+        raise ValueError(
+            f"engine {engine!r} is unknown{nearest(engine, engines.NAMES)}. "
+            f"There are: auto, {', '.join(engines.NAMES)}"
+        )
+    if action_repeat < 1:
+        raise ValueError(f"action_repeat={action_repeat} is out of range; it must be at least 1")
+    task = _TASKS[name]()
+    fields = [f.name for f in dataclasses.fields(task)]
+    for field, value in overrides.items():
+        if field not in fields:
+            raise ValueError(
+                f"task {name!r} has no field {field!r}{nearest(field, fields)}. "
+                f"It has: {', '.join(fields)}"
+            )
+        if field in ("ctrl_dt", "sim_dt", "episode_length") and not float(value) > 0:  # type: ignore[arg-type]
+            raise ValueError(f"{field}={value} is out of range; it must be above 0")
+    task = dataclasses.replace(task, **overrides)  # type: ignore[arg-type]
+    model = load_model(task)
+    n_substeps = round(task.ctrl_dt / task.sim_dt)
+    return Env(name, task, engines.make(engine, model, n_substeps, task.derived), action_repeat)
+
+
+def nearest(name: str, known: object) -> str:
+    """The words "; did you mean ...?" where something known is near `name`, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=3)  # type: ignore[call-overload]
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -1,0 +1,116 @@
+"""B worlds: vmap, time limit, automatic reset to *fresh* start states, the last observation kept.
+
+`terminated` and `truncated` stay apart: nothing follows a termination, while the return after a
+truncation is still to be estimated, from `Step.next_obs`, the observation before the reset. A world
+whose physics went to NaN or infinity is reset too; its step is marked not `valid`.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from envs.core import Env, State
+
+
+class Worlds(NamedTuple):
+    """B worlds and their running episodes."""
+
+    state: State
+    """Every leaf with a leading axis B."""
+    steps: Int[Array, " B"]
+    """Agent steps since the episode began."""
+    episode_return: Float[Array, " B"]
+    """Undiscounted return since the episode began."""
+    key: PRNGKeyArray
+
+    @property
+    def obs(self) -> Float[Array, "B o"]:
+        """What the policies see now."""
+        return self.state.obs
+
+
+class Step(NamedTuple):
+    """What one action did in each of B worlds."""
+
+    reward: Float[Array, " B"]
+    terminated: Bool[Array, " B"]
+    """The episode ended and nothing follows."""
+    truncated: Bool[Array, " B"]
+    """The episode was cut: by the time limit, or because the physics diverged (not `valid`)."""
+    valid: Bool[Array, " B"]
+    """False where the physics diverged: reward and next_obs are placeholders there."""
+    next_obs: Float[Array, "B o"]
+    """The observation after the step and before any reset."""
+    episode_return: Float[Array, " B"]
+    """Return of the episode up to and including this step."""
+    episode_length: Int[Array, " B"]
+    """Length of the episode up to and including this step [agent steps]."""
+    terms: dict[str, Float[Array, " B"]]
+    """Reward terms by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchEnv:
+    """`num_worlds` copies of an Env, stepped together."""
+
+    env: Env
+    num_worlds: int
+
+    def reset(self, key: PRNGKeyArray, stagger: bool = False) -> Worlds:
+        """Fresh worlds.
+
+        Args:
+            key: random key.
+            stagger: start the episode clocks at random, so that time limits do not fall together
+                in all worlds and the data never come from one phase of an episode alone.
+        """
+        key, key_reset, key_steps = jax.random.split(key, 3)
+        state = jax.vmap(self.env.reset)(jax.random.split(key_reset, self.num_worlds))
+        limit = self.env.spec.episode_length if stagger else 1
+        steps = jax.random.randint(key_steps, (self.num_worlds,), 0, limit)
+        return Worlds(state, steps, jnp.zeros_like(state.reward), key)
+
+    def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
+        """One action in each world; worlds whose episode ended come back at a fresh start."""
+        before = worlds.state
+        state = jax.vmap(self.env.step)(before, action)
+        valid = _finite(state)
+        reward = jnp.where(valid, state.reward, 0)
+        steps = worlds.steps + 1
+        terminated = state.terminated & valid
+        truncated = (~valid | (steps >= self.env.spec.episode_length)) & ~terminated
+        episode_return = worlds.episode_return + reward
+        result = Step(
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            valid=valid,
+            next_obs=jnp.where(valid[:, None], state.obs, before.obs),
+            episode_return=episode_return,
+            episode_length=steps,
+            terms=jax.tree.map(lambda t: jnp.where(valid, t, 0), state.terms),
+        )
+        done = terminated | truncated
+        key, key_reset = jax.random.split(worlds.key)
+        state = self._reset_where(done, key_reset, state)
+        return Worlds(
+            state, jnp.where(done, 0, steps), jnp.where(done, 0, episode_return), key
+        ), result
+
+    def _reset_where(self, done: Bool[Array, " B"], key: PRNGKeyArray, state: State) -> State:
+        # Ends are rare: most steps skip the reset, and the native engine its host call, altogether.
+        def reset(args: tuple[PRNGKeyArray, State]) -> State:
+            key, state = args
+            keys = jax.random.split(key, self.num_worlds)
+            return jax.vmap(self.env.reset_where)(done, keys, state)
+
+        return jax.lax.cond(done.any(), reset, lambda args: args[1], (key, state))
+
+
+def _finite(state: State) -> Bool[Array, " B"]:
+    physics = state.sim.physics
+    parts = (state.obs, state.reward[:, None], physics.qpos, physics.qvel, physics.act)
+    return jnp.concatenate([jnp.isfinite(p) for p in parts], axis=1).all(axis=1)

@@ -1,0 +1,248 @@
+"""The contracts of `envs`: what a task may read, what an engine must do, and how both make an Env.
+
+Everything here is for *one* world and pure; `jax.vmap` makes it many (`envs.batch`). A task never
+sees an engine and an engine never sees a task: they meet in the `Physics` view.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import mujoco
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+
+class Physics(NamedTuple):
+    """What a task may read of one world, in MuJoCo's own names and units."""
+
+    time: Float[Array, ""]
+    """Simulated time [s]."""
+    qpos: Float[Array, " nq"]
+    """Generalised positions [m, rad]."""
+    qvel: Float[Array, " nv"]
+    """Generalised velocities [m/s, rad/s]."""
+    act: Float[Array, " na"]
+    """Actuator activations (muscles: 0 to 1); empty without stateful actuators."""
+    ctrl: Float[Array, " nu"]
+    """The controls that led here; zero after a reset."""
+    derived: dict[str, Array]
+    """The derived fields that the task declares, at this state: `sensordata`, `xpos`, ..."""
+
+
+class SimState(NamedTuple):
+    """One world between two control steps."""
+
+    physics: Physics
+    hidden: Any
+    """What the engine needs besides the view to go on exactly (warm start, double precision)."""
+
+
+class Initial(NamedTuple):
+    """Where a world starts."""
+
+    qpos: Float[Array, " nq"]
+    qvel: Float[Array, " nv"]
+    act: Float[Array, " na"]
+
+
+class Engine(Protocol):
+    """Advances one world. Three implementations share this interface: native, mjx, warp."""
+
+    name: str
+    model: mujoco.MjModel
+    n_substeps: int
+    differentiable: bool
+    """Whether `jax.grad` through `step` is defined."""
+
+    def for_worlds(self, num_worlds: int) -> "Engine":
+        """This engine with its buffers sized for `num_worlds` worlds stepped together."""
+        ...
+
+    def reset(self, initial: Initial) -> SimState:
+        """A world at `initial`, with the derived fields computed there."""
+        ...
+
+    def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
+        """`n_substeps` physics steps under constant `ctrl`."""
+        ...
+
+    def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
+        """A world at `initial` where `done`, `sim` unchanged elsewhere."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A model and the functions that make it a task. Subclasses are one task or one family each.
+
+    The fields are the task's physical parameters, and `envs.make(name, field=value)` changes them.
+    `reward` is of the transition, r(s, a, s'), and returns its named terms for the metrics.
+    """
+
+    ctrl_dt: float
+    """Time between two actions [s]."""
+    sim_dt: float
+    """Physics step [s]; `ctrl_dt` is a whole multiple of it."""
+    episode_length: int
+    """Control steps until an episode is truncated."""
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """Derived `MjData` fields that the task reads, `sensordata` among them."""
+        return ()
+
+    def mjcf(self) -> str:
+        """The model as an MJCF string. The physics step is set from `sim_dt`."""
+        raise NotImplementedError
+
+    def initial(self, key: PRNGKeyArray) -> Initial:
+        """Draws a start state."""
+        raise NotImplementedError
+
+    def observe(self, physics: Physics) -> Float[Array, " o"]:
+        """What the policy sees of a state."""
+        raise NotImplementedError
+
+    def reward(
+        self, before: Physics, action: Float[Array, " a"], after: Physics
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """The reward of a transition and its terms by name; `action` is in [-1, 1]."""
+        raise NotImplementedError
+
+    def terminated(self, physics: Physics) -> Bool[Array, ""]:
+        """Whether the episode ends here with nothing to come (a fall). Never a time limit."""
+        return jnp.zeros((), bool)
+
+
+class EnvSpec(NamedTuple):
+    """Sizes and times that learning needs to know."""
+
+    name: str
+    engine: str
+    obs_size: int
+    action_size: int
+    ctrl_dt: float
+    """Time between two actions of the agent [s], action repeat included."""
+    sim_dt: float
+    """Physics step [s]."""
+    n_substeps: int
+    """Physics steps between two actions of the agent."""
+    episode_length: int
+    """Actions of the agent until truncation."""
+    differentiable: bool
+
+
+class State(NamedTuple):
+    """One world as the agent meets it."""
+
+    sim: SimState
+    obs: Float[Array, " o"]
+    reward: Float[Array, ""]
+    terminated: Bool[Array, ""]
+    terms: dict[str, Float[Array, ""]]
+    """Reward terms by name; all zero after a reset."""
+
+
+def load_model(task: Task) -> mujoco.MjModel:
+    """Compiles a task's MJCF with its physics step.
+
+    Raises:
+        ValueError: `ctrl_dt` is not a positive whole multiple of `sim_dt`.
+    """
+    ratio = task.ctrl_dt / task.sim_dt
+    if ratio < 0.5 or abs(ratio - round(ratio)) > 1e-6:
+        raise ValueError(
+            f"ctrl_dt={task.ctrl_dt} is not a whole multiple of sim_dt={task.sim_dt}; "
+            f"the nearest is ctrl_dt={max(1, round(ratio)) * task.sim_dt:.6g}"
+        )
+    model = mujoco.MjModel.from_xml_string(task.mjcf())
+    model.opt.timestep = task.sim_dt
+    # A world that diverges must show as NaN, so that it is reset and counted, not silently restarted.
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    return model
+
+
+@dataclasses.dataclass(frozen=True)
+class Env:
+    """Task x Engine for one world. `reset` and `step` are pure; `jax.vmap` makes them many."""
+
+    name: str
+    task: Task
+    engine: Engine
+    action_repeat: int = 1
+
+    @property
+    def spec(self) -> EnvSpec:
+        """Sizes and times."""
+        obs = jax.eval_shape(lambda key: self.reset(key).obs, jax.random.key(0))
+        return EnvSpec(
+            name=self.name,
+            engine=self.engine.name,
+            obs_size=obs.shape[0],
+            action_size=self.engine.model.nu,
+            ctrl_dt=self.task.ctrl_dt * self.action_repeat,
+            sim_dt=self.task.sim_dt,
+            n_substeps=self.engine.n_substeps * self.action_repeat,
+            episode_length=-(-self.task.episode_length // self.action_repeat),
+            differentiable=self.engine.differentiable,
+        )
+
+    def for_worlds(self, num_worlds: int) -> "Env":
+        """The same environment with the engine's buffers sized for `num_worlds` worlds."""
+        return dataclasses.replace(self, engine=self.engine.for_worlds(num_worlds))
+
+    def reset(self, key: PRNGKeyArray) -> State:
+        """A fresh start state."""
+        return self._fresh(self.engine.reset(self.task.initial(key)))
+
+    def reset_where(self, done: Bool[Array, ""], key: PRNGKeyArray, state: State) -> State:
+        """A fresh start state where `done`, `state` elsewhere."""
+        initial = jax.lax.stop_gradient(self.task.initial(key))
+        fresh = self._fresh(self.engine.reset_where(done, initial, state.sim))
+        return State(fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True)))
+
+    def step(self, state: State, action: Float[Array, " a"]) -> State:
+        """One action, held for `action_repeat` control steps; rewards add up until termination."""
+        action = jnp.clip(action, -1, 1)
+        ctrl = self.to_ctrl(action)
+
+        def control_step(carry: State, _: None) -> tuple[State, None]:
+            sim = self.engine.step(carry.sim, ctrl)
+            reward, terms = self.task.reward(carry.sim.physics, action, sim.physics)
+            alive = ~carry.terminated
+            reward, terms = jax.tree.map(
+                lambda new, old: old + jnp.where(alive, new, 0), (reward, terms), carry[2::2]
+            )
+            ended = carry.terminated | self.task.terminated(sim.physics)
+            return State(sim, carry.obs, reward, ended, terms), None
+
+        start = self._fresh(state.sim)._replace(obs=state.obs)
+        if self.action_repeat == 1:
+            after, _ = control_step(start, None)
+        else:
+            after, _ = jax.lax.scan(control_step, start, None, self.action_repeat)
+        return after._replace(obs=self.task.observe(after.sim.physics))
+
+    def to_ctrl(self, action: Float[Array, " a"]) -> Float[Array, " nu"]:
+        """Maps [-1, 1] onto the actuators' control ranges; unlimited actuators take it as it is."""
+        model = self.engine.model
+        low, high = jnp.asarray(model.actuator_ctrlrange.T, action.dtype)
+        limited = jnp.asarray(model.actuator_ctrllimited, bool)
+        return jnp.where(limited, low + (action + 1) * (high - low) / 2, action)
+
+    def _fresh(self, sim: SimState) -> State:
+        physics, zero = sim.physics, jnp.zeros_like(sim.physics.time)
+        action = jnp.zeros(self.engine.model.nu, zero.dtype)
+        _, terms = jax.eval_shape(self.task.reward, physics, action, physics)
+        return State(
+            sim=sim,
+            obs=self.task.observe(physics),
+            reward=zero,
+            terminated=jnp.zeros((), bool),
+            terms=jax.tree.map(lambda t: jnp.zeros(t.shape, t.dtype), terms),
+        )
+
+
+def _where(done: Bool[Array, ""], new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda n, o: jnp.where(done, n, o), new, old)
