@@ -1,7 +1,7 @@
 """Physics and tasks; knows nothing of learning and is usable on its own.
 
-    env = envs.make("hopper")
-    worlds = envs.BatchEnv(env, num_worlds=1024)
+env = envs.make("hopper")
+worlds = envs.BatchEnv(env, num_worlds=1024)
 """
 
 import dataclasses
@@ -32,9 +32,9 @@ __all__ = [
 _TASKS: dict[str, Callable[[], Task]] = {
     "cartpole-balance": lambda: Cartpole(swing_up=False),
     "cartpole-balance-sparse": lambda: Cartpole(swing_up=False, sparse=True),
-    "cartpole-swingup": lambda: Cartpole(),
+    "cartpole-swingup": Cartpole,
     "cartpole-swingup-sparse": lambda: Cartpole(sparse=True),
-    "hopper": lambda: Hopper(),
+    "hopper": Hopper,
 }
 
 
@@ -64,10 +64,13 @@ def make(name: str, engine: str = "auto", action_repeat: int = 1, **overrides: o
         overrides: values for the task's own fields, such as `episode_length=200`.
 
     Raises:
-        ValueError: an unknown task, engine or field (with the nearest one), or a value out of range.
+        ValueError: an unknown task, engine or field (the message names the nearest), or a value
+            out of range.
     """
     if name not in _TASKS:
-        raise ValueError(f"task {name!r} is unknown{nearest(name, names())}. There are: {', '.join(names())}")
+        raise ValueError(
+            f"task {name!r} is unknown{nearest(name, names())}. There are: {', '.join(names())}"
+        )
     if engine not in ("auto", *engines.NAMES):
         raise ValueError(
             f"engine {engine!r} is unknown{nearest(engine, engines.NAMES)}. "

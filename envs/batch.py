@@ -59,6 +59,11 @@ class BatchEnv:
     env: Env
     num_worlds: int
 
+    def __post_init__(self):
+        """Sizes the engine's buffers."""
+        # A frozen dataclass can set its own fields in no other way.
+        object.__setattr__(self, "env", self.env.for_worlds(self.num_worlds))
+
     def reset(self, key: PRNGKeyArray, stagger: bool = False) -> Worlds:
         """Fresh worlds.
 
@@ -69,7 +74,7 @@ class BatchEnv:
         """
         key, key_reset, key_steps = jax.random.split(key, 3)
         state = jax.vmap(self.env.reset)(jax.random.split(key_reset, self.num_worlds))
-        limit = self.env.spec.episode_length if stagger else 1
+        limit = self.env.episode_length if stagger else 1
         steps = jax.random.randint(key_steps, (self.num_worlds,), 0, limit)
         return Worlds(state, steps, jnp.zeros_like(state.reward), key)
 
@@ -81,7 +86,7 @@ class BatchEnv:
         reward = jnp.where(valid, state.reward, 0)
         steps = worlds.steps + 1
         terminated = state.terminated & valid
-        truncated = (~valid | (steps >= self.env.spec.episode_length)) & ~terminated
+        truncated = (~valid | (steps >= self.env.episode_length)) & ~terminated
         episode_return = worlds.episode_return + reward
         result = Step(
             reward=reward,

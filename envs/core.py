@@ -158,7 +158,7 @@ def load_model(task: Task) -> mujoco.MjModel:
         )
     model = mujoco.MjModel.from_xml_string(task.mjcf())
     model.opt.timestep = task.sim_dt
-    # A world that diverges must show as NaN, so that it is reset and counted, not silently restarted.
+    # A world that diverges must show as NaN, to be reset and counted, not silently restarted.
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     return model
 
@@ -184,9 +184,14 @@ class Env:
             ctrl_dt=self.task.ctrl_dt * self.action_repeat,
             sim_dt=self.task.sim_dt,
             n_substeps=self.engine.n_substeps * self.action_repeat,
-            episode_length=-(-self.task.episode_length // self.action_repeat),
+            episode_length=self.episode_length,
             differentiable=self.engine.differentiable,
         )
+
+    @property
+    def episode_length(self) -> int:
+        """Actions of the agent until truncation."""
+        return -(-self.task.episode_length // self.action_repeat)
 
     def for_worlds(self, num_worlds: int) -> "Env":
         """The same environment with the engine's buffers sized for `num_worlds` worlds."""
@@ -200,7 +205,9 @@ class Env:
         """A fresh start state where `done`, `state` elsewhere."""
         initial = jax.lax.stop_gradient(self.task.initial(key))
         fresh = self._fresh(self.engine.reset_where(done, initial, state.sim))
-        return State(fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True)))
+        return State(
+            fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True))
+        )
 
     def step(self, state: State, action: Float[Array, " a"]) -> State:
         """One action, held for `action_repeat` control steps; rewards add up until termination."""

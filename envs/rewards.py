@@ -57,7 +57,9 @@ def _fall(d: Float[Array, "*s"], value: float, sigmoid: Sigmoid) -> Float[Array,
         return jnp.maximum(1 - (1 - value) * d**2, 0)
     if sigmoid == "linear":
         return jnp.maximum(1 - (1 - value) * d, 0)
-    raise ValueError(f"sigmoid={sigmoid!r} is unknown; choose gaussian, quadratic, linear or long_tail")
+    raise ValueError(
+        f"sigmoid={sigmoid!r} is unknown; choose gaussian, quadratic, linear or long_tail"
+    )
 
 
 def height_bonus(

@@ -1,11 +1,11 @@
 """C MuJoCo on a pool of CPU threads (`mujoco.batch.Batch`), called from inside compiled programs.
 
 The worlds live in JAX arrays, not in the batch: each control step carries them through one
-`jax.pure_callback` that loads the rows, steps and reads them back. That keeps `Env` pure (scan, vmap,
-donation and bitwise checkpoints work) and makes the batch a scratch pad that any number of programs
-can share. MuJoCo computes in float64 and JAX mostly in float32, so the exact bits of the integration
-state travel as uint32 pairs beside the float view: a trajectory equals a loop over `mj_step` to the
-last bit, whatever JAX's precision.
+`jax.pure_callback` that loads the rows, steps and reads them back. That keeps `Env` pure (scan,
+vmap, donation and bitwise checkpoints work) and makes the batch a scratch pad that any number of
+programs can share. MuJoCo computes in float64 and JAX mostly in float32, so the exact bits of the
+integration state travel as uint32 pairs beside the float view: a trajectory equals a loop over
+`mj_step` to the last bit, whatever JAX's precision.
 """
 
 import functools
@@ -44,7 +44,12 @@ class Native:
         derived: `MjData` fields to refresh after each control step, `sensordata` among them.
         threads: CPU threads, 0 for all.
         """
-        self.model, self.n_substeps, self.derived, self.threads = model, n_substeps, derived, threads
+        self.model, self.n_substeps, self.derived, self.threads = (
+            model,
+            n_substeps,
+            derived,
+            threads,
+        )
         self._batches: dict[int, mujoco.batch.Batch] = {}
         self._lock = threading.Lock()
         # time, qpos, qvel, act, (history,) warm start: a prefix of the batch's rows.
@@ -117,13 +122,17 @@ class Native:
             batch.state[ids, 1 : 1 + start.shape[1]] = start[ids]
             batch.ctrl[...] = 0
             if self.derived and ids.size:
-                batch.forward(ids, stage=self._stage)
+                # All stages: a thread's scratch data still hold another world's accelerations.
+                batch.forward(ids)
             return self._read(batch, dtype, done.shape)
 
     def _batch(self, lead: tuple[int, ...]) -> mujoco.batch.Batch:
         nsim = math.prod(lead)
         if nsim not in self._batches:
-            self._batches[nsim] = mujoco.batch.Batch(self.model, nsim, self.threads)
+            batch = self._batches[nsim] = mujoco.batch.Batch(self.model, nsim, self.threads)
+            # Only fields bound before a call are copied out by it.
+            for name in self.derived:
+                batch.bind(name)
         return self._batches[nsim]
 
     def _load(self, batch: mujoco.batch.Batch, bits: np.ndarray) -> None:
@@ -136,7 +145,10 @@ class Native:
         rows = np.ascontiguousarray(batch.state[:, : self._row])
         with np.errstate(over="ignore"):  # a diverged world may exceed float32: infinity says so
             view = rows[:, : self._first_warmstart].astype(dtype)
-        derived = {k: batch.bind(k).astype(dtype).reshape(*lead, *s) for k, s in self._derived_shapes.items()}
+        derived = {
+            k: batch.bind(k).astype(dtype).reshape(*lead, *s)
+            for k, s in self._derived_shapes.items()
+        }
         ctrl = batch.ctrl.astype(dtype)
         return (
             rows.view(np.uint32).reshape(*lead, -1),

@@ -1,0 +1,154 @@
+"""MuJoCo in JAX: runs on every XLA device, in float32 or float64, and is the engine with gradients.
+
+A world between two control steps is only its view and the solver's warm start. Each control step
+rebuilds `mjx.Data` from a template, so that what crosses `jit`, `scan` and `vmap` stays small.
+"""
+
+import copy
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from mujoco import mjx
+
+from envs.core import Initial, Physics, SimState
+
+ACCELERATION_STAGE = frozenset(
+    {"act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"}
+    | {"qfrc_actuator", "qfrc_constraint", "qfrc_smooth"}
+)
+"""Fields that `mj_step` leaves as they were at the start of its last step."""
+
+
+class Mjx:
+    """MuJoCo in JAX, with the precision that JAX has when the engine is made.
+
+    `differentiable` is whether `jax.grad` works through `step`. Stock MJX solves the constraints in
+    a `while_loop`, which reverse mode cannot cross; with `<option iterations="1"/>` there is no
+    loop (but it is a cruder simulator), and without any constraint row there is no solve.
+
+    After `step`, position and velocity fields and sensors are those of the new state. Acceleration
+    fields and sensors (touch, force, accelerometer) are those of the last physics step, as with
+    `mj_step` and the native engine; with RK4, those of its last stage, where C keeps the first.
+    """
+
+    name = "mjx"
+    _impl = "jax"
+
+    def __init__(self, model: mujoco.MjModel, n_substeps: int, derived: tuple[str, ...] = ()):
+        """Args:
+            model: compiled model.
+            n_substeps: physics steps per control step.
+            derived: `MjData` fields to refresh after each control step, `sensordata` among them.
+
+        Raises:
+            ValueError: the model has delays, or MJX does not compute a field of `derived`.
+        """
+        if model.nhistory:
+            raise ValueError(
+                f"engine={self.name!r} does not keep the history of delayed actuators and "
+                "sensors; use engine='native' or remove the delays"
+            )
+        self.model, self.n_substeps, self.derived = model, n_substeps, derived
+        self._model = mjx.put_model(_supported(model, derived), impl=self._impl)
+        self._template = self._make_template()
+        self._shapes = self._derived_shapes()
+        acceleration_sensor = model.sensor_needstage == mujoco.mjtStage.mjSTAGE_ACC
+        self._sensor_held = np.repeat(acceleration_sensor, model.sensor_dim)
+        self._needs_acceleration = bool(ACCELERATION_STAGE.intersection(derived)) or (
+            "sensordata" in derived and bool(acceleration_sensor.any())
+        )
+        self.differentiable = self._can_differentiate()
+
+    def for_worlds(self, num_worlds: int) -> "Mjx":
+        """Itself: nothing is sized by the number of worlds."""
+        return self
+
+    def reset(self, initial: Initial) -> SimState:
+        """See `envs.core.Engine`."""
+        zero = SimState(
+            Physics(jnp.zeros(()), *initial, jnp.zeros(self.model.nu), {}), jnp.zeros(self.model.nv)
+        )
+        data = self._load(zero, zero.physics.ctrl)
+        if self._needs_acceleration:
+            data = mjx.forward(self._model, data)
+        elif self.derived:
+            data = self._refresh(data)
+        return self._view(data)._replace(hidden=zero.hidden)
+
+    def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
+        """See `envs.core.Engine`."""
+
+        def substep(data: mjx.Data, _: None) -> tuple[mjx.Data, None]:
+            # Under x64, step returns some int32 fields as int64, which a scan's carry cannot do.
+            after = mjx.step(self._model, data)
+            return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data), None
+
+        data, _ = jax.lax.scan(substep, self._load(sim, ctrl), None, self.n_substeps)
+        after = self._refresh(data) if self.derived else data
+        return self._view(after)._replace(hidden=_real(data.qacc_warmstart))
+
+    def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
+        """See `envs.core.Engine`."""
+        return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)
+
+    def _make_template(self) -> Any:
+        return jax.tree.map(jnp.asarray, mjx.make_data(self.model, impl=self._impl))
+
+    def _data(self) -> Any:
+        return self._template
+
+    def _can_differentiate(self) -> bool:
+        return self.model.opt.iterations == 1 or self._template._impl.efc_J.size == 0
+
+    def _refresh(self, data: mjx.Data) -> mjx.Data:
+        data = mjx.sensor_pos(self._model, mjx.fwd_position(self._model, data))
+        return mjx.sensor_vel(self._model, mjx.fwd_velocity(self._model, data))
+
+    def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
+        view, old = sim.physics, self._data()
+        new = {"time": view.time, "qpos": view.qpos, "qvel": view.qvel, "act": view.act}
+        new |= {"ctrl": ctrl, "qacc_warmstart": sim.hidden}
+        return old.replace(**{k: jnp.asarray(x, getattr(old, k).dtype) for k, x in new.items()})
+
+    def _view(self, data: mjx.Data) -> SimState:
+        derived = {k: _real(field_of(data, k)).reshape(s) for k, s in self._shapes.items()}
+        parts = (data.time, data.qpos, data.qvel, data.act, data.ctrl)
+        return SimState(Physics(*map(_real, parts), derived), data.qacc_warmstart)
+
+    def _derived_shapes(self) -> dict[str, tuple[int, ...]]:
+        data, template = mujoco.MjData(self.model), self._data()
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name in self.derived:
+            shape: tuple[int, ...] = np.shape(getattr(data, name, None))  # type: ignore[arg-type]
+            field = field_of(template, name)
+            if field is None or np.size(field) != np.prod(shape):
+                raise ValueError(
+                    f"derived field {name!r} is not available with engine={self.name!r}; "
+                    "declare a sensor for it in the MJCF, or use engine='native'"
+                )
+            shapes[name] = shape
+        return shapes
+
+
+def _supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel:
+    flags, model = mujoco.mjtDisableBit, copy.copy(model)
+    # MJX never restarts a diverged world, and Warp refuses the flag that asks for that.
+    model.opt.disableflags &= ~int(flags.mjDSBL_AUTORESET)
+    if "sensordata" not in derived:
+        model.opt.disableflags |= int(flags.mjDSBL_SENSOR)
+    return model
+
+
+def field_of(data: Any, name: str) -> Any:
+    """A field of `mjx.Data`, public or the implementation's own; None where there is no such."""
+    # Data forwards to _impl too, but warns.
+    public = name in {f.name for f in data.fields()}
+    return getattr(data if public else data._impl, name, None)
+
+
+def _real(x: Array) -> Array:
+    return x.astype(jnp.result_type(float))

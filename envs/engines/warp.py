@@ -1,0 +1,148 @@
+"""MuJoCo Warp: the fastest engine on an NVIDIA GPU. float32 only, no gradients.
+
+Warp captures its kernels in a CUDA graph, once per set of buffer addresses. Where XLA moves the
+buffers between calls the graph is captured again, which can cost three quarters of the speed;
+`graph_mode=GraphMode.WARP_STAGED` of `mjx.put_model` copies into fixed buffers instead.
+"""
+
+import copy
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from jaxtyping import Array, Float
+from mujoco import mjx
+from mujoco.mjx.third_party.mujoco_warp import OverflowType
+
+from envs.core import SimState
+from envs.engines.limits import Limits, limits
+from envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
+
+# What drops contacts or rows; the other flags say that the solver used all of its iterations.
+_DROPPED = int(
+    OverflowType.NEFC
+    | OverflowType.NJMAX_NNZ
+    | OverflowType.BROADPHASE
+    | OverflowType.NARROWPHASE
+    | OverflowType.CCD
+    | OverflowType.HFIELD
+)
+
+
+class Warp(Mjx):
+    """MuJoCo Warp through MJX. Its buffers hold `num_worlds` worlds, see `for_worlds`.
+
+    The contact buffer is shared by all worlds stepped together; it is sized for the most contacts
+    that the model can have, so that none is ever dropped.
+    """
+
+    name = "warp"
+    _impl = "warp"
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        n_substeps: int,
+        derived: tuple[str, ...] = (),
+        num_worlds: int = 1,
+        per_world: Limits | None = None,
+    ):
+        """Args:
+        model: compiled model.
+        n_substeps: physics steps per control step.
+        derived: `MjData` fields to refresh after each control step, `sensordata` among them.
+        num_worlds: worlds that may be stepped together.
+        per_world: contacts and constraint rows of a world, where the exact bound takes too much
+            memory. A world that exceeds them turns to NaN.
+        """
+        self._num_worlds, self._per_world = num_worlds, per_world
+        super().__init__(model, n_substeps, derived)
+
+    def for_worlds(self, num_worlds: int) -> "Warp":
+        """This engine with buffers for `num_worlds` worlds; itself where they are large enough."""
+        if num_worlds <= self._num_worlds:
+            return self
+        larger = copy.copy(self)
+        larger._num_worlds = num_worlds
+        larger._template = larger._make_template()
+        return larger
+
+    def _can_differentiate(self) -> bool:
+        return False
+
+    def _make_template(self) -> Any:
+        if self._per_world is None:
+            impl: Any = self._model._impl
+            self._per_world = limits(
+                self.model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0]
+            )
+        # Zero-sized buffers are not worth the trouble they may cause in kernels.
+        contacts = max(1, self._per_world.contacts * self._num_worlds)
+        rows = max(1, self._per_world.rows)
+        data = mjx.make_data(self.model, impl="warp", naconmax=contacts, njmax=rows)
+        return jax.tree.map(_compact, data)
+
+    def _data(self) -> Any:
+        return jax.tree.map(_expand, self._template, is_leaf=lambda x: isinstance(x, _Uniform))
+
+    def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
+        data = super()._load(sim, ctrl)
+        return data.replace(qpos=_at_most(self._num_worlds)(data.qpos))
+
+    def _refresh(self, data: mjx.Data) -> mjx.Data:
+        # Warp has no separate stages: compute all and put back what belongs to the last step.
+        after = mjx.forward(self._model, data)
+        public = {f.name for f in data.fields()}
+        held: dict[str, Any] = {
+            k if k in public else f"_impl.{k}": field_of(data, k)
+            for k in ACCELERATION_STAGE.intersection(self.derived)
+        }
+        sensordata = jnp.where(self._sensor_held, data.sensordata, after.sensordata)
+        return after.tree_replace({**held, "sensordata": sensordata})
+
+    def _view(self, data: mjx.Data) -> SimState:
+        sim = super()._view(data)
+        impl: Any = data._impl
+        overflowed = (impl.overflow & _DROPPED) != 0
+        qpos = jnp.where(overflowed, jnp.nan, sim.physics.qpos)
+        return sim._replace(physics=sim.physics._replace(qpos=qpos))
+
+
+def _at_most(capacity: int, worlds: int = 1) -> Any:
+    """The identity; refuses to be vmapped over more than `capacity` worlds in all."""
+
+    @jax.custom_batching.custom_vmap
+    def identity(x: Array) -> Array:
+        return x
+
+    @identity.def_vmap
+    def _(axis_size: int, in_batched: list[bool], x: Array) -> tuple[Array, bool]:
+        total = worlds * axis_size
+        if total > capacity:
+            raise ValueError(
+                f"{total} worlds are stepped together, but the buffers of engine='warp' are made "
+                f"for {capacity}; use env.for_worlds({total})"
+            )
+        return _at_most(capacity, total)(x), in_batched[0]
+
+    return identity
+
+
+class _Uniform(NamedTuple):
+    """A buffer of one value, made inside the program: as a constant it would bloat it."""
+
+    shape: tuple[int, ...]
+    value: Any
+
+
+def _compact(leaf: Any) -> Any:
+    x = np.asarray(leaf)
+    if isinstance(leaf, jax.Array) and x.size > 1 and (x == x.flat[0]).all():
+        return _Uniform(x.shape, x.flat[0])
+    return leaf
+
+
+def _expand(leaf: Any) -> Any:
+    return jnp.full(leaf.shape, leaf.value) if isinstance(leaf, _Uniform) else leaf
