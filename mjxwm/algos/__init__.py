@@ -1,0 +1,1 @@
+"""Algorithms: `make(config, env) -> mjxwm.types.Algorithm`. They never import one another."""

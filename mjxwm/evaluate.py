@@ -1,0 +1,51 @@
+"""Closed-loop evaluation in the simulator, apart from training."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from envs.batch import BatchEnv, Worlds
+from envs.core import Env
+
+
+class Evaluation(NamedTuple):
+    """N episodes, each from its own start state."""
+
+    episode_return: Float[Array, " N"]
+    """Undiscounted return until the first end."""
+    length: Int[Array, " N"]
+    """Agent steps until the first end."""
+    qpos: Float[Array, "T nq"]
+    """Positions of the first episode, to look at; they repeat after its end."""
+
+
+def evaluate(
+    env: Env, act: Callable[[Array], Array], key: PRNGKeyArray, episodes: int
+) -> Evaluation:
+    """Runs `act(obs [N, o]) -> actions [N, a]` for one episode in each of N fresh worlds.
+
+    The policy sees every observation (closed loop); what it does not sample is deterministic. The
+    first end of a world counts, what follows is ignored.
+    """
+    worlds = BatchEnv(env.for_worlds(episodes), episodes)
+    state = worlds.reset(key)
+
+    Carry = tuple[Worlds, Array, Array, Array, Array]
+
+    def step(carry: Carry, _: None) -> tuple[Carry, Array]:
+        state, alive, total, length, shown = carry
+        state, result = worlds.step(state, act(state.obs))
+        total = total + jnp.where(alive, result.reward, 0)
+        length = length + alive
+        alive = alive & ~result.terminated & ~result.truncated
+        qpos = jnp.where(alive[0], state.state.sim.physics.qpos[0], shown)
+        return (state, alive, total, length, qpos), qpos
+
+    first = state.state.sim.physics.qpos[0]
+    zero = jnp.zeros(episodes)
+    start = (state, jnp.ones(episodes, bool), zero, zero.astype(jnp.int32), first)
+    (_, _, total, length, _), qpos = jax.lax.scan(step, start, None, env.spec.episode_length)
+    return Evaluation(total, length, jnp.concatenate([first[None], qpos]))

@@ -1,0 +1,1 @@
+"""Array maths: no networks, no state."""

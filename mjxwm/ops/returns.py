@@ -1,0 +1,51 @@
+"""Returns along time. Time is the first axis; any axes may follow."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def lambda_return(
+    reward: Float[Array, "H *s"],
+    discount: Float[Array, "H *s"],
+    next_value: Float[Array, "H *s"],
+    lam: float,
+) -> Float[Array, "H *s"]:
+    """TD(lambda) targets: G_t = r_t + d_t [(1 - lam) v_{t+1} + lam G_{t+1}], with G_H = v_H.
+
+    Args:
+        reward: r_t.
+        discount: d_t = gamma * (probability of going on after step t); 0 at a termination.
+        next_value: v_{t+1}, the value of the state that step t leads to.
+        lam: 0 gives one-step targets, 1 the discounted sum with v_H at its end.
+
+    Source: Sutton & Barto (2018), eq. 12.20 in recursive form.
+    """
+
+    def backward(
+        g: Float[Array, "*s"], x: tuple[Array, Array, Array]
+    ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+        r, d, v = x
+        g = r + d * ((1 - lam) * v + lam * g)
+        return g, g
+
+    _, returns = jax.lax.scan(
+        backward, next_value[-1], (reward, discount, next_value), reverse=True
+    )
+    return returns
+
+
+def discount_products(discount: Float[Array, "H *s"]) -> Float[Array, "H+1 *s"]:
+    """D_t = d_0 d_1 ... d_{t-1}, with D_0 = 1: the weight of what happens at step t."""
+    one = jnp.ones_like(discount[:1])
+    return jnp.concatenate([one, jnp.cumprod(discount, axis=0)])
+
+
+def discounted_sum(
+    reward: Float[Array, "H *s"],
+    discount: Float[Array, "H *s"],
+    last_value: Float[Array, "*s"],
+) -> Float[Array, "*s"]:
+    """sum_t D_t r_t + D_H v_H. With constant d = gamma the terminal value weighs gamma^H."""
+    weight = discount_products(discount)
+    return (weight[:-1] * reward).sum(axis=0) + weight[-1] * last_value

@@ -1,0 +1,130 @@
+"""A replay buffer on the device: trajectories [T, B] in, windows [L, N] out.
+
+The leaves are [capacity, B, ...] with time first, so that an insert is *one contiguous*
+`dynamic_update_slice` per leaf, in place when the state is donated. Observations are stored once:
+the observation after an episode's end is never needed, because nothing bootstraps from it in a
+window. Windows are contiguous in time and never cross the write head; steps after an episode's end
+stay in the window and are masked, which keeps shapes fixed and favours no episode length.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
+
+from mjxwm.types import Trajectory
+
+_TERMINATED, _TRUNCATED, _INVALID = 1, 2, 4
+
+
+class Replay(NamedTuple):
+    """The buffer's arrays and how far they are filled."""
+
+    obs: Float[Array, "C B o"]
+    action: Float[Array, "C B a"]
+    reward: Float[Array, "C B"]
+    flags: UInt8[Array, "C B"]
+    """Bits: 1 terminated, 2 truncated, 4 not valid."""
+    head: Int[Array, ""]
+    """The row that the next insert writes first."""
+    size: Int[Array, ""]
+    """Rows that hold data, the newest just before `head`."""
+
+
+class Sequence(NamedTuple):
+    """N windows of L consecutive steps."""
+
+    obs: Float[Array, "L N o"]
+    action: Float[Array, "L N a"]
+    reward: Float[Array, "L N"]
+    terminated: Bool[Array, "L N"]
+    mask: Bool[Array, "L N"]
+    """Step t belongs to the episode of step 0 and its action, reward and end are real."""
+    next_mask: Bool[Array, "L N"]
+    """Moreover obs[t + 1] is what step t led to: the episode goes on."""
+
+
+def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size: int) -> Replay:
+    """An empty buffer.
+
+    Args:
+        capacity: rows per world; rounded up to a multiple of `unroll`, so that no insert wraps.
+        unroll: T of the trajectories to come.
+        num_worlds: B.
+        obs_size: o.
+        action_size: a.
+
+    Raises:
+        ValueError: a size below 1.
+    """
+    for name, value in (("capacity", capacity), ("unroll", unroll), ("num_worlds", num_worlds)):
+        if value < 1:
+            raise ValueError(f"replay: {name}={value} is out of range; it must be at least 1")
+    rows = -(-capacity // unroll) * unroll
+    return Replay(
+        obs=jnp.zeros((rows, num_worlds, obs_size)),
+        action=jnp.zeros((rows, num_worlds, action_size)),
+        reward=jnp.zeros((rows, num_worlds)),
+        flags=jnp.zeros((rows, num_worlds), jnp.uint8),
+        head=jnp.zeros((), jnp.int32),
+        size=jnp.zeros((), jnp.int32),
+    )
+
+
+def insert(replay: Replay, trajectory: Trajectory) -> Replay:
+    """Writes T rows at the head, over the oldest ones once the buffer is full.
+
+    Raises:
+        ValueError: T does not divide the capacity, or the worlds differ.
+    """
+    rows, worlds = replay.reward.shape
+    length = trajectory.reward.shape[0]
+    if rows % length or trajectory.reward.shape[1] != worlds:
+        raise ValueError(
+            f"a trajectory of [T, B] = {list(trajectory.reward.shape)} does not fit a replay of "
+            f"{rows} rows x {worlds} worlds: B must be equal and T divide the rows"
+        )
+    flags = (
+        _TERMINATED * trajectory.terminated
+        + _TRUNCATED * trajectory.truncated
+        + _INVALID * ~trajectory.valid
+    ).astype(jnp.uint8)
+    new = (trajectory.obs, trajectory.action, trajectory.reward, flags)
+    written = [
+        jax.lax.dynamic_update_slice_in_dim(old, x.astype(old.dtype), replay.head, axis=0)
+        for old, x in zip(replay[:4], new, strict=True)
+    ]
+    head = (replay.head + length) % rows
+    return Replay(*written, head=head, size=jnp.minimum(replay.size + length, rows))
+
+
+def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence:
+    """Draws windows uniformly over worlds and start times, with replacement.
+
+    Args:
+        replay: at least `length` rows must have been inserted (`size >= length`), which the
+            caller ensures; fewer cannot be reported from inside a compiled program.
+        key: random key.
+        num: N, the number of windows.
+        length: L, their length in steps.
+
+    Raises:
+        ValueError: the window is longer than the buffer.
+    """
+    rows, worlds = replay.reward.shape
+    if length > rows:
+        raise ValueError(f"windows of {length} steps do not fit a replay of {rows} rows per world")
+    key_world, key_start = jax.random.split(key)
+    world = jax.random.randint(key_world, (num,), 0, worlds)
+    # Logical time 0 is the oldest row; the window's last row is at most the newest, size - 1.
+    start = jax.random.randint(key_start, (num,), 0, replay.size - length + 1)
+    row = (replay.head - replay.size + start + jnp.arange(length)[:, None]) % rows
+    obs, action, reward, flags = (leaf[row, world] for leaf in replay[:4])
+    return Sequence(obs, action, reward, (flags & _TERMINATED) > 0, *_masks(flags))
+
+
+def _masks(flags: UInt8[Array, "L N"]) -> tuple[Bool[Array, "L N"], Bool[Array, "L N"]]:
+    going_on = jnp.cumprod(flags == 0, axis=0).astype(bool)
+    before = jnp.concatenate([jnp.ones_like(going_on[:1]), going_on[:-1]])
+    return before & ((flags & _INVALID) == 0), going_on

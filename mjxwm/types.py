@@ -1,0 +1,51 @@
+"""The few types that cross rooms, and the axis letters.
+
+T unroll time, B worlds, L sampled length, N sampled batch, H imagined horizon, E ensemble,
+o a z sizes of observation, action, latent. Time comes first.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+
+class Transition(NamedTuple):
+    """One step of a world; with leading axes [T, B] it is a trajectory."""
+
+    obs: Float[Array, "*s o"]
+    action: Float[Array, "*s a"]
+    reward: Float[Array, "*s"]
+    terminated: Bool[Array, "*s"]
+    """The episode ended here and nothing follows."""
+    truncated: Bool[Array, "*s"]
+    """The episode was cut here; the return goes on from `next_obs`."""
+    valid: Bool[Array, "*s"]
+    """False where physics diverged: reward and next_obs are placeholders."""
+    next_obs: Float[Array, "*s o"]
+    """The observation after the step, before any reset."""
+
+
+Trajectory = Transition
+"""Transitions with leading axes [T, B]."""
+
+Metrics = dict[str, Float[Array, ""]]
+"""Scalars by name, `group/name`."""
+
+Policy = Callable[[Float[Array, "B o"], PRNGKeyArray], Float[Array, "B a"]]
+"""Actions for B observations."""
+
+
+class Algorithm(NamedTuple):
+    """An algorithm as pure functions; the caller jits them once and donates the state."""
+
+    init: Callable[[PRNGKeyArray], Any]
+    """key -> state, initial data included."""
+    iterate: Callable[[Any], tuple[Any, Metrics]]
+    """One iteration: T control steps in B worlds, then the updates."""
+    act: Callable[..., Float[Array, "B a"]]
+    """(state, obs[B, o], key or None) -> actions; without a key the deterministic ones."""
+    iterations: int
+    """Iterations until the budget of env steps is spent."""
+    env_steps: Callable[[int], int]
+    """Env steps taken after so many iterations, the initial data included."""
