@@ -17,7 +17,7 @@ NAMES: tuple[str, ...] = get_args(EngineName)[1:]
 
 
 def default() -> str:
-    """`warp` on an NVIDIA GPU, `native` elsewhere: on a CPU, MJX is 100 times slower on contacts."""
+    """`warp` on an NVIDIA GPU, else `native`: on a CPU MJX is 100 times slower on contacts."""
     return "warp" if has_nvidia() else "native"
 
 

@@ -45,7 +45,7 @@ class Mjx:
             derived: `MjData` fields to refresh after each control step, `sensordata` among them.
 
         Raises:
-            ValueError: the model has delays, or MJX does not compute a field of `derived`.
+            ValueError: the model has delays, or MJX does not compute something in `derived`.
         """
         if model.nhistory:
             raise ValueError(
@@ -61,6 +61,11 @@ class Mjx:
         self._needs_acceleration = bool(ACCELERATION_STAGE.intersection(derived)) or (
             "sensordata" in derived and bool(acceleration_sensor.any())
         )
+        if self._needs_acceleration and self._lacks_acceleration_sensors():
+            raise ValueError(
+                f"engine={self.name!r} leaves acceleration sensors at zero in a model that can "
+                "have no constraint; use engine='native'"
+            )
         self.differentiable = self._can_differentiate()
 
     def for_worlds(self, num_worlds: int) -> "Mjx":
@@ -102,7 +107,14 @@ class Mjx:
         return self._template
 
     def _can_differentiate(self) -> bool:
-        return self.model.opt.iterations == 1 or self._template._impl.efc_J.size == 0
+        return self.model.opt.iterations == 1 or self._unconstrained()
+
+    def _lacks_acceleration_sensors(self) -> bool:
+        # mjx.forward returns early, before its acceleration stage, where there is nothing to solve.
+        return bool(self._sensor_held.any()) and self._unconstrained()
+
+    def _unconstrained(self) -> bool:
+        return self._template._impl.efc_J.size == 0
 
     def _refresh(self, data: mjx.Data) -> mjx.Data:
         data = mjx.sensor_pos(self._model, mjx.fwd_position(self._model, data))

@@ -72,6 +72,9 @@ class Warp(Mjx):
     def _can_differentiate(self) -> bool:
         return False
 
+    def _lacks_acceleration_sensors(self) -> bool:
+        return False
+
     def _make_template(self) -> Any:
         if self._per_world is None:
             impl: Any = self._model._impl
@@ -122,8 +125,8 @@ def _at_most(capacity: int, worlds: int = 1) -> Any:
         total = worlds * axis_size
         if total > capacity:
             raise ValueError(
-                f"{total} worlds are stepped together, but the buffers of engine='warp' are made "
-                f"for {capacity}; use env.for_worlds({total})"
+                f"{total} worlds or more are stepped together, but the buffers of engine='warp' "
+                f"are made for {capacity}; use env.for_worlds(n) with the number of all worlds"
             )
         return _at_most(capacity, total)(x), in_batched[0]
 
