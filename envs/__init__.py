@@ -86,12 +86,22 @@ def make(name: str, engine: str = "auto", action_repeat: int = 1, **overrides: o
                 f"task {name!r} has no field {field!r}{nearest(field, fields)}. "
                 f"It has: {', '.join(fields)}"
             )
-        if field in ("ctrl_dt", "sim_dt", "episode_length") and not float(value) > 0:  # type: ignore[arg-type]
-            raise ValueError(f"{field}={value} is out of range; it must be above 0")
+        _check(field, value)
     task = dataclasses.replace(task, **overrides)  # type: ignore[arg-type]
     model = load_model(task)
     n_substeps = round(task.ctrl_dt / task.sim_dt)
     return Env(name, task, engines.make(engine, model, n_substeps, task.derived), action_repeat)
+
+
+def _check(field: str, value: object) -> None:
+    if field not in ("ctrl_dt", "sim_dt", "episode_length"):
+        return
+    if not isinstance(value, int | float):
+        raise ValueError(f"{field}={value!r} is not a number")
+    if not value > 0:
+        raise ValueError(f"{field}={value} is out of range; it must be above 0")
+    if field == "episode_length" and value != int(value):
+        raise ValueError(f"episode_length={value} is not a whole number")
 
 
 def nearest(name: str, known: object) -> str:

@@ -2,7 +2,8 @@
 
 `terminated` and `truncated` stay apart: nothing follows a termination, while the return after a
 truncation is still to be estimated, from `Step.next_obs`, the observation before the reset. A world
-whose physics went to NaN or infinity is reset too; its step is marked not `valid`.
+whose physics diverged (NaN, infinity, or beyond what MuJoCo itself calls unstable) is reset too;
+its step is marked not `valid`.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import mujoco
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from envs.core import Env, State
@@ -82,7 +84,7 @@ class BatchEnv:
         """One action in each world; worlds whose episode ended come back at a fresh start."""
         before = worlds.state
         state = jax.vmap(self.env.step)(before, action)
-        valid = _finite(state)
+        valid = _sound(state)
         reward = jnp.where(valid, state.reward, 0)
         steps = worlds.steps + 1
         terminated = state.terminated & valid
@@ -115,7 +117,8 @@ class BatchEnv:
         return jax.lax.cond(done.any(), reset, lambda args: args[1], (key, state))
 
 
-def _finite(state: State) -> Bool[Array, " B"]:
-    physics = state.sim.physics
-    parts = (state.obs, state.reward[:, None], physics.qpos, physics.qvel, physics.act)
-    return jnp.concatenate([jnp.isfinite(p) for p in parts], axis=1).all(axis=1)
+def _sound(state: State) -> Bool[Array, " B"]:
+    physics, outputs = state.sim.physics, (state.obs, state.reward[:, None])
+    # The bound at which mj_checkPos and mj_checkVel reset a world; false for NaN, too.
+    sound = [jnp.abs(x) < mujoco.mjMAXVAL for x in (physics.qpos, physics.qvel, physics.act)]
+    return jnp.concatenate([*sound, *map(jnp.isfinite, outputs)], axis=1).all(axis=1)

@@ -1,0 +1,89 @@
+"""Environments by name; whatever is wrong in a call is named, with the nearest right thing."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import envs
+from envs import engines
+from envs.locomotion.hopper import Hopper
+
+
+def test_every_name_makes_an_environment_that_steps(key):
+    assert "hopper" in envs.names()
+    for name in envs.names():
+        env = envs.make(name, engine="native")
+        spec = env.spec
+        state = env.step(env.reset(key), jnp.zeros(spec.action_size))
+        assert state.obs.shape == (spec.obs_size,)
+        assert spec.name == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            {"name": "hoper"},
+            "'hoper' is unknown; did you mean 'hopper'.* There are: cartpole-balance",
+        ),
+        ({"name": "hopper", "engine": "wrap"}, "'wrap' is unknown; did you mean 'warp'"),
+        ({"name": "hopper", "fall_hight": 1}, "no field 'fall_hight'; did you mean 'fall_height'"),
+        ({"name": "hopper", "episode_length": 0}, "episode_length=0 is out of range"),
+        ({"name": "hopper", "episode_length": 2.5}, "episode_length=2.5 is not a whole number"),
+        ({"name": "hopper", "episode_length": "long"}, "episode_length='long' is not a number"),
+        ({"name": "hopper", "sim_dt": -0.1}, "sim_dt=-0.1 is out of range"),
+        ({"name": "hopper", "action_repeat": 0}, "action_repeat=0 is out of range"),
+        (
+            {"name": "hopper", "ctrl_dt": 0.01, "sim_dt": 0.004},
+            "not a whole multiple of sim_dt=0.004; the nearest is ctrl_dt=0.008",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        envs.make(**arguments)
+
+
+def test_overrides_change_the_task_and_the_physics_step():
+    env = envs.make("hopper", engine="native", sim_dt=1 / 120, fall_height=-0.2, episode_length=7)
+    assert env.task.fall_height == -0.2
+    assert env.engine.model.opt.timestep == pytest.approx(1 / 120)
+    assert (env.spec.n_substeps, env.spec.episode_length) == (2, 7)
+
+
+def test_action_repeat_lengthens_the_step_and_shortens_the_episode():
+    spec = envs.make("hopper", engine="native", action_repeat=3).spec
+    assert spec.n_substeps == 12
+    assert spec.ctrl_dt == pytest.approx(3 / 60)
+    assert spec.episode_length == 334  # 1000 / 3, rounded up
+
+
+def test_warp_without_an_nvidia_gpu_warns(monkeypatch):
+    monkeypatch.setattr(engines, "has_nvidia", lambda: False)
+    with pytest.warns(UserWarning, match="without an NVIDIA GPU"):
+        env = envs.make("cartpole-balance", engine="warp")
+    assert env.engine.name == "warp"
+
+
+@pytest.mark.parametrize(("nvidia", "name"), [(True, "warp"), (False, "native")])
+def test_auto_chooses_by_the_machine(monkeypatch, nvidia, name):
+    monkeypatch.setattr(engines, "has_nvidia", lambda: nvidia)
+    assert envs.make("cartpole-balance").engine.name == name
+
+
+def test_a_task_can_be_registered_once(monkeypatch):
+    monkeypatch.setattr(envs, "_TASKS", dict(envs._TASKS))
+    envs.register("my-hopper", Hopper)
+    assert "my-hopper" in envs.names()
+    with pytest.raises(ValueError, match="'my-hopper' exists already"):
+        envs.register("my-hopper", Hopper)
+
+
+@pytest.mark.gpu
+def test_on_an_nvidia_gpu_many_hoppers_run_on_warp(key):
+    batch = envs.BatchEnv(envs.make("hopper"), 1024)
+    assert batch.env.engine.name == "warp"
+    worlds, step = jax.jit(batch.reset)(key), jax.jit(batch.step)
+    for _ in range(20):
+        worlds, result = step(worlds, jnp.zeros((1024, 3)))
+        assert result.valid.all()
