@@ -58,7 +58,10 @@ class WorldModel(nnx.Module):
         z, za = config.latent, config.latent + action_size
         group = config.simnorm_group
         norm = _SimNorm(group)
-        self.encoder = MLP(obs_size, config.encoder, z, key=keys[0], out_activation=norm)
+        # Biases that start at zero would make the first LayerNorm blind to the observation's size.
+        self.encoder = MLP(
+            obs_size, config.encoder, z, key=keys[0], init="torch", out_activation=norm
+        )
         self.dynamics = MLP(za, config.hidden, z, key=keys[1], out_activation=norm)
         bins = 1 if config.reward_head == "scalar" else config.num_bins
         self.reward_head = MLP(za, config.hidden, bins, key=keys[2], out_init="zeros")

@@ -111,6 +111,8 @@ class Learner(NamedTuple):
     model_opt: optax.OptState
     actor_opt: optax.OptState
     critic_opt: optax.OptState
+    obs: Moments
+    """Of collected observations, feature by feature: the encoder sees them in deviations."""
     reward: Moments
     """Of collected rewards: the model predicts rewards in units of their deviation."""
     returns: Moments
@@ -220,6 +222,7 @@ def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> T
         model_opt=tx.model.init(model),
         actor_opt=tx.actor.init(actor),
         critic_opt=tx.critic.init(critic),
+        obs=moments.init((spec.obs_size,)),
         reward=moments.init(),
         returns=moments.init(),
     )
@@ -239,11 +242,16 @@ def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> T
 
 
 def _act(learner: Learner, obs: Float[Array, "B o"], key: PRNGKeyArray | None) -> Array:
-    z = learner.model.encode(obs)
+    z = encode(learner, obs)
     if key is None:
         return learner.actor.mean(z)
     noise = jax.random.normal(key, (*z.shape[:-1], learner.actor.log_std.shape[0]))
     return learner.actor.sample(z, noise)
+
+
+def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
+    """Latent of an observation in the task's own units."""
+    return learner.model.encode(moments.normalize(learner.obs, obs))
 
 
 def _collect(
@@ -254,12 +262,12 @@ def _collect(
     key: PRNGKeyArray,
 ) -> tuple[TrainState, Metrics]:
     worlds, trajectory, steps = rollout.unroll(env, policy, state.worlds, key, config.unroll)
-    reward = moments.update(state.learner.reward, trajectory.reward, trajectory.valid)
-    state = state._replace(
-        worlds=worlds,
-        replay=replay.insert(state.replay, trajectory),
-        learner=state.learner._replace(reward=reward),
+    learner = state.learner._replace(
+        obs=moments.update(state.learner.obs, trajectory.obs),
+        reward=moments.update(state.learner.reward, trajectory.reward, trajectory.valid),
     )
+    buffer = replay.insert(state.replay, trajectory)
+    state = state._replace(worlds=worlds, replay=buffer, learner=learner)
     metrics = {f"collect/{name}": x for name, x in rollout.episode_metrics(steps).items()}
     return state, metrics
 
@@ -292,7 +300,7 @@ def update_model(
     """One world-model step on N windows of `horizon` + 1 steps."""
     scale = reward_scale(config, learner)
     batch = world_model.Batch(
-        obs=windows.obs,
+        obs=moments.normalize(learner.obs, windows.obs),
         action=windows.action[:-1],
         reward=windows.reward[:-1] / scale,
         terminated=windows.terminated[:-1].astype(scale.dtype),
@@ -347,7 +355,7 @@ def update_policy(
 ) -> tuple[Learner, Metrics]:
     """One actor step through the model, then critic steps on what it imagined."""
     key_start, key_noise = jax.random.split(key)
-    z = learner.model.encode(_starts(windows, key_start, config.imagine_batch))
+    z = encode(learner, _starts(windows, key_start, config.imagine_batch))
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
     noise = jax.random.normal(key_noise, shape)
     scale = moments.std(learner.returns)

@@ -1,4 +1,4 @@
-"""Running mean and variance of a stream of scalars."""
+"""Running mean and variance of a stream of scalars or of vectors, feature by feature."""
 
 from typing import NamedTuple
 
@@ -9,42 +9,51 @@ from jaxtyping import Array, Bool, Float
 class Moments(NamedTuple):
     """Mean and variance of what has been seen; variance 1 before anything has."""
 
-    mean: Float[Array, ""]
-    var: Float[Array, ""]
+    mean: Float[Array, "*f"]
+    var: Float[Array, "*f"]
     count: Float[Array, ""]
 
 
-def init() -> Moments:
-    """Nothing seen yet."""
-    return Moments(jnp.zeros(()), jnp.ones(()), jnp.zeros(()))
+def init(shape: tuple[int, ...] = ()) -> Moments:
+    """Nothing seen yet, of values of this shape."""
+    return Moments(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
 
 
 def update(
     m: Moments,
-    x: Float[Array, "*s"],
-    mask: Bool[Array, "*s"] | None = None,
+    x: Float[Array, "..."],
+    mask: Bool[Array, "..."] | None = None,
     max_count: float = 1e6,
 ) -> Moments:
     """Merges the values `x` where `mask` (Chan et al. 1979); all of them without a mask.
 
     `max_count` bounds the weight of the past, so that the moments go on following the data.
     """
-    weight = jnp.ones_like(x) if mask is None else mask.astype(x.dtype)
+    lead = x.ndim - m.mean.ndim
+    axes = tuple(range(lead))
+    weight = jnp.ones(x.shape[:lead], x.dtype) if mask is None else mask.astype(x.dtype)
     n = weight.sum()
-    mean = (weight * x).sum() / jnp.maximum(n, 1)
-    var = (weight * (x - mean) ** 2).sum() / jnp.maximum(n, 1)
+    weight = weight.reshape(weight.shape + (1,) * m.mean.ndim)
+    x = jnp.where(weight > 0, x, 0)  # 0 * NaN would be NaN
+    mean = (weight * x).sum(axes) / jnp.maximum(n, 1)
+    var = (weight * (x - mean) ** 2).sum(axes) / jnp.maximum(n, 1)
     total = m.count + n
     share = n / jnp.maximum(total, 1)
     delta = mean - m.mean
-    merged = Moments(
+    merged = (1 - share) * m.var + share * var + share * (1 - share) * delta**2
+    return Moments(
         mean=m.mean + share * delta,
-        # Before the first values the placeholder variance has no weight.
-        var=jnp.where(total > 0, (1 - share) * m.var + share * var + share * (1 - share) * delta**2, m.var),
+        # Before the first values the placeholder variance stands.
+        var=jnp.where(total > 0, merged, m.var),
         count=jnp.minimum(total, max_count),
     )
-    return merged
 
 
-def std(m: Moments, epsilon: float = 1e-5) -> Float[Array, ""]:
+def std(m: Moments, epsilon: float = 1e-5) -> Float[Array, "*f"]:
     """Standard deviation, kept off zero by `epsilon` in the variance."""
     return jnp.sqrt(m.var + epsilon)
+
+
+def normalize(m: Moments, x: Float[Array, "..."], limit: float = 10.0) -> Float[Array, "..."]:
+    """`x` in deviations from the mean, clipped to +-`limit`."""
+    return jnp.clip((x - m.mean) / std(m), -limit, limit)

@@ -1,0 +1,65 @@
+"""Checkpoints of a training state with orbax: atomic, the last good ones kept, restored bitwise."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from orbax.checkpoint import v1 as ocp
+
+T = TypeVar("T")
+
+
+def save(folder: Path, iteration: int, state: Any, keep: int = 2) -> None:
+    """Saves `state` as the checkpoint of `iteration`; a half-written one never counts as one."""
+    with _checkpointer(folder, keep) as checkpointer:
+        if checkpointer.latest is None or checkpointer.latest.step != iteration:
+            checkpointer.save_pytree(iteration, _named(state))
+
+
+def latest(folder: Path) -> int | None:
+    """The iteration of the newest whole checkpoint, if there is any."""
+    if not folder.is_dir():
+        return None
+    with _checkpointer(folder) as checkpointer:
+        return checkpointer.latest.step if checkpointer.latest else None
+
+
+def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
+    """Reads a checkpoint, the newest by default.
+
+    Args:
+        folder: where they were saved.
+        abstract: the state's shapes and dtypes, from `jax.eval_shape(init, key)`.
+        iteration: which one.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    step = latest(folder) if iteration is None else iteration
+    if step is None:
+        raise FileNotFoundError(f"{folder} holds no checkpoint")
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+    def placed(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device)
+
+    with _checkpointer(folder) as checkpointer:
+        loaded = checkpointer.load_pytree(step, jax.tree.map(placed, _named(abstract)))
+    leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
+    filled = [
+        loaded[jax.tree_util.keystr(path)] if leaf.size else jnp.zeros(leaf.shape, leaf.dtype)
+        for path, leaf in leaves
+    ]
+    return jax.tree.unflatten(structure, filled)
+
+
+def _named(state: Any) -> dict[str, Any]:
+    # orbax refuses arrays without elements, such as the activations of a model without muscles.
+    leaves = jax.tree_util.tree_flatten_with_path(state)[0]
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if leaf.size}
+
+
+def _checkpointer(folder: Path, keep: int | None = None) -> Any:
+    policy = ocp.training.preservation_policies.LatestN(keep) if keep else None
+    return ocp.training.Checkpointer(folder.resolve(), preservation_policy=policy)

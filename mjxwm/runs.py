@@ -1,0 +1,80 @@
+"""Run folders: `config.yaml`, `system.json`, `metrics.jsonl`, `checkpoints/`, curve and video."""
+
+import datetime
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from mjxwm import system
+from mjxwm.config import ConfigError
+
+
+class RunFolder(NamedTuple):
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """The record, one JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def curve(self) -> Path:
+        """The learning curve."""
+        return self.path / "curve.png"
+
+    @property
+    def video(self) -> Path:
+        """The policy at the end."""
+        return self.path / "policy.mp4"
+
+
+def create(folder: Path, name: str | None, preset: str) -> RunFolder:
+    """Makes the folder of a new run.
+
+    Args:
+        folder: where runs are kept.
+        name: the run's name, by default the preset's with the date and time.
+        preset: the preset's name.
+
+    Raises:
+        ConfigError: the run exists; nothing is ever overwritten.
+    """
+    stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    path = folder / (name or f"{Path(preset).stem}-{stamp}")
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise ConfigError(
+            f"run {path} exists and is never overwritten. Continue it with --resume {path}, "
+            "or give another name with --run"
+        ) from error
+    run = RunFolder(path)
+    (path / "system.json").write_text(json.dumps(system.describe(), indent=1) + "\n")
+    return run
+
+
+def find(path: Path) -> RunFolder:
+    """An existing run folder.
+
+    Raises:
+        ConfigError: it is none; runs beside it are named.
+    """
+    run = RunFolder(path)
+    if run.config.is_file():
+        return run
+    parent = path.parent if path.parent.is_dir() else Path("runs")
+    there = sorted(p.parent.name for p in parent.glob("*/config.yaml"))
+    known = f"; runs in {parent}: {', '.join(there)}" if there else ""
+    raise ConfigError(f"{path} is not a run folder (it has no config.yaml){known}")
