@@ -128,8 +128,10 @@ class Mjx:
 
     def _view(self, data: mjx.Data) -> SimState:
         derived = {k: _real(field_of(data, k)).reshape(s) for k, s in self._shapes.items()}
-        parts = (data.time, data.qpos, data.qvel, data.act, data.ctrl)
-        return SimState(Physics(*map(_real, parts), derived), data.qacc_warmstart)
+        time, qpos, qvel, act, ctrl = map(
+            _real, (data.time, data.qpos, data.qvel, data.act, data.ctrl)
+        )
+        return SimState(Physics(time, qpos, qvel, act, ctrl, derived), data.qacc_warmstart)
 
     def _derived_shapes(self) -> dict[str, tuple[int, ...]]:
         data, template = mujoco.MjData(self.model), self._data()

@@ -92,7 +92,9 @@ class Warp(Mjx):
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         data = super()._load(sim, ctrl)
-        return data.replace(qpos=_at_most(self._num_worlds)(data.qpos))
+        # Whichever of the two is vmapped makes worlds: a planner varies the controls alone.
+        qpos, ctrl = _at_most(self._num_worlds)((data.qpos, data.ctrl))
+        return data.replace(qpos=qpos, ctrl=ctrl)
 
     def _refresh(self, data: mjx.Data) -> mjx.Data:
         # Warp has no separate stages: compute all and put back what belongs to the last step.
@@ -117,18 +119,18 @@ def _at_most(capacity: int, worlds: int = 1) -> Any:
     """The identity; refuses to be vmapped over more than `capacity` worlds in all."""
 
     @jax.custom_batching.custom_vmap
-    def identity(x: Array) -> Array:
-        return x
+    def identity(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        return arrays
 
     @identity.def_vmap
-    def _(axis_size: int, in_batched: list[bool], x: Array) -> tuple[Array, bool]:
+    def _(axis_size: int, in_batched: list[Any], arrays: tuple[Array, ...]) -> tuple[Any, Any]:
         total = worlds * axis_size
         if total > capacity:
             raise ValueError(
                 f"{total} worlds or more are stepped together, but the buffers of engine='warp' "
                 f"are made for {capacity}; use env.for_worlds(n) with the number of all worlds"
             )
-        return _at_most(capacity, total)(x), in_batched[0]
+        return _at_most(capacity, total)(arrays), in_batched[0]
 
     return identity
 
