@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from mjxwm import system
 from mjxwm.config import ConfigError, load_preset, load_yaml, nearest, preset_names
 
 USAGE = """usage: mjxwm COMMAND ...
@@ -83,8 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         if args[0] not in commands:
-            raise ConfigError(f"command {args[0]!r} is unknown{nearest(args[0], commands)}\n{USAGE}")
+            raise ConfigError(
+                f"command {args[0]!r} is unknown{nearest(args[0], commands)}\n{USAGE}"
+            )
         _compilation_cache()
+        system.choose_rendering()
         return commands[args[0]](args[1:])
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -176,7 +180,8 @@ def _sentence(evaluation: Any, when: str) -> str:
     r = evaluation.episode_return
     return (
         f"return {r.mean():.1f} +- {r.std():.1f} (least {r.min():.1f}, most {r.max():.1f}) over "
-        f"{len(r)} episodes of {evaluation.length.mean():.0f} steps {when}; deterministic, closed loop"
+        f"{len(r)} episodes of {evaluation.length.mean():.0f} steps {when}; "
+        "deterministic, closed loop"
     )
 
 
@@ -211,7 +216,9 @@ def _plot(args: list[str]) -> int:
         if not path.is_file():
             raise ConfigError(f"{path} does not exist: nothing was logged in this run yet")
     print(plot.learning_curve(found, options.out, options.title))
-    last = {name: [r for r in track.read(p) if "eval/return" in r][-1:] for name, p in found.items()}
+    last = {
+        name: [r for r in track.read(p) if "eval/return" in r][-1:] for name, p in found.items()
+    }
     _write(last, options.json)
     return 0
 

@@ -114,7 +114,10 @@ class MLP(nnx.Module):
         keys = jax.random.split(key, len(sizes) - 1)
         inits = [init] * len(hidden) + [out_init or init]
         self.layers = nnx.List(
-            [Linear(i, o, w, key=k) for i, o, w, k in zip(sizes, sizes[1:], inits, keys, strict=False)]
+            [
+                Linear(i, o, w, key=k)
+                for i, o, w, k in zip(sizes, sizes[1:], inits, keys, strict=False)
+            ]
         )
         normed = sizes[1:] if out_activation else sizes[1:-1]
         self.norms = nnx.List([LayerNorm(n) for n in normed])

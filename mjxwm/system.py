@@ -1,16 +1,27 @@
 """What a run ran on: versions and hardware."""
 
+import ctypes.util
 import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 
 PACKAGES = (
-    "mjxwm jax jaxlib flax optax orbax-checkpoint numpy mujoco mujoco-mjx warp-lang".split()
+    "mjxwm",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "mujoco",
+    "mujoco-mjx",
+    "warp-lang",
 )
 
 
@@ -27,6 +38,16 @@ def describe() -> dict[str, Any]:
     }
 
 
+def choose_rendering() -> None:
+    """Chooses how MuJoCo renders where there is no display: EGL if it is there, else OSMesa.
+
+    MuJoCo reads MUJOCO_GL when it is imported, so this comes before; a value of the user's stands.
+    """
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        egl, mesa = (ctypes.util.find_library(name) for name in ("EGL", "OSMesa"))
+        os.environ.setdefault("MUJOCO_GL", "egl" if egl or not mesa else "osmesa")
+
+
 def version(package: str) -> str | None:
     """The installed version of a package, or None."""
     try:
@@ -36,7 +57,7 @@ def version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with "+changes" if files differ from it; None outside of a checkout."""
+    """The checkout's commit, "+changes" if files differ from it; None outside of a checkout."""
     folder = Path(__file__).parent
 
     def git(*args: str) -> str:

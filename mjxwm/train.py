@@ -10,11 +10,10 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import envs
-from mjxwm import checkpoint, config, nets, plot, runs, view
+from mjxwm import checkpoint, config, nets, plot, runs, track, view
 from mjxwm.algos import pwm
 from mjxwm.evaluate import Evaluation, evaluate
 from mjxwm.runs import RunFolder
@@ -107,9 +106,7 @@ def build(cfg: Config) -> Trainer:
     )
 
 
-def train(
-    cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None = None
-) -> Result:
+def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None = None) -> Result:
     """Trains until the budget of env steps is spent, or Ctrl-C.
 
     Args:
@@ -154,14 +151,9 @@ def _start(
     except FileNotFoundError as error:
         raise config.ConfigError(f"{error}: run {run.path} cannot be resumed") from error
     iteration = int(state.iteration)
-    rows = [r for r in _rows(run) if r["iteration"] <= iteration]
-    return state, iteration, 60 * rows[-1]["minutes"] if rows else 0.0
-
-
-def _rows(run: RunFolder) -> list[dict[str, Any]]:
-    from mjxwm.track import read
-
-    return read(run.metrics) if run.metrics.is_file() else []
+    rows = track.read(run.metrics) if run.metrics.is_file() else []
+    minutes = [row["minutes"] for row in rows if row["iteration"] <= iteration]
+    return state, iteration, 60 * minutes[-1] if minutes else 0.0
 
 
 @dataclasses.dataclass
@@ -183,7 +175,13 @@ class _Loop:
         trackers: tuple[Tracker, ...],
         clock: _Clock,
     ):
-        self.cfg, self.trainer, self.run, self.trackers, self.clock = cfg, trainer, run, trackers, clock
+        self.cfg, self.trainer, self.run, self.trackers, self.clock = (
+            cfg,
+            trainer,
+            run,
+            trackers,
+            clock,
+        )
         total = trainer.algorithm.iterations
         self.log_every = max(1, total // 500)
         self.eval_every = max(1, total // (cfg.evaluations + 1)) if cfg.evaluations else total
@@ -266,8 +264,10 @@ def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None
     count = nets.num_parameters(state.learner.model), nets.num_parameters(state.learner.actor)
     device = jax.devices()[0]
     print(f"run      {run.path}")
-    print(f"task     {spec.name}: {spec.obs_size} observations, {spec.action_size} actions, ")
-    print(f"         {spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms")
+    print(
+        f"task     {spec.name}: {spec.obs_size} observations, {spec.action_size} actions, "
+        f"{spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms"
+    )
     print(f"engine   {spec.engine}, {algo.worlds} worlds; learner on {device.device_kind}")
     print(f"networks world model {count[0]:,} parameters, actor {count[1]:,}")
     print(

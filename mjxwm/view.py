@@ -1,7 +1,6 @@
 """Looking at a policy: a video made with MuJoCo's own renderer."""
 
 import os
-import sys
 from pathlib import Path
 
 import mujoco
@@ -46,8 +45,6 @@ def video(
 def _frames(
     model: mujoco.MjModel, qpos: np.ndarray, camera: str, size: tuple[int, int]
 ) -> list[np.ndarray]:
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        os.environ.setdefault("MUJOCO_GL", "egl")
     width, height = size
     data = mujoco.MjData(model)
     try:
@@ -55,8 +52,8 @@ def _frames(
     except Exception as error:  # the backends raise ImportError, AttributeError, RuntimeError, ...
         raise RenderingUnavailableError(
             f"no working OpenGL here (MUJOCO_GL={os.environ.get('MUJOCO_GL', 'unset')}: "
-            f"{type(error).__name__}). On Debian: `apt install libegl1`, or `apt install libosmesa6` "
-            "and MUJOCO_GL=osmesa"
+            f"{type(error).__name__}). On Debian: `apt install libegl1`, or "
+            "`apt install libosmesa6` and MUJOCO_GL=osmesa"
         ) from error
     frames = []
     with renderer:

@@ -71,7 +71,9 @@ class WorldModel(nnx.Module):
         """Latent of an observation."""
         return self.encoder(obs)
 
-    def predict(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s z"]:
+    def predict(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s z"]:
         """Latent after an action."""
         return self.dynamics(jnp.concatenate([z, action], axis=-1))
 

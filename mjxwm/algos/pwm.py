@@ -98,7 +98,9 @@ class Config:
     @property
     def updates(self) -> int:
         """World-model updates per iteration: they follow the data collected."""
-        return max(1, round(self.update_ratio * self.steps_per_iteration / (self.batch * self.horizon)))
+        return max(
+            1, round(self.update_ratio * self.steps_per_iteration / (self.batch * self.horizon))
+        )
 
 
 class Learner(NamedTuple):
@@ -152,11 +154,7 @@ def make(config: Config, env: Env) -> Algorithm:
 
     def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
         key, key_act, key_update = jax.random.split(state.key, 3)
-
-        def policy(obs: Array, key: PRNGKeyArray) -> Array:
-            return _act(state.learner, obs, key)
-
-        state, metrics = _collect(config, batch_env, policy, state._replace(key=key), key_act)
+        state, metrics = collect(config, batch_env, state._replace(key=key), key_act)
         learner, trained = _updates(config, tx, state.learner, state.replay, key_update)
         state = state._replace(iteration=state.iteration + 1, learner=learner)
         return state, {**metrics, **trained}
@@ -181,7 +179,9 @@ def validate(config: Config) -> None:
             raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
     for name in ("gamma", "lam", "target_tau"):
         if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be in [0, 1]")
+            raise ValueError(
+                f"{name}={getattr(config, name)} is out of range; it must be in [0, 1]"
+            )
     need = (config.horizon + 1) * config.worlds
     if config.warmup * config.unroll < config.horizon + 1:
         raise ValueError(
@@ -252,6 +252,18 @@ def _act(learner: Learner, obs: Float[Array, "B o"], key: PRNGKeyArray | None) -
 def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
     """Latent of an observation in the task's own units."""
     return learner.model.encode(moments.normalize(learner.obs, obs))
+
+
+def collect(
+    config: Config, env: BatchEnv, state: TrainState, key: PRNGKeyArray
+) -> tuple[TrainState, Metrics]:
+    """The first half of an iteration: T steps of the policy in B worlds, put into the replay."""
+    learner = state.learner
+
+    def policy(obs: Array, key: PRNGKeyArray) -> Array:
+        return _act(learner, obs, key)
+
+    return _collect(config, env, policy, state, key)
 
 
 def _collect(
@@ -404,7 +416,9 @@ def update_critic(
         error = actor_critic.values(critic, imagined.z[:-1]) - target / config.value_unit
         return (weight * error**2).mean()
 
-    def step(carry: tuple[Critic, Critic, Any], _: None) -> tuple[tuple[Critic, Critic, Any], Array]:
+    def step(
+        carry: tuple[Critic, Critic, Any], _: None
+    ) -> tuple[tuple[Critic, Critic, Any], Array]:
         critic, slow, opt = carry
         error, grads = jax.value_and_grad(loss)(critic)
         updates, opt = tx.critic.update(grads, opt, critic)
