@@ -331,11 +331,12 @@ def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
     """The unit in which model, actor and critic see rewards.
 
     Rewards are divided by their running deviation but not shifted: subtracting the mean would make
-    a termination, worth 0, look better or worse than it is. Bins need no scale.
+    a termination, worth 0, look better or worse than it is. The unit is at least a tenth of the
+    mean, or a constant reward would be a huge number that no head learns. Bins need no scale.
     """
     if config.model.reward_head == "two-hot":
         return jnp.ones(())
-    return moments.std(learner.reward)
+    return jnp.maximum(moments.std(learner.reward), 0.1 * jnp.abs(learner.reward.mean))
 
 
 def actor_loss(
