@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a table and returns rows of plain values."""

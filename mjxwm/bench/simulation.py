@@ -1,0 +1,235 @@
+"""Collection as in training against the bare simulator: what do policy, task and replay cost?
+
+A sample is a pair, measured in turns of one unroll each: the compiled program that training runs
+(policy, engine, rewards, resets, replay insert) and the simulator alone, which starts from the very
+states that the program started from and is given the very controls that the policy chose. So both
+sides see the same contacts, but for worlds that end: the program resets them, while the bare
+simulator steps on to the end of the unroll. Other load on the machine hits both sides of a pair.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import mujoco.batch
+import numpy as np
+from jaxtyping import Array, Float
+
+import envs
+from envs.core import SimState
+from mjxwm.algos import pwm
+from mjxwm.config import ConfigError
+
+Bare = Callable[[SimState, Float[Array, "T B u"]], float]
+"""Steps B worlds T control steps from a state under given controls; returns the seconds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is measured."""
+
+    engine: tuple[str, ...] = ("auto",)
+    """Engines: native, mjx, warp, or auto for the fastest here."""
+    task: str = "hopper"
+    """Name of the task."""
+    worlds: tuple[int, ...] = (1024,)
+    """Numbers of worlds."""
+    preset: str = "hopper-cpu"
+    """The preset whose networks act and whose replay is filled."""
+    steps: int = 32
+    """Control steps per world in a sample, rounded up to whole unrolls of the preset."""
+    samples: int = 7
+    """Samples, each a pair of collection and bare simulator."""
+    warmup: int = 64
+    """Control steps per world before the first sample, so that episodes are of all ages."""
+    seed: int = 0
+    """Seed of networks, worlds and actions."""
+
+
+class Row(NamedTuple):
+    """One measurement; rates are medians over the samples."""
+
+    engine: str
+    task: str
+    worlds: int
+    physics_steps_per_s: float
+    """Of collection, over all worlds."""
+    bare_physics_steps_per_s: float
+    """Of the simulator alone."""
+    ratio: float
+    """Median of the samples' quotients, collection to bare."""
+    control_steps_per_s: float
+    """Of collection: transitions that reach the replay."""
+    samples: list[list[float]]
+    """Seconds of each sample: [collection, bare]."""
+    compile_s: float
+    """Seconds to compile the program of collection; less where it was cached."""
+    threads: int
+    """CPU threads of the native engine, 0 for the others."""
+    device: str
+    """Where the policy is computed."""
+
+
+def run(config: Config, algo: pwm.Config) -> list[Row]:
+    """Measures every engine with every number of worlds.
+
+    Args:
+        config: what to measure.
+        algo: networks, unroll and replay; its number of worlds is replaced.
+
+    Raises:
+        ConfigError: a task or engine is unknown or a number out of range.
+    """
+    numbers = {"steps": config.steps, "samples": config.samples, "worlds": min(config.worlds)}
+    for name, value in numbers.items():
+        if value < 1:
+            raise ConfigError(f"{name}={value} is out of range; it must be at least 1")
+    try:
+        return [
+            measure(config, algo, envs.make(config.task, engine), worlds)
+            for engine in config.engine
+            for worlds in config.worlds
+        ]
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row:
+    """One row: collection in `worlds` worlds of `env` against its engine alone."""
+    algo = _sized(algo, worlds)
+    env = env.for_worlds(worlds)
+    state = jax.jit(pwm.make(algo, env).init)(jax.random.key(config.seed))
+    collect, compile_s = _compile(algo, env, state)
+    bare = bare_simulator(env, worlds)
+
+    def pair(state: pwm.TrainState) -> tuple[pwm.TrainState, float, float]:
+        # The program consumes its state: keep what the bare simulator starts from.
+        sim = jax.block_until_ready(jax.tree.map(jnp.copy, state.worlds.state.sim))
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(collect(state))
+        seconds = time.perf_counter() - start
+        return state, seconds, bare(sim, _last_controls(algo, env, state))
+
+    for _ in range(max(1, -(-config.warmup // algo.unroll))):
+        state, *_ = pair(state)
+    turns, samples = -(-config.steps // algo.unroll), []
+    for _ in range(config.samples):
+        total = np.zeros(2)
+        for _ in range(turns):
+            state, *seconds = pair(state)
+            total += seconds
+        samples.append(total.tolist())
+    return _row(config, env, worlds, samples, turns * algo.unroll, compile_s)
+
+
+def bare_simulator(env: envs.Env, worlds: int) -> Bare:
+    """The engine of `env` alone, in the way that is natural to it."""
+    if env.engine.name == "native":
+        return _bare_batch(env.engine, worlds)
+    return _bare_scan(env.engine)
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text."""
+    head = f"{'engine':8}{'task':18}{'worlds':>7}{'collection':>12}{'bare':>12}{'ratio':>7}"
+    lines = [f"{head}  {'least..most':13}{'env steps/s':>12}{'compile':>9}"]
+    for row in rows:
+        ratios = [bare / collection for collection, bare in row.samples]
+        lines.append(
+            f"{row.engine:8}{row.task:18}{row.worlds:7}{row.physics_steps_per_s:12,.0f}"
+            f"{row.bare_physics_steps_per_s:12,.0f}{row.ratio:7.2f}  "
+            f"{f'{min(ratios):.2f}..{max(ratios):.2f}':13}{row.control_steps_per_s:12,.0f}"
+            f"{row.compile_s:7.1f} s"
+        )
+    where = ", ".join(sorted({row.device for row in rows}))
+    lines.append(
+        f"collection and bare in physics steps/s; policy on {where}; native engine on "
+        f"{max((row.threads for row in rows), default=0)} threads"
+    )
+    return "\n".join(lines)
+
+
+def _sized(algo: pwm.Config, worlds: int) -> pwm.Config:
+    rows = max(algo.horizon + 1, 2 * algo.unroll)
+    return dataclasses.replace(algo, worlds=worlds, capacity=max(algo.capacity, worlds * rows))
+
+
+def _compile(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> tuple[Any, float]:
+    batch_env = envs.BatchEnv(env, algo.worlds)
+
+    def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Any]:
+        key, key_act = jax.random.split(state.key)
+        return pwm.collect(algo, batch_env, state._replace(key=key), key_act)
+
+    start = time.perf_counter()
+    program = jax.jit(collect, donate_argnums=0).lower(state).compile()
+    return program, time.perf_counter() - start
+
+
+def _last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:
+    """The controls [T, B, nu] of the unroll that was inserted last."""
+    rows = (state.replay.head - algo.unroll + jnp.arange(algo.unroll)) % len(state.replay.action)
+    actions = jnp.clip(state.replay.action[rows], -1, 1)
+    return jax.block_until_ready(env.to_ctrl(actions))
+
+
+def _bare_batch(engine: Any, worlds: int) -> Bare:
+    batch = mujoco.batch.Batch(engine.model, worlds, engine.threads)
+    ctrl = batch.bind("ctrl")
+
+    def step(sim: SimState, controls: Float[Array, "T B u"]) -> float:
+        # The bits of the rows of the batch, see envs.engines.native.
+        rows = np.ascontiguousarray(sim.hidden).view(np.float64)
+        batch.state[:, : rows.shape[1]] = rows
+        values = np.asarray(controls, np.float64)
+        start = time.perf_counter()
+        for value in values:
+            ctrl[...] = value
+            try:
+                batch.step(nstep=engine.n_substeps)
+            except mujoco.batch.SimulationError:
+                pass  # a world diverged; the others ran on
+        return time.perf_counter() - start
+
+    return step
+
+
+def _bare_scan(engine: Any) -> Bare:
+    program = jax.jit(jax.vmap(engine.bare_steps, in_axes=(0, 1)))
+
+    def step(sim: SimState, controls: Float[Array, "T B u"]) -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(program(sim, controls))
+        return time.perf_counter() - start
+
+    return step
+
+
+def _row(
+    config: Config,
+    env: envs.Env,
+    worlds: int,
+    samples: list[list[float]],
+    steps: int,
+    compile_s: float,
+) -> Row:
+    native = env.engine.name == "native"
+    rates = [[worlds * steps / seconds for seconds in sample] for sample in samples]
+    collection, bare = (statistics.median(column) for column in zip(*rates, strict=True))
+    return Row(
+        engine=env.engine.name,
+        task=config.task,
+        worlds=worlds,
+        physics_steps_per_s=collection * env.spec.n_substeps,
+        bare_physics_steps_per_s=bare * env.spec.n_substeps,
+        ratio=statistics.median(bare / collection for collection, bare in samples),
+        control_steps_per_s=collection,
+        samples=samples,
+        compile_s=compile_s,
+        threads=mujoco.batch.Batch(env.engine.model, 1, env.engine.threads).nthread if native else 0,
+        device=jax.devices()[0].device_kind,
+    )
