@@ -1,0 +1,136 @@
+"""The loop: resume is bitwise, the record is whole, nothing is overwritten."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from mjxwm import checkpoint, config, runs, track, train
+from mjxwm.algos import pwm
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    preset = config.load_preset(train.Config, "debug")
+    algo = dataclasses.replace(preset.algo, env_steps=(1 + 4) * 8 * 16)
+    return dataclasses.replace(preset, algo=algo, evaluations=1, checkpoints=0, video=False)
+
+
+@pytest.fixture(scope="module")
+def straight(cfg, tmp_path_factory):
+    """Four iterations without a break."""
+    run = train.new_run(cfg, "debug", "straight", tmp_path_factory.mktemp("runs"))
+    return run, train.train(cfg, run)
+
+
+@pytest.fixture(scope="module")
+def resumed(cfg, tmp_path_factory):
+    """Two iterations, then a new start from the checkpoint, then two more."""
+    run = train.new_run(cfg, "debug", "resumed", tmp_path_factory.mktemp("runs"))
+    first = train.train(cfg, run, stop_at=2)
+    assert first.evaluation is None
+    assert first.iteration == 2
+    return run, train.train(cfg, run, resume=True)
+
+
+def final_state(cfg, run):
+    algorithm = train.build(cfg).algorithm
+    abstract = jax.eval_shape(algorithm.init, jax.random.key(0))
+    return checkpoint.restore(run.checkpoints, abstract)
+
+
+def test_train_2_and_resume_2_is_train_4_bitwise(cfg, straight, resumed):
+    states = [
+        jax.tree_util.tree_leaves_with_path(final_state(cfg, r[0])) for r in (straight, resumed)
+    ]
+    assert len(states[0]) > 50
+    for (path, a), (_, b) in zip(*states, strict=True):
+        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+
+
+def test_the_record_of_a_resumed_run_is_that_of_a_straight_one(straight, resumed):
+    rows = [track.read(r[0].metrics) for r in (straight, resumed)]
+    assert [row["iteration"] for row in rows[0]] == [1, 2, 3, 4]
+    for a, b in zip(*rows, strict=True):
+        timing = ("minutes", "perf/env_steps_per_s")
+        assert {k: v for k, v in a.items() if k not in timing} == {
+            k: v for k, v in b.items() if k not in timing
+        }
+    assert rows[1] == sorted(rows[1], key=lambda row: row["minutes"])
+
+
+def test_the_final_evaluation_is_the_same_for_both(straight, resumed):
+    a, b = straight[1].evaluation, resumed[1].evaluation
+    np.testing.assert_array_equal(a.episode_return, b.episode_return)
+    assert straight[1].env_steps == resumed[1].env_steps == 5 * 8 * 16
+
+
+def test_a_run_folder_tells_what_ran_where(cfg, straight):
+    run, _ = straight
+    assert config.load_yaml(train.Config, run.config) == cfg
+    system = json.loads((run.path / "system.json").read_text())
+    assert system["packages"]["mujoco"] == "3.17.0"
+    assert system["devices"]
+
+
+def test_evaluating_a_run_later_gives_what_it_ended_with(straight):
+    run, result = straight
+    _, evaluation, iteration = train.evaluate_run(run)
+    assert iteration == 4
+    np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
+
+
+def test_a_run_that_exists_is_never_overwritten(cfg, straight):
+    path = straight[0].path
+    with pytest.raises(config.ConfigError, match="--resume .*straight, or give another name"):
+        runs.create(path.parent, path.name, "debug")
+
+
+def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    tracker = track.JsonLines(path)
+    for iteration in range(1, 6):
+        tracker.log({"iteration": iteration})
+    with path.open("a") as file:
+        file.write('{"iteration": 6, "cut')  # a crash while writing
+    track.JsonLines(path, resume_at=3).log({"iteration": 4})
+    assert [row["iteration"] for row in track.read(path)] == [1, 2, 3, 4]
+
+
+def test_a_run_without_checkpoint_cannot_be_resumed(cfg, tmp_path):
+    run = train.new_run(cfg, "debug", "empty", tmp_path)
+    with pytest.raises(config.ConfigError, match="no checkpoint.*cannot be resumed"):
+        train.train(cfg, run, resume=True)
+
+
+def test_summaries_are_means_and_episodes_sums_over_sums():
+    rows = [
+        {"collect/episodes": 1, "collect/return_sum": 10.0, "model/loss": 1.0},
+        {"collect/episodes": 3, "collect/return_sum": 50.0, "model/loss": 2.0},
+    ]
+    assert train.summarize(rows) == {
+        "collect/episodes": 4.0,
+        "collect/return": 15.0,
+        "model/loss": 1.5,
+    }
+
+
+@pytest.mark.parametrize("preset", config.preset_names())
+def test_every_preset_builds(preset):
+    cfg = config.load_preset(train.Config, preset)
+    trainer = train.build(cfg)
+    assert isinstance(cfg.algo, pwm.Config)
+    assert trainer.algorithm.iterations > 0
+
+
+def test_a_value_out_of_range_is_refused_before_anything_is_written(cfg, tmp_path):
+    bad = dataclasses.replace(cfg, algo=dataclasses.replace(cfg.algo, gamma=1.5))
+    with pytest.raises(
+        config.ConfigError, match=r"gamma=1.5 is out of range; it must be in \[0, 1\]"
+    ):
+        train.new_run(bad, "debug", "bad", tmp_path)
+    assert not list(tmp_path.iterdir())
