@@ -40,7 +40,8 @@ class Actor(nnx.Module):
         self.mean_net = MLP(
             in_size, config.actor, action_size, key=key, init="torch", norm_first=False
         )
-        self.log_std = nnx.Param(jnp.full(action_size, math.log(config.init_std)))
+        # Without a dtype it would be weakly typed until the first update: compiled twice.
+        self.log_std = nnx.Param(jnp.full(action_size, math.log(config.init_std), float))
         self.min_log_std = math.log(config.min_std)
 
     def mean(self, x: Float[Array, "*s i"]) -> Float[Array, "*s a"]:
