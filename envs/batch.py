@@ -16,6 +16,9 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from envs.core import Env, State
 
+_RESET_SHARE = 8
+"""Up to one world in so many is reset by itself; where more end at once, all are computed."""
+
 
 class Worlds(NamedTuple):
     """B worlds and their running episodes."""
@@ -108,13 +111,35 @@ class BatchEnv:
         ), result
 
     def _reset_where(self, done: Bool[Array, " B"], key: PRNGKeyArray, state: State) -> State:
-        # Ends are rare: most steps skip the reset, and the native engine its host call, altogether.
-        def reset(args: tuple[PRNGKeyArray, State]) -> State:
-            key, state = args
-            keys = jax.random.split(key, self.num_worlds)
-            return jax.vmap(self.env.reset_where)(done, keys, state)
+        # With many worlds some end in almost every step, but only some: their rows are gathered,
+        # reset and put back, so that a reset costs what ends and not what exists.
+        slots = max(1, self.num_worlds // _RESET_SHARE)
+        count = done.sum()
 
-        return jax.lax.cond(done.any(), reset, lambda args: args[1], (key, state))
+        def none(key: PRNGKeyArray, state: State) -> State:
+            return state
+
+        def few(key: PRNGKeyArray, state: State) -> State:
+            # Gathers both ways: on a CPU, XLA scatters (and jnp.nonzero) element by element.
+            nth = jnp.cumsum(done)
+            ids = jnp.searchsorted(nth, jnp.arange(1, slots + 1))
+            rows = jax.tree.map(lambda x: x.at[ids].get(mode="clip"), state)
+            fresh = self._fresh(ids < self.num_worlds, ids, key, rows)
+            back = jax.tree.map(lambda x: x.at[nth - 1].get(mode="clip"), fresh)
+            return jax.tree.map(lambda f, x: jax.vmap(jnp.where)(done, f, x), back, state)
+
+        def many(key: PRNGKeyArray, state: State) -> State:
+            return self._fresh(done, jnp.arange(self.num_worlds), key, state)
+
+        case = (count > 0).astype(jnp.int32) + (count > slots)
+        return jax.lax.switch(case, (none, few, many), key, state)
+
+    def _fresh(
+        self, done: Bool[Array, " n"], ids: Int[Array, " n"], key: PRNGKeyArray, state: State
+    ) -> State:
+        # A world's start depends on the key and on its number, not on which others end with it.
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
+        return jax.vmap(self.env.reset_where)(done, keys, state)
 
 
 def _sound(state: State) -> Bool[Array, " B"]:

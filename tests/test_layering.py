@@ -17,7 +17,7 @@ LAYERS = [
     ["mjxwm.rollout", "mjxwm.replay", "mjxwm.world_model"],
     ["mjxwm.algos", "mjxwm.evaluate"],
     ["mjxwm.gradients", "mjxwm.bench", "mjxwm.multitask", "mjxwm.interop"],
-    ["mjxwm.train"],
+    ["mjxwm.train", "mjxwm.doctor"],
     ["mjxwm.cli", "mjxwm.__main__"],
 ]
 # The host side: disk, console and pictures. Anything may import them; they import nothing of the
@@ -34,7 +34,7 @@ LEAVES: dict[str, set[str]] = {
     "mjxwm.view": {"envs"},
 }
 # Environments are handed to everything else as arguments.
-MAKE_ENVS = {"mjxwm.train", "mjxwm.bench", "mjxwm.gradients", "mjxwm.cli"}
+MAKE_ENVS = {"mjxwm.train", "mjxwm.doctor", "mjxwm.bench", "mjxwm.gradients", "mjxwm.cli"}
 
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

@@ -96,6 +96,19 @@ class Mjx:
         after = self._refresh(data) if self.derived else data
         return self._view(after)._replace(hidden=_real(data.qacc_warmstart))
 
+    def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
+        """T control steps of physics alone, for benchmarks: all of `mjx.Data` stays in the loop.
+
+        Returns the positions at the end.
+        """
+
+        def substep(data: mjx.Data, ctrl: Array) -> tuple[mjx.Data, None]:
+            after = mjx.step(self._model, data.replace(ctrl=ctrl))
+            return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data), None
+
+        substeps = jnp.repeat(ctrls, self.n_substeps, axis=0)
+        return jax.lax.scan(substep, self._load(sim, ctrls[0]), substeps)[0].qpos
+
     def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
         """See `envs.core.Engine`."""
         return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)

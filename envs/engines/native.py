@@ -67,12 +67,11 @@ class Native:
 
     def reset(self, initial: Initial) -> SimState:
         """See `envs.core.Engine`."""
-        empty = jnp.zeros((2 * self._row,), jnp.uint32)
-        return self._call(self._reset, jnp.ones((), bool), empty, *initial)
+        return self._call(self._reset, jnp.ones((), bool), jnp.concatenate(initial))
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
         """See `envs.core.Engine`."""
-        fresh = self._call(self._reset, done, sim.hidden, *initial)
+        fresh = self._call(self._reset, done, jnp.concatenate(initial))
         return jax.tree.map(lambda n, o: jnp.where(done, n, o), fresh, sim)
 
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
@@ -111,17 +110,16 @@ class Native:
                 batch.state[error.ids, : self._row] = np.nan
             return self._read(batch, dtype, bits.shape[:-1])
 
-    def _reset(self, dtype: np.dtype, done: Any, bits: Any, *initial: Any) -> tuple[Any, ...]:
-        done, bits = np.asarray(done), np.asarray(bits)
+    def _reset(self, dtype: np.dtype, done: Any, start: Any) -> tuple[Any, ...]:
+        """Rows of worlds that are not done come back without meaning."""
+        done, start = np.asarray(done), np.asarray(start)
         with self._lock:
             batch = self._batch(done.shape)
-            self._load(batch, bits)
-            ids = np.flatnonzero(done.reshape(-1)).astype(np.int32)
-            start = np.concatenate([np.asarray(x).reshape(batch.nsim, -1) for x in initial], axis=1)
-            batch.state[ids, : self._row] = 0
-            batch.state[ids, 1 : 1 + start.shape[1]] = start[ids]
+            batch.state[:, : self._row] = 0
+            batch.state[:, 1 : 1 + start.shape[-1]] = start.reshape(batch.nsim, -1)
             batch.ctrl[...] = 0
-            if self.derived and ids.size:
+            if self.derived:
+                ids = np.flatnonzero(done.reshape(-1)).astype(np.int32)
                 # All stages: a thread's scratch data still hold another world's accelerations.
                 batch.forward(ids)
             return self._read(batch, dtype, done.shape)

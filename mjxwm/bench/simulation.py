@@ -7,6 +7,7 @@ sides see the same contacts, but for worlds that end: the program resets them, w
 simulator steps on to the end of the unroll. Other load on the machine hits both sides of a pair.
 """
 
+import contextlib
 import dataclasses
 import statistics
 import time
@@ -189,13 +190,16 @@ def _bare_batch(engine: Any, worlds: int) -> Bare:
         start = time.perf_counter()
         for value in values:
             ctrl[...] = value
-            try:
+            # Where a world diverges, the others run on.
+            with contextlib.suppress(mujoco.batch.SimulationError):
                 batch.step(nstep=engine.n_substeps)
-            except mujoco.batch.SimulationError:
-                pass  # a world diverged; the others ran on
         return time.perf_counter() - start
 
     return step
+
+
+def _threads(engine: Any, worlds: int) -> int:
+    return mujoco.batch.Batch(engine.model, worlds, engine.threads).nthread
 
 
 def _bare_scan(engine: Any) -> Bare:
@@ -217,7 +221,6 @@ def _row(
     steps: int,
     compile_s: float,
 ) -> Row:
-    native = env.engine.name == "native"
     rates = [[worlds * steps / seconds for seconds in sample] for sample in samples]
     collection, bare = (statistics.median(column) for column in zip(*rates, strict=True))
     return Row(
@@ -230,6 +233,6 @@ def _row(
         control_steps_per_s=collection,
         samples=samples,
         compile_s=compile_s,
-        threads=mujoco.batch.Batch(env.engine.model, 1, env.engine.threads).nthread if native else 0,
+        threads=_threads(env.engine, worlds) if env.engine.name == "native" else 0,
         device=jax.devices()[0].device_kind,
     )

@@ -1,0 +1,61 @@
+import json
+import statistics
+
+import pytest
+
+from mjxwm import actor_critic, world_model
+from mjxwm.algos import pwm
+from mjxwm.bench import simulation
+from mjxwm.config import ConfigError
+
+ALGO = pwm.Config(
+    unroll=4,
+    warmup=2,
+    horizon=4,
+    capacity=100,
+    model=world_model.Config(latent=8, encoder=(8,), hidden=(8,)),
+    policy=actor_critic.Config(actor=(8,), critic=(8,), critics=1),
+)
+
+
+def config(**changes):
+    return simulation.Config(**{"worlds": (8,), "steps": 6, "samples": 3, "warmup": 4, **changes})
+
+
+def test_rows_and_table():
+    rows = simulation.run(config(engine=("native",), worlds=(8, 16)), ALGO)
+    assert [row.worlds for row in rows] == [8, 16]
+    for row in rows:
+        assert (row.engine, row.task, len(row.samples)) == ("native", "hopper", 3)
+        assert row.threads >= 1
+        ratios = [bare / collection for collection, bare in row.samples]
+        assert row.ratio == statistics.median(ratios) > 0
+        # Six steps are two unrolls of four, on four physics steps each.
+        collection, bare = (statistics.median(s) for s in zip(*row.samples, strict=True))
+        assert row.control_steps_per_s == pytest.approx(row.worlds * 8 / collection)
+        assert row.physics_steps_per_s == pytest.approx(4 * row.control_steps_per_s)
+        assert row.bare_physics_steps_per_s == pytest.approx(row.worlds * 32 / bare)
+    assert json.loads(json.dumps([row._asdict() for row in rows]))[0]["ratio"] == rows[0].ratio
+    text = simulation.table(rows)
+    assert text.splitlines()[0].split()[:3] == ["engine", "task", "worlds"]
+    assert f"{rows[1].ratio:.2f}" in text.splitlines()[2]
+
+
+def test_a_compiled_engine_is_measured_too():
+    (row,) = simulation.run(config(engine=("mjx",), task="cartpole-swingup", samples=1), ALGO)
+    assert (row.engine, row.threads) == ("mjx", 0)
+    assert row.ratio > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples": 0}, "samples=0 is out of range"),
+        ({"worlds": (8, 0)}, "worlds=0 is out of range"),
+        ({"task": "hoper"}, "did you mean 'hopper'"),
+        ({"engine": ("nativ",)}, "did you mean 'native'"),
+    ],
+)
+def test_mistakes_are_named(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        simulation.run(config(**changes), ALGO)
