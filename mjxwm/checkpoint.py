@@ -62,4 +62,8 @@ def _named(state: Any) -> dict[str, Any]:
 
 def _checkpointer(folder: Path, keep: int | None = None) -> Any:
     policy = ocp.training.preservation_policies.LatestN(keep) if keep else None
-    return ocp.training.Checkpointer(folder.resolve(), preservation_policy=policy)
+    # orbax takes a pathlib.Path and its own policies, which its annotations do not say.
+    return ocp.training.Checkpointer(
+        folder.resolve(),  # pyright: ignore[reportArgumentType]
+        preservation_policy=policy,  # pyright: ignore[reportArgumentType]
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from mjxwm import system
@@ -196,7 +197,7 @@ def _evaluate(args: list[str]) -> int:
     print(_sentence(evaluation, f"at iteration {iteration}"))
     if options.video:
         env = train.make_env(cfg)
-        qpos = evaluation.qpos[: int(evaluation.length[0]) + 1]
+        qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
         try:
             print(view.video(env.engine.model, qpos, env.spec.ctrl_dt, options.video))
         except view.RenderingUnavailableError as error:

@@ -22,6 +22,9 @@ class Evaluation(NamedTuple):
     """Positions of the first episode, to look at; they repeat after its end."""
 
 
+_Carry = tuple[Worlds, Array, Array, Array, Array]
+
+
 def evaluate(
     env: Env, act: Callable[[Array], Array], key: PRNGKeyArray, episodes: int
 ) -> Evaluation:
@@ -33,9 +36,7 @@ def evaluate(
     worlds = BatchEnv(env.for_worlds(episodes), episodes)
     state = worlds.reset(key)
 
-    Carry = tuple[Worlds, Array, Array, Array, Array]
-
-    def step(carry: Carry, _: None) -> tuple[Carry, Array]:
+    def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
         state, alive, total, length, shown = carry
         state, result = worlds.step(state, act(state.obs))
         total = total + jnp.where(alive, result.reward, 0)

@@ -112,7 +112,7 @@ class MLP(nnx.Module):
         """
         sizes = (in_size, *hidden, out_size)
         keys = jax.random.split(key, len(sizes) - 1)
-        inits = [init] * len(hidden) + [out_init or init]
+        inits: list[Init] = [*(init for _ in hidden), out_init or init]
         self.layers = nnx.List(
             [
                 Linear(i, o, w, key=k)

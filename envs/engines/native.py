@@ -53,8 +53,8 @@ class Native:
         self._batches: dict[int, mujoco.batch.Batch] = {}
         self._lock = threading.Lock()
         # time, qpos, qvel, act, (history,) warm start: a prefix of the batch's rows.
-        spec = _STATE.mjSTATE_FULLPHYSICS | _STATE.mjSTATE_WARMSTART
-        self._row = mujoco.mj_stateSize(model, int(spec) & ~int(_STATE.mjSTATE_PLUGIN))
+        spec = int(_STATE.mjSTATE_FULLPHYSICS) | int(_STATE.mjSTATE_WARMSTART)
+        self._row = mujoco.mj_stateSize(model, spec & ~int(_STATE.mjSTATE_PLUGIN))
         self._first_warmstart = self._row - model.nv
         # Derived fields are one substep old after mj_step; the velocity stage makes them current.
         self._stage = _STAGE.mjSTAGE_VEL if derived else _STAGE.mjSTAGE_NONE

@@ -7,6 +7,9 @@ the terminal value weighs gamma^H, the policy sees every real observation, ends 
 learned and respected in imagination, and the number of updates follows the data collected.
 """
 
+# optax types parameters as trees of arrays; modules are such trees, but no type says so.
+# pyright: reportArgumentType=false, reportReturnType=false
+
 import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -11,7 +11,7 @@ class Moments(NamedTuple):
 
     mean: Float[Array, "*f"]
     var: Float[Array, "*f"]
-    count: Float[Array, ""]
+    count: Float[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]  # tuple.count
 
 
 def init(shape: tuple[int, ...] = ()) -> Moments:
