@@ -40,7 +40,7 @@ class Config:
     """Worlds stepped in parallel (B)."""
     unroll: int = 16
     """Steps per world and iteration (T)."""
-    warmup: int = 1
+    warmup: int = 2
     """Unrolls with random actions before the first update; they count as env steps."""
     capacity: int = 1_000_000
     """Transitions that the replay holds, over all worlds."""
@@ -325,7 +325,7 @@ def update_model(
     gradient = jax.grad(world_model.loss, has_aux=True)
     grads, metrics = gradient(learner.model, config.model, batch)
     updates, opt = tx.model.update(grads, learner.model_opt, learner.model)
-    metrics = {**metrics, "grad_norm": optax.global_norm(grads)}
+    metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
     learner = learner._replace(model=optax.apply_updates(learner.model, updates), model_opt=opt)
     return learner, {f"model/{name}": x for name, x in metrics.items()}
 
@@ -391,7 +391,7 @@ def update_policy(
     learner, critic_metrics = update_critic(config, tx, learner, imagined)
     return learner, {
         "actor/return": total.mean(),
-        "actor/grad_norm": optax.global_norm(grads),
+        "actor/grad_norm": optax.tree.norm(grads),
         "actor/std": learner.actor.std().mean(),
         "actor/saturation": (jnp.abs(imagined.action) > 0.97).mean(),
         "actor/going_on": imagined.going_on.mean(),

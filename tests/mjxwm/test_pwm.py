@@ -183,6 +183,10 @@ def test_a_constant_reward_is_a_number_of_moderate_size():
         assert abs(reward / pwm.reward_scale(TINY, learner)) <= 10.001
 
 
+def test_the_defaults_are_valid():
+    pwm.validate(pwm.Config())
+
+
 ABOVE_ZERO = [
     *("env_steps", "worlds", "unroll", "warmup", "batch", "horizon", "imagine_batch"),
     *("imagine_horizon", "model_steps", "critic_steps", "update_ratio"),
