@@ -131,6 +131,10 @@ def _devices() -> tuple[str, str, str]:
 
 def _engine(name: str) -> Finding:
     def step() -> tuple[str, str, str]:
+        if name == "warp":
+            import warp
+
+            warp.config.quiet = True  # else it lists every kernel that it loads
         env = envs.make(_ENGINE_TASK, name).for_worlds(2)
         states = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), 2))
         states = jax.jit(jax.vmap(env.step))(states, jnp.ones((2, env.engine.model.nu)))
