@@ -25,6 +25,8 @@ class Worlds(NamedTuple):
 
     state: State
     """Every leaf with a leading axis B."""
+    clock: Int[Array, " B"]
+    """Agent steps on the episode's clock, which truncates it; a staggered one starts ahead."""
     steps: Int[Array, " B"]
     """Agent steps since the episode began."""
     episode_return: Float[Array, " B"]
@@ -77,11 +79,11 @@ class BatchEnv:
             stagger: start the episode clocks at random, so that time limits do not fall together
                 in all worlds and the data never come from one phase of an episode alone.
         """
-        key, key_reset, key_steps = jax.random.split(key, 3)
+        key, key_reset, key_clock = jax.random.split(key, 3)
         state = jax.vmap(self.env.reset)(jax.random.split(key_reset, self.num_worlds))
         limit = self.env.episode_length if stagger else 1
-        steps = jax.random.randint(key_steps, (self.num_worlds,), 0, limit)
-        return Worlds(state, steps, jnp.zeros_like(state.reward), key)
+        clock = jax.random.randint(key_clock, (self.num_worlds,), 0, limit)
+        return Worlds(state, clock, jnp.zeros_like(clock), jnp.zeros_like(state.reward), key)
 
     def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
         """One action in each world; worlds whose episode ended come back at a fresh start."""
@@ -89,9 +91,9 @@ class BatchEnv:
         state = jax.vmap(self.env.step)(before, action)
         valid = _sound(state)
         reward = jnp.where(valid, state.reward, 0)
-        steps = worlds.steps + 1
+        clock, steps = worlds.clock + 1, worlds.steps + 1
         terminated = state.terminated & valid
-        truncated = (~valid | (steps >= self.env.episode_length)) & ~terminated
+        truncated = (~valid | (clock >= self.env.episode_length)) & ~terminated
         episode_return = worlds.episode_return + reward
         result = Step(
             reward=reward,
@@ -107,7 +109,11 @@ class BatchEnv:
         key, key_reset = jax.random.split(worlds.key)
         state = self._reset_where(done, key_reset, state)
         return Worlds(
-            state, jnp.where(done, 0, steps), jnp.where(done, 0, episode_return), key
+            state,
+            jnp.where(done, 0, clock),
+            jnp.where(done, 0, steps),
+            jnp.where(done, 0, episode_return),
+            key,
         ), result
 
     def _reset_where(self, done: Bool[Array, " B"], key: PRNGKeyArray, state: State) -> State:

@@ -40,9 +40,11 @@ class Actor(nnx.Module):
         self.mean_net = MLP(
             in_size, config.actor, action_size, key=key, init="torch", norm_first=False
         )
-        # Without a dtype it would be weakly typed until the first update: compiled twice.
-        self.log_std = nnx.Param(jnp.full(action_size, math.log(config.init_std), float))
-        self.min_log_std = math.log(config.min_std)
+        # What the std has above its floor. Without a dtype it would be weakly typed until the
+        # first update: compiled twice.
+        excess = max(config.init_std - config.min_std, 1e-3)
+        self.log_excess_std = nnx.Param(jnp.full(action_size, math.log(excess), float))
+        self.min_std = config.min_std
 
     def mean(self, x: Float[Array, "*s i"]) -> Float[Array, "*s a"]:
         """The deterministic action, in [-1, 1]."""
@@ -64,7 +66,8 @@ class Actor(nnx.Module):
 
     def std(self) -> Float[Array, " a"]:
         """Standard deviation before tanh, per action."""
-        return jnp.exp(jnp.maximum(self.log_std[...], self.min_log_std))
+        # Not a clamp: below that no gradient would ever raise the noise again.
+        return self.min_std + jnp.exp(self.log_excess_std[...])
 
 
 class Critic(nnx.Module):
@@ -72,7 +75,16 @@ class Critic(nnx.Module):
 
     def __init__(self, config: Config, in_size: int, *, key: PRNGKeyArray):
         """One network of the ensemble."""
-        self.net = MLP(in_size, config.critic, 1, key=key, init="orthogonal", norm_first=False)
+        # Zero at first: random values of order 1 / (1 - gamma) would lead the first actor updates.
+        self.net = MLP(
+            in_size,
+            config.critic,
+            1,
+            key=key,
+            init="orthogonal",
+            out_init="zeros",
+            norm_first=False,
+        )
 
     def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s"]:
         """Value of a state."""

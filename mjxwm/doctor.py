@@ -134,7 +134,8 @@ def _engine(name: str) -> Finding:
         if name == "warp":
             import warp
 
-            warp.config.quiet = True  # else it lists every kernel that it loads
+            # Else it lists every kernel that it loads. The attribute is absent from warp's types.
+            warp.config.quiet = True  # pyright: ignore[reportAttributeAccessIssue]
         env = envs.make(_ENGINE_TASK, name).for_worlds(2)
         states = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), 2))
         states = jax.jit(jax.vmap(env.step))(states, jnp.ones((2, env.engine.model.nu)))

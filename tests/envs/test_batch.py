@@ -107,8 +107,8 @@ def test_start_states_differ_between_worlds_and_between_resets(key):
 
 def test_staggered_clocks_spread_the_time_limits(key):
     batch = make(episode_length=1000)
-    assert len(np.unique(batch.reset(key, stagger=True).steps)) == B
-    assert not batch.reset(key).steps.any()
+    assert len(np.unique(batch.reset(key, stagger=True).clock)) == B
+    assert not batch.reset(key).clock.any()
 
 
 def test_an_action_is_clipped_and_mapped_onto_the_control_range(key):

@@ -17,13 +17,13 @@ def actor(key):
     return Actor(CONFIG, IN, A, key=key)
 
 
-def with_log_std(actor: Actor, values) -> Actor:
+def with_std(actor: Actor, std) -> Actor:
     """A copy: modules are never mutated, not even in tests."""
-    shape = actor.log_std.shape
+    excess = jnp.log(jnp.asarray(std) - actor.min_std)
     return jax.tree_util.tree_map_with_path(
         lambda path, x: (
-            jnp.broadcast_to(jnp.asarray(values, x.dtype), shape)
-            if "log_std" in jax.tree_util.keystr(path)
+            jnp.broadcast_to(excess.astype(x.dtype), x.shape)
+            if "log_excess_std" in jax.tree_util.keystr(path)
             else x
         ),
         actor,
@@ -38,8 +38,13 @@ def shifted(actor: Actor, mean: float) -> Actor:
 
 def test_the_deviation_starts_as_configured_and_stops_at_its_floor(actor):
     np.testing.assert_allclose(actor.std(), 0.5, rtol=1e-6)
-    np.testing.assert_allclose(with_log_std(actor, -100.0).std(), 0.2, rtol=1e-6)
-    np.testing.assert_allclose(with_log_std(actor, 0.0).std(), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(with_std(actor, 0.2).std(), 0.2, rtol=1e-6)
+    np.testing.assert_allclose(with_std(actor, 1.0).std(), 1.0, rtol=1e-6)
+
+
+def test_noise_near_its_floor_can_grow_again(actor):
+    gradient = jax.grad(lambda a: a.std().sum())(with_std(actor, 0.201))
+    assert (gradient.log_excess_std[...] > 0).all()
 
 
 def test_actions_stay_within_their_limits(actor, key):
@@ -68,7 +73,7 @@ def test_entropy_is_minus_the_log_density_up_to_a_constant(actor, key):
 
 def test_a_wider_policy_has_more_entropy_until_it_saturates(actor, key):
     x, noise = jnp.zeros((4000, IN)), jax.random.normal(key, (4000, A))
-    entropy = [with_log_std(actor, jnp.log(s)).entropy(x, noise).mean() for s in (0.2, 0.6, 10.0)]
+    entropy = [with_std(actor, s).entropy(x, noise).mean() for s in (0.2, 0.6, 10.0)]
     assert entropy[0] < entropy[1]
     assert entropy[2] < entropy[1]
 
@@ -90,6 +95,9 @@ def test_the_gradient_of_entropy_brings_a_saturated_actor_back(actor, mean):
 def test_the_value_is_the_least_of_the_critics(key):
     critics = actor_critic.make_critics(CONFIG, IN, key=key)
     x = jax.random.normal(key, (4, 5, IN))
+    np.testing.assert_array_equal(actor_critic.value(critics, x), 0)  # as it starts
+    # The heads are zero at first; with weights, members that were made from one key would agree.
+    critics = jax.tree.map(lambda p: p + 0.1 * jax.random.normal(key, p.shape[1:]), critics)
     all_values = actor_critic.values(critics, x)
     assert all_values.shape == (3, 4, 5)
     np.testing.assert_array_equal(actor_critic.value(critics, x), all_values.min(axis=0))

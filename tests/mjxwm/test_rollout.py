@@ -1,11 +1,11 @@
 """Collection and evaluation are closed loop, and count the first end of an episode only."""
 
-import envs
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import envs
 from mjxwm import rollout
 from mjxwm.evaluate import evaluate
 
@@ -20,7 +20,9 @@ def test_each_action_is_of_the_observation_it_follows(env, key):
 
     @jax.jit
     def run(key):
-        policy = lambda obs, key: jnp.tanh(obs[:, :3])
+        def policy(obs, key):
+            return jnp.tanh(obs[:, :3])
+
         return rollout.unroll(worlds, policy, worlds.reset(key), key, 15)
 
     after, trajectory, _ = run(key)
@@ -39,7 +41,9 @@ def test_metrics_count_episodes_that_ended(env, key):
 
     @jax.jit
     def run(key):
-        policy = lambda obs, key: jnp.zeros((4, 3))
+        def policy(obs, key):
+            return jnp.zeros((4, 3))
+
         *_, steps = rollout.unroll(worlds, policy, worlds.reset(key), key, 24)
         return steps, rollout.episode_metrics(steps)
 
@@ -54,7 +58,10 @@ def test_metrics_count_episodes_that_ended(env, key):
 
 def test_evaluation_stops_at_the_first_end(key):
     env = envs.make("hopper", engine="native", episode_length=200)
-    collapse = lambda obs: jnp.tile(jnp.array([-1.0, -1.0, 0.0]), (obs.shape[0], 1))
+
+    def collapse(obs):
+        return jnp.tile(jnp.array([-1.0, -1.0, 0.0]), (obs.shape[0], 1))
+
     result = jax.jit(lambda key: evaluate(env, collapse, key, 5))(key)
     assert (result.length < 200).all()
     assert (result.length > 1).all()

@@ -47,9 +47,11 @@ def test_train_2_and_resume_2_is_train_4_bitwise(cfg, straight, resumed):
     ]
     assert len(states[0]) > 50
     for (path, a), (_, b) in zip(*states, strict=True):
-        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
-            a, b = jax.random.key_data(a), jax.random.key_data(b)
-        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+        np.testing.assert_array_equal(bits(a), bits(b), err_msg=jax.tree_util.keystr(path))
+
+
+def bits(x):
+    return jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
 
 
 def test_the_record_of_a_resumed_run_is_that_of_a_straight_one(straight, resumed):
@@ -86,7 +88,7 @@ def test_evaluating_a_run_later_gives_what_it_ended_with(straight):
 
 def test_a_run_that_exists_is_never_overwritten(cfg, straight):
     path = straight[0].path
-    with pytest.raises(config.ConfigError, match="--resume .*straight, or give another name"):
+    with pytest.raises(config.ConfigError, match=r"--resume .*straight, or give another name"):
         runs.create(path.parent, path.name, "debug")
 
 
@@ -103,7 +105,7 @@ def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path):
 
 def test_a_run_without_checkpoint_cannot_be_resumed(cfg, tmp_path):
     run = train.new_run(cfg, "debug", "empty", tmp_path)
-    with pytest.raises(config.ConfigError, match="no checkpoint.*cannot be resumed"):
+    with pytest.raises(config.ConfigError, match=r"no checkpoint.*cannot be resumed"):
         train.train(cfg, run, resume=True)
 
 

@@ -1,0 +1,135 @@
+"""Policy learning through a world model (PWM): first-order policy gradients in imagination.
+
+Georgiev et al. 2024, arXiv 2407.02466. One iteration collects T steps in B worlds, closed loop, and
+then repeats, as often as the data call for: a world-model update on replayed windows, an actor
+update through H imagined steps, and critic updates on what was imagined. Against the released code:
+the terminal value weighs gamma^H, the policy sees every real observation, ends of episodes are
+learned and respected in imagination, and the number of updates follows the data collected.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from envs.batch import BatchEnv, Worlds
+from envs.core import Env
+from mjxwm import replay, rollout
+from mjxwm.algos.pwm import learner
+from mjxwm.algos.pwm.config import Config, validate
+from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
+from mjxwm.algos.pwm.updates import (
+    actor_loss,
+    run_updates,
+    update_critic,
+    update_model,
+    update_policy,
+)
+from mjxwm.ops import moments
+from mjxwm.replay import Replay
+from mjxwm.types import Algorithm, Metrics
+
+__all__ = [
+    "Config",
+    "Learner",
+    "Optimizers",
+    "TrainState",
+    "actor_loss",
+    "collect",
+    "encode",
+    "make",
+    "reward_scale",
+    "update_critic",
+    "update_model",
+    "update_policy",
+    "validate",
+]
+
+
+class TrainState(NamedTuple):
+    """Everything that changes; a checkpoint is exactly this."""
+
+    iteration: Int[Array, ""]
+    learner: Learner
+    worlds: Worlds
+    replay: Replay
+    key: PRNGKeyArray
+
+
+def make(config: Config, env: Env) -> Algorithm:
+    """PWM on `env`.
+
+    Raises:
+        ValueError: a setting out of range, named with its range.
+    """
+    validate(config)
+    batch_env = BatchEnv(env.for_worlds(config.worlds), config.worlds)
+    tx = learner.optimizers(config)
+
+    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        return learner.act(state.learner, obs, key)
+
+    def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
+        key, key_act, key_update = jax.random.split(state.key, 3)
+        state, metrics = collect(config, batch_env, state._replace(key=key), key_act)
+        learned, trained = run_updates(config, tx, state.learner, state.replay, key_update)
+        state = state._replace(iteration=state.iteration + 1, learner=learned)
+        return state, {**metrics, **trained}
+
+    def env_steps(iteration: int) -> int:
+        return (config.warmup + iteration) * config.steps_per_iteration
+
+    def init(key: PRNGKeyArray) -> TrainState:
+        return _init(config, batch_env, tx, key)
+
+    return Algorithm(init, iterate, act, config.iterations, env_steps)
+
+
+def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> TrainState:
+    key, key_learner, key_worlds, key_warm = jax.random.split(key, 4)
+    spec = env.env.spec
+    fresh = learner.init(config, tx, spec.obs_size, spec.action_size, key_learner)
+    rows = -(-config.capacity // config.worlds)
+    rows = max(rows, (config.warmup + 1) * config.unroll)
+    buffer = replay.init(rows, config.unroll, config.worlds, spec.obs_size, spec.action_size)
+    worlds = env.reset(key_worlds, stagger=True)
+    state = TrainState(jnp.zeros((), jnp.int32), fresh, worlds, buffer, key)
+
+    def random(obs: Array, key: PRNGKeyArray) -> Array:
+        return jax.random.uniform(key, (config.worlds, spec.action_size), minval=-1, maxval=1)
+
+    def warm(state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, None]:
+        return _collect(config, env, random, state, key)[0], None
+
+    return jax.lax.scan(warm, state, jax.random.split(key_warm, config.warmup))[0]
+
+
+def collect(
+    config: Config, env: BatchEnv, state: TrainState, key: PRNGKeyArray
+) -> tuple[TrainState, Metrics]:
+    """The first half of an iteration: T steps of the policy in B worlds, put into the replay."""
+
+    def policy(obs: Array, key: PRNGKeyArray) -> Array:
+        return learner.act(state.learner, obs, key)
+
+    return _collect(config, env, policy, state, key)
+
+
+def _collect(
+    config: Config,
+    env: BatchEnv,
+    policy: Callable[[Array, PRNGKeyArray], Array],
+    state: TrainState,
+    key: PRNGKeyArray,
+) -> tuple[TrainState, Metrics]:
+    worlds, trajectory, steps = rollout.unroll(env, policy, state.worlds, key, config.unroll)
+    seen = state.learner._replace(
+        obs=moments.update(state.learner.obs, trajectory.obs),
+        reward=moments.update(state.learner.reward, trajectory.reward, trajectory.valid),
+    )
+    buffer = replay.insert(state.replay, trajectory)
+    state = state._replace(worlds=worlds, replay=buffer, learner=seen)
+    metrics = {f"collect/{name}": x for name, x in rollout.episode_metrics(steps).items()}
+    return state, metrics

@@ -1,0 +1,110 @@
+"""What PWM learns: networks, their optimisers, and the units that they work in."""
+
+# optax types parameters as trees of arrays; modules are such trees, but no type says so.
+# pyright: reportArgumentType=false, reportReturnType=false
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mjxwm import actor_critic
+from mjxwm.actor_critic import Actor, Critic
+from mjxwm.algos.pwm.config import Config
+from mjxwm.ops import moments
+from mjxwm.ops.moments import Moments
+from mjxwm.world_model import WorldModel
+
+
+class Learner(NamedTuple):
+    """What the updates change."""
+
+    model: WorldModel
+    actor: Actor
+    critic: Critic
+    target: Critic
+    model_opt: optax.OptState
+    actor_opt: optax.OptState
+    critic_opt: optax.OptState
+    obs: Moments
+    """Of collected observations, feature by feature: the encoder sees them in deviations."""
+    reward: Moments
+    """Of collected rewards: the model predicts rewards in units of their deviation."""
+    returns: Moments
+    """Of imagined returns: the actor's loss is in units of their deviation."""
+
+
+class Optimizers(NamedTuple):
+    """One optimiser per network."""
+
+    model: optax.GradientTransformation
+    actor: optax.GradientTransformation
+    critic: optax.GradientTransformation
+
+
+def optimizers(config: Config) -> Optimizers:
+    """Adam with PWM's gradient clipping; learning rates fall linearly over the budget."""
+    models = config.iterations * config.updates
+    policies = config.iterations * config.policy_updates
+
+    def adam(lr: float, updates: int, clip: float, b1: float, b2: float) -> Any:
+        schedule = optax.linear_schedule(lr, min(config.final_lr, lr), updates)
+        return optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule, b1=b1, b2=b2))
+
+    return Optimizers(
+        model=adam(config.model_lr, models, 20.0, 0.9, 0.999),
+        actor=adam(config.actor_lr, policies, 1.0, 0.7, 0.95),
+        critic=adam(config.critic_lr, policies * config.critic_steps, 100.0, 0.7, 0.95),
+    )
+
+
+def init(
+    config: Config, tx: Optimizers, obs_size: int, action_size: int, key: PRNGKeyArray
+) -> Learner:
+    """Fresh networks and optimisers, and moments that have seen nothing."""
+    key_model, key_actor, key_critic = jax.random.split(key, 3)
+    model = WorldModel(config.model, obs_size, action_size, key=key_model)
+    actor = Actor(config.policy, config.model.latent, action_size, key=key_actor)
+    critic = actor_critic.make_critics(config.policy, config.model.latent, key=key_critic)
+    return Learner(
+        model=model,
+        actor=actor,
+        critic=critic,
+        target=jax.tree.map(jnp.copy, critic),  # two leaves in one buffer would break donation
+        model_opt=tx.model.init(model),
+        actor_opt=tx.actor.init(actor),
+        critic_opt=tx.critic.init(critic),
+        obs=moments.init((obs_size,)),
+        reward=moments.init(),
+        returns=moments.init(),
+    )
+
+
+def act(
+    learner: Learner, obs: Float[Array, "B o"], key: PRNGKeyArray | None
+) -> Float[Array, "B a"]:
+    """Actions for observations: sampled with a key, deterministic without."""
+    z = encode(learner, obs)
+    if key is None:
+        return learner.actor.mean(z)
+    noise = jax.random.normal(key, (*z.shape[:-1], learner.actor.std().shape[0]))
+    return learner.actor.sample(z, noise)
+
+
+def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
+    """Latent of an observation in the task's own units."""
+    return learner.model.encode(moments.normalize(learner.obs, obs))
+
+
+def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
+    """The unit in which model, actor and critic see rewards.
+
+    Rewards are divided by their running deviation but not shifted: subtracting the mean would make
+    a termination, worth 0, look better or worse than it is. The unit is at least a tenth of the
+    mean, or a constant reward would be a huge number that no head learns. Bins need no scale.
+    """
+    if config.model.reward_head == "two-hot":
+        return jnp.ones(())
+    return jnp.maximum(moments.std(learner.reward), 0.1 * jnp.abs(learner.reward.mean))

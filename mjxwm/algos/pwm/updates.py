@@ -1,0 +1,161 @@
+"""PWM's updates: world model on replayed windows, actor and critics on imagined rollouts."""
+
+# optax types parameters as trees of arrays; modules are such trees, but no type says so.
+# pyright: reportArgumentType=false, reportReturnType=false
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mjxwm import actor_critic, replay, world_model
+from mjxwm.actor_critic import Actor, Critic
+from mjxwm.algos.pwm.config import Config
+from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
+from mjxwm.ops import moments, returns
+from mjxwm.replay import Replay, Sequence
+from mjxwm.types import Metrics
+from mjxwm.world_model import Imagined, WorldModel
+
+
+def run_updates(
+    config: Config, tx: Optimizers, learner: Learner, buffer: Replay, key: PRNGKeyArray
+) -> tuple[Learner, Metrics]:
+    """The second half of an iteration: `policy_updates` rounds of model, actor and critics."""
+
+    def update(learner: Learner, key: PRNGKeyArray) -> tuple[Learner, Metrics]:
+        key_model, key_policy = jax.random.split(key)
+
+        def model_step(learner: Learner, key: PRNGKeyArray) -> tuple[Learner, Any]:
+            windows = replay.sample(buffer, key, config.batch, config.horizon + 1)
+            learner, metrics = update_model(config, tx, learner, windows)
+            return learner, (metrics, windows)
+
+        keys = jax.random.split(key_model, config.model_steps)
+        learner, (metrics, windows) = jax.lax.scan(model_step, learner, keys)
+        last = jax.tree.map(lambda x: x[-1], windows)
+        learner, policy_metrics = update_policy(config, tx, learner, last, key_policy)
+        return learner, {**jax.tree.map(jnp.mean, metrics), **policy_metrics}
+
+    keys = jax.random.split(key, config.policy_updates)
+    learner, metrics = jax.lax.scan(update, learner, keys)
+    return learner, jax.tree.map(jnp.mean, metrics)
+
+
+def update_model(
+    config: Config, tx: Optimizers, learner: Learner, windows: Sequence
+) -> tuple[Learner, Metrics]:
+    """One world-model step on N windows of `horizon` + 1 steps."""
+    scale = reward_scale(config, learner)
+    batch = world_model.Batch(
+        obs=moments.normalize(learner.obs, windows.obs),
+        action=windows.action[:-1],
+        reward=windows.reward[:-1] / scale,
+        terminated=windows.terminated[:-1].astype(scale.dtype),
+        mask=windows.mask[:-1].astype(scale.dtype),
+        next_mask=windows.next_mask[:-1].astype(scale.dtype),
+    )
+    gradient = jax.grad(world_model.loss, has_aux=True)
+    grads, metrics = gradient(learner.model, config.model, batch)
+    updates, opt = tx.model.update(grads, learner.model_opt, learner.model)
+    metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
+    learner = learner._replace(model=optax.apply_updates(learner.model, updates), model_opt=opt)
+    return learner, {f"model/{name}": x for name, x in metrics.items()}
+
+
+def actor_loss(
+    config: Config,
+    actor: Actor,
+    model: WorldModel,
+    target: Critic,
+    z: Float[Array, "N z"],
+    noise: Float[Array, "H N a"],
+) -> tuple[Float[Array, ""], tuple[Imagined, Float[Array, " N"]]]:
+    """-mean over N of sum_t gamma^t r_t + gamma^H V(z_H), differentiated through the model.
+
+    Each step is also weighted by the probability that the episode has lasted until then. Returns
+    what was imagined and the N returns beside it.
+    """
+
+    def policy(z: Array, noise: Array) -> Array:
+        return actor.sample(jax.lax.stop_gradient(z) if config.detach else z, noise)
+
+    imagined = world_model.imagine(model, policy, z, noise)
+    last = actor_critic.value(target, imagined.z[-1]) * config.value_unit
+    discount = config.gamma * imagined.going_on
+    total = returns.discounted_sum(imagined.reward, discount, last)
+    return -total.mean(), (imagined, total)
+
+
+def update_policy(
+    config: Config, tx: Optimizers, learner: Learner, windows: Sequence, key: PRNGKeyArray
+) -> tuple[Learner, Metrics]:
+    """One actor step through the model, then critic steps on what it imagined."""
+    key_start, key_noise = jax.random.split(key)
+    z = encode(learner, _starts(windows, key_start, config.imagine_batch))
+    shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
+    noise = jax.random.normal(key_noise, shape)
+    scale = moments.std(learner.returns)
+
+    def objective(actor: Actor) -> tuple[Array, tuple[Imagined, Array]]:
+        loss, aux = actor_loss(config, actor, learner.model, learner.target, z, noise)
+        reached = jax.lax.stop_gradient(aux[0])
+        weight = returns.discount_products(reached.going_on)[:-1]
+        entropy = (weight * actor.entropy(reached.z[:-1], noise)).mean()
+        return loss / scale - config.entropy * entropy, aux
+
+    grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
+    updates, opt = tx.actor.update(grads, learner.actor_opt, learner.actor)
+    learner = learner._replace(
+        actor=optax.apply_updates(learner.actor, updates),
+        actor_opt=opt,
+        returns=moments.update(learner.returns, total, max_count=100.0 * config.imagine_batch),
+    )
+    learner, critic_metrics = update_critic(config, tx, learner, imagined)
+    return learner, {
+        "actor/return": total.mean(),
+        "actor/grad_norm": optax.tree.norm(grads),
+        "actor/std": learner.actor.std().mean(),
+        "actor/saturation": (jnp.abs(imagined.action) > 0.97).mean(),
+        "actor/going_on": imagined.going_on.mean(),
+        **critic_metrics,
+    }
+
+
+def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "num o"]:
+    """Observations of the windows at random: any is a state that a policy may act in."""
+    obs = windows.obs.reshape(-1, windows.obs.shape[-1])
+    return obs[jax.random.randint(key, (num,), 0, obs.shape[0])]
+
+
+def update_critic(
+    config: Config, tx: Optimizers, learner: Learner, imagined: Imagined
+) -> tuple[Learner, Metrics]:
+    """Regresses all critics on TD(lambda) targets of the imagined rollouts."""
+    imagined = jax.lax.stop_gradient(imagined)
+    next_value = actor_critic.value(learner.target, imagined.z[1:]) * config.value_unit
+    discount = config.gamma * imagined.going_on
+    target = returns.lambda_return(imagined.reward, discount, next_value, config.lam)
+    # A state counts as much as it is likely to be reached.
+    weight = returns.discount_products(imagined.going_on)[:-1]
+
+    def loss(critic: Critic) -> Array:
+        error = actor_critic.values(critic, imagined.z[:-1]) - target / config.value_unit
+        return (weight * error**2).mean()
+
+    def step(
+        carry: tuple[Critic, Critic, Any], _: None
+    ) -> tuple[tuple[Critic, Critic, Any], Array]:
+        critic, slow, opt = carry
+        error, grads = jax.value_and_grad(loss)(critic)
+        updates, opt = tx.critic.update(grads, opt, critic)
+        critic = optax.apply_updates(critic, updates)
+        slow = optax.incremental_update(critic, slow, config.target_tau)
+        return (critic, slow, opt), error
+
+    start = (learner.critic, learner.target, learner.critic_opt)
+    (critic, slow, opt), errors = jax.lax.scan(step, start, None, config.critic_steps)
+    learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
+    return learner, {"critic/loss": errors.mean(), "critic/value": target.mean()}
