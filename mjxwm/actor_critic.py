@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,10 +41,8 @@ class Actor(nnx.Module):
         self.mean_net = MLP(
             in_size, config.actor, action_size, key=key, init="torch", norm_first=False
         )
-        # What the std has above its floor. Without a dtype it would be weakly typed until the
-        # first update: compiled twice.
-        excess = max(config.init_std - config.min_std, 1e-3)
-        self.log_excess_std = nnx.Param(jnp.full(action_size, math.log(excess), float))
+        # Without a dtype it would be weakly typed until the first update: compiled twice.
+        self.log_std = nnx.Param(jnp.full(action_size, math.log(config.init_std), float))
         self.min_std = config.min_std
 
     def mean(self, x: Float[Array, "*s i"]) -> Float[Array, "*s a"]:
@@ -66,8 +65,21 @@ class Actor(nnx.Module):
 
     def std(self) -> Float[Array, " a"]:
         """Standard deviation before tanh, per action."""
-        # Not a clamp: below that no gradient would ever raise the noise again.
-        return self.min_std + jnp.exp(self.log_excess_std[...])
+        return jnp.exp(self.log_std[...])
+
+
+def project(actor: Actor) -> Actor:
+    """The actor with its std lifted to the floor, to be called after each update.
+
+    A clamp inside of the network would have no gradient below the floor: noise that has once sunk
+    there could never grow again.
+    """
+    floor = math.log(actor.min_std)
+
+    def lift(path: Any, x: Array) -> Array:
+        return jnp.maximum(x, floor) if "log_std" in jax.tree_util.keystr(path) else x
+
+    return jax.tree_util.tree_map_with_path(lift, actor)
 
 
 class Critic(nnx.Module):

@@ -109,7 +109,7 @@ def update_policy(
     grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
     updates, opt = tx.actor.update(grads, learner.actor_opt, learner.actor)
     learner = learner._replace(
-        actor=optax.apply_updates(learner.actor, updates),
+        actor=actor_critic.project(optax.apply_updates(learner.actor, updates)),
         actor_opt=opt,
         returns=moments.update(learner.returns, total, max_count=100.0 * config.imagine_batch),
     )
