@@ -7,14 +7,14 @@ its step is marked not `valid`.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from envs.core import Env, State
+from envs.core import Env, Initial, State
 
 _RESET_SHARE = 8
 """Up to one world in so many is reset by itself; where more end at once, all are computed."""
@@ -117,9 +117,10 @@ class BatchEnv:
         ), result
 
     def _reset_where(self, done: Bool[Array, " B"], key: PRNGKeyArray, state: State) -> State:
-        # With many worlds some end in almost every step, but only some: their rows are gathered,
-        # reset and put back, so that a reset costs what ends and not what exists.
+        # What ends is reset and what goes on costs next to nothing: start states, and physics where
+        # derived fields need it, are computed for a few gathered rows and put back in their places.
         slots = max(1, self.num_worlds // _RESET_SHARE)
+        heavy = bool(self.env.task.derived)
         count = done.sum()
 
         def none(key: PRNGKeyArray, state: State) -> State:
@@ -128,24 +129,31 @@ class BatchEnv:
         def few(key: PRNGKeyArray, state: State) -> State:
             # Gathers both ways: on a CPU, XLA scatters (and jnp.nonzero) element by element.
             nth = jnp.cumsum(done)
-            ids = jnp.searchsorted(nth, jnp.arange(1, slots + 1))
-            rows = jax.tree.map(lambda x: x.at[ids].get(mode="clip"), state)
-            fresh = self._fresh(ids < self.num_worlds, ids, key, rows)
-            back = jax.tree.map(lambda x: x.at[nth - 1].get(mode="clip"), fresh)
+            ids = jnp.searchsorted(nth, jnp.arange(1, slots + 1), method="compare_all")
+            initial = self._initial(key, ids)
+            if not heavy:
+                return self._restart(done, _rows(initial, nth - 1), state)
+            fresh = self._restart(ids < self.num_worlds, initial, _rows(state, ids))
+            back = _rows(fresh, nth - 1)
             return jax.tree.map(lambda f, x: jax.vmap(jnp.where)(done, f, x), back, state)
 
         def many(key: PRNGKeyArray, state: State) -> State:
-            return self._fresh(done, jnp.arange(self.num_worlds), key, state)
+            return self._restart(done, self._initial(key, jnp.arange(self.num_worlds)), state)
 
         case = (count > 0).astype(jnp.int32) + (count > slots)
         return jax.lax.switch(case, (none, few, many), key, state)
 
-    def _fresh(
-        self, done: Bool[Array, " n"], ids: Int[Array, " n"], key: PRNGKeyArray, state: State
-    ) -> State:
+    def _initial(self, key: PRNGKeyArray, ids: Int[Array, " n"]) -> Initial:
         # A world's start depends on the key and on its number, not on which others end with it.
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
-        return jax.vmap(self.env.reset_where)(done, keys, state)
+        return jax.lax.stop_gradient(jax.vmap(self.env.task.initial)(keys))
+
+    def _restart(self, done: Bool[Array, " n"], initial: Initial, state: State) -> State:
+        return jax.vmap(self.env.reset_where)(done, initial, state)
+
+
+def _rows(tree: Any, ids: Int[Array, " n"]) -> Any:
+    return jax.tree.map(lambda x: x.at[ids].get(mode="clip"), tree)
 
 
 def _sound(state: State) -> Bool[Array, " B"]:

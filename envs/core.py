@@ -180,13 +180,18 @@ class Env:
             name=self.name,
             engine=self.engine.name,
             obs_size=obs.shape[0],
-            action_size=self.engine.model.nu,
+            action_size=self.action_size,
             ctrl_dt=self.task.ctrl_dt * self.action_repeat,
             sim_dt=self.task.sim_dt,
             n_substeps=self.engine.n_substeps * self.action_repeat,
             episode_length=self.episode_length,
             differentiable=self.engine.differentiable,
         )
+
+    @property
+    def action_size(self) -> int:
+        """Numbers in an action: one per actuator."""
+        return self.engine.model.nu
 
     @property
     def episode_length(self) -> int:
@@ -201,9 +206,8 @@ class Env:
         """A fresh start state."""
         return self._fresh(self.engine.reset(self.task.initial(key)))
 
-    def reset_where(self, done: Bool[Array, ""], key: PRNGKeyArray, state: State) -> State:
-        """A fresh start state where `done`, `state` elsewhere."""
-        initial = jax.lax.stop_gradient(self.task.initial(key))
+    def reset_where(self, done: Bool[Array, ""], initial: Initial, state: State) -> State:
+        """A world at `initial` where `done`, `state` elsewhere."""
         fresh = self._fresh(self.engine.reset_where(done, initial, state.sim))
         return State(
             fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True))

@@ -1,52 +1,61 @@
 """Unrolls a policy in B worlds. Pure, differentiable where the engine is, ignorant of who calls."""
 
+from typing import TypeVar
+
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from envs.batch import BatchEnv, Step, Worlds
-from mjxwm.types import Policy, Trajectory, Transition
+from mjxwm.types import Metrics, Policy, Trajectory, Transition
+
+Noise = TypeVar("Noise")
 
 
 def unroll(
-    env: BatchEnv, policy: Policy, worlds: Worlds, key: PRNGKeyArray, length: int
-) -> tuple[Worlds, Trajectory, Step]:
+    env: BatchEnv, policy: Policy[Noise], worlds: Worlds, noise: Noise
+) -> tuple[Worlds, Trajectory, Metrics]:
     """T control steps in B worlds, closed loop: each action is of the observation it follows.
 
     Args:
         env: B worlds.
-        policy: (obs [B, o], key) -> actions [B, a].
+        policy: (obs [B, o], noise of the step) -> actions [B, a].
         worlds: where to start.
-        key: random key for the actions.
-        length: T.
+        noise: what the policy needs per step, leading axis T; drawn at once, which is much
+            cheaper on a CPU than T draws.
 
     Returns:
-        The worlds afterwards, the trajectory [T, B], and the steps [T, B] with episode statistics.
+        The worlds afterwards, the trajectory [T, B], and the metrics of `step_metrics`, summed over
+        time where they are counts and averaged elsewhere.
     """
 
-    def step(worlds: Worlds, key: PRNGKeyArray) -> tuple[Worlds, tuple[Transition, Step]]:
+    def step(worlds: Worlds, noise: Noise) -> tuple[Worlds, tuple[Transition, Metrics]]:
         obs = worlds.obs
-        action = policy(obs, key)
+        action = policy(obs, noise)
         worlds, step = env.step(worlds, action)
         transition = Transition(
             obs, action, step.reward, step.terminated, step.truncated, step.valid, step.next_obs
         )
-        return worlds, (transition, step)
+        return worlds, (transition, step_metrics(step))
 
-    worlds, (trajectory, steps) = jax.lax.scan(step, worlds, jax.random.split(key, length))
-    return worlds, trajectory, steps
+    worlds, (trajectory, metrics) = jax.lax.scan(step, worlds, noise)
+    counts = ("episodes", "return_sum", "length_sum", "diverged")
+    total = {k: x.sum() if k in counts else x.mean() for k, x in metrics.items()}
+    return worlds, trajectory, total
 
 
-def episode_metrics(steps: Step) -> dict[str, Float[Array, ""]]:
-    """Sums over the episodes that ended in `steps`; divide by `episodes` for means.
+def step_metrics(step: Step) -> dict[str, Float[Array, ""]]:
+    """Sums over the episodes that ended in `step`, and means of reward and its terms.
 
-    `diverged` counts the worlds whose physics went to NaN or infinity and were reset.
+    `return_sum` and `length_sum` over `episodes` are means of episodes. `diverged` counts the
+    worlds whose physics went to NaN or infinity and were reset.
     """
-    ended = steps.terminated | steps.truncated
+    ended = (step.terminated | step.truncated).astype(step.reward.dtype)
     return {
         "episodes": ended.sum(),
-        "return_sum": (ended * steps.episode_return).sum(),
-        "length_sum": (ended * steps.episode_length).sum(),
-        "reward": steps.reward.mean(),
-        "diverged": (~steps.valid).sum(),
-        **{f"reward_{name}": term.mean() for name, term in steps.terms.items()},
+        "return_sum": ended @ step.episode_return,
+        "length_sum": ended @ step.episode_length.astype(ended.dtype),
+        "reward": step.reward.mean(),
+        "diverged": (~step.valid).astype(jnp.int32).sum(),
+        **{f"reward_{name}": term.mean() for name, term in step.terms.items()},
     }

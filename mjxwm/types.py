@@ -5,7 +5,7 @@ o a z sizes of observation, action, latent. Time comes first.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -32,8 +32,9 @@ Trajectory = Transition
 Metrics = dict[str, Float[Array, ""]]
 """Scalars by name, `group/name`."""
 
-Policy = Callable[[Float[Array, "B o"], PRNGKeyArray], Float[Array, "B a"]]
-"""Actions for B observations."""
+Noise = TypeVar("Noise")
+Policy = Callable[[Float[Array, "B o"], Noise], Float[Array, "B a"]]
+"""Actions for B observations and the noise of the step: a draw, a key, whatever it needs."""
 
 
 class Algorithm(NamedTuple):

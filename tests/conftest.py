@@ -2,6 +2,10 @@
 
 import jax
 import pytest
+
+from mjxwm import system
+
+system.choose_rendering()  # before anything imports MuJoCo
 from hypothesis import settings
 
 # The first example compiles, so no deadline; the same examples every time, so no flakes.

@@ -5,7 +5,8 @@ The worlds live in JAX arrays, not in the batch: each control step carries them 
 vmap, donation and bitwise checkpoints work) and makes the batch a scratch pad that any number of
 programs can share. MuJoCo computes in float64 and JAX mostly in float32, so the exact bits of the
 integration state travel as uint32 pairs beside the float view: a trajectory equals a loop over
-`mj_step` to the last bit, whatever JAX's precision.
+`mj_step` to the last bit, whatever JAX's precision. Two more words keep the rows aligned and tell
+a fresh world, whose start state is not yet in float64, so that a reset needs no callback.
 """
 
 import functools
@@ -22,7 +23,9 @@ from jaxtyping import Array, Bool, Float
 
 from envs.core import Initial, Physics, SimState
 
-_STATE = mujoco.mjtState
+_STATE, _STAGE = mujoco.mjtState, mujoco.mjtStage
+_FRESH = 1
+"""In the last word of a hidden state: its first words are a start state in JAX's precision."""
 
 
 class Native:
@@ -66,63 +69,89 @@ class Native:
         return self
 
     def reset(self, initial: Initial) -> SimState:
-        """See `envs.core.Engine`."""
-        return self._call(self._reset, jnp.ones((), bool), jnp.concatenate(initial))
+        """See `envs.core.Engine`. Without derived fields there is nothing to compute."""
+        start = jnp.concatenate(initial).astype(jnp.result_type(float))
+        if self.derived:
+            return self._call(self._forward, start)
+        words = jax.lax.bitcast_convert_type(start, jnp.uint32).reshape(-1)
+        hidden = jnp.zeros(2 * self._row + 2, jnp.uint32)
+        hidden = hidden.at[-1].set(_FRESH).at[: words.size].set(words)
+        return SimState(self._physics(initial), hidden)
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
         """See `envs.core.Engine`."""
-        fresh = self._call(self._reset, done, jnp.concatenate(initial))
-        return jax.tree.map(lambda n, o: jnp.where(done, n, o), fresh, sim)
+        return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)
 
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
         """See `envs.core.Engine`."""
-        return self._call(self._step, sim.hidden, ctrl)
+        after = self._call(self._step, sim.hidden, ctrl)
+        return after._replace(physics=after.physics._replace(ctrl=ctrl))
+
+    def rows(self, sim: SimState) -> np.ndarray:
+        """The exact state of each world, on the host: [..., row] in MuJoCo's order, float64."""
+        hidden = np.asarray(sim.hidden)
+        return self._rows(hidden, sim.physics.qpos.dtype).reshape(*hidden.shape[:-1], -1)
+
+    def _physics(self, initial: Initial) -> Physics:
+        dtype = jnp.result_type(float)
+        qpos, qvel, act = (x.astype(dtype) for x in initial)
+        return Physics(jnp.zeros((), dtype), qpos, qvel, act, jnp.zeros(self.model.nu, dtype), {})
 
     def _call(self, function: Any, *args: Array) -> SimState:
         dtype = jnp.result_type(float)
         shapes = {k: jax.ShapeDtypeStruct(s, dtype) for k, s in self._derived_shapes.items()}
-        bits, row, ctrl, derived = jax.pure_callback(
+        hidden, row, derived = jax.pure_callback(
             functools.partial(function, np.dtype(dtype)),
             (
-                jax.ShapeDtypeStruct((2 * self._row,), jnp.uint32),
+                jax.ShapeDtypeStruct((2 * self._row + 2,), jnp.uint32),
                 jax.ShapeDtypeStruct((self._first_warmstart,), dtype),
-                jax.ShapeDtypeStruct((self.model.nu,), dtype),
                 shapes,
             ),
             *args,
             vmap_method="broadcast_all",
         )
         nq, nv, na = self.model.nq, self.model.nv, self.model.na
-        qpos, qvel, act = jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv))
-        return SimState(Physics(row[0], qpos, qvel, act, ctrl, derived), bits)
+        physics = self._physics(Initial(*jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv))))
+        physics = physics._replace(time=row[0], derived=derived)
+        return SimState(physics, hidden)
 
     # Host side: every array below is numpy with the worlds on its leading axes.
 
-    def _step(self, dtype: np.dtype, bits: Any, ctrl: Any) -> tuple[Any, ...]:
-        bits, ctrl = np.asarray(bits), np.asarray(ctrl)
+    def _step(self, dtype: np.dtype, hidden: Any, ctrl: Any) -> Any:
+        hidden, ctrl = np.asarray(hidden), np.asarray(ctrl)
         with self._lock:
-            batch = self._batch(bits.shape[:-1])
-            self._load(batch, bits)
+            batch = self._batch(ctrl.shape[:-1])
+            batch.state[:, : self._row] = self._rows(hidden, dtype)
             batch.ctrl[...] = ctrl.reshape(batch.nsim, -1)
             try:
                 batch.step(nstep=self.n_substeps, stage=self._stage)
             except mujoco.batch.SimulationError as error:
                 batch.state[error.ids, : self._row] = np.nan
-            return self._read(batch, dtype, bits.shape[:-1])
+            return self._read(batch, dtype, ctrl.shape[:-1])
 
-    def _reset(self, dtype: np.dtype, done: Any, start: Any) -> tuple[Any, ...]:
-        """Rows of worlds that are not done come back without meaning."""
-        done, start = np.asarray(done), np.asarray(start)
+    def _forward(self, dtype: np.dtype, start: Any) -> Any:
+        start = np.asarray(start)
         with self._lock:
-            batch = self._batch(done.shape)
+            batch = self._batch(start.shape[:-1])
             batch.state[:, : self._row] = 0
             batch.state[:, 1 : 1 + start.shape[-1]] = start.reshape(batch.nsim, -1)
             batch.ctrl[...] = 0
-            if self.derived:
-                ids = np.flatnonzero(done.reshape(-1)).astype(np.int32)
-                # All stages: a thread's scratch data still hold another world's accelerations.
-                batch.forward(ids)
-            return self._read(batch, dtype, done.shape)
+            # All stages: a thread's scratch data still hold another world's accelerations.
+            batch.forward()
+            batch.state[:, self._first_warmstart : self._row] = 0
+            return self._read(batch, dtype, start.shape[:-1])
+
+    def _rows(self, hidden: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        hidden = hidden.reshape(-1, hidden.shape[-1])
+        rows = hidden[:, :-2].view(np.float64)
+        fresh = np.flatnonzero(hidden[:, -1])
+        if fresh.size:
+            size = self.model.nq + self.model.nv + self.model.na
+            start = hidden[fresh, : size * dtype.itemsize // 4].copy().view(dtype)
+            rows = rows.copy()
+            rows[fresh] = 0
+            rows[fresh, 1 : 1 + size] = start
+        return rows
 
     def _batch(self, lead: tuple[int, ...]) -> mujoco.batch.Batch:
         nsim = math.prod(lead)
@@ -133,27 +162,16 @@ class Native:
                 batch.bind(name)
         return self._batches[nsim]
 
-    def _load(self, batch: mujoco.batch.Batch, bits: np.ndarray) -> None:
-        rows = np.ascontiguousarray(bits).view(np.float64)
-        batch.state[:, : self._row] = rows.reshape(batch.nsim, self._row)
-
     def _read(
         self, batch: mujoco.batch.Batch, dtype: np.dtype, lead: tuple[int, ...]
     ) -> tuple[Any, ...]:
-        rows = np.ascontiguousarray(batch.state[:, : self._row])
+        hidden = np.zeros((batch.nsim, 2 * self._row + 2), np.uint32)
+        rows = hidden[:, :-2].view(np.float64)
+        rows[...] = batch.state[:, : self._row]
         with np.errstate(over="ignore"):  # a diverged world may exceed float32: infinity says so
             view = rows[:, : self._first_warmstart].astype(dtype)
         derived = {
             k: batch.bind(k).astype(dtype).reshape(*lead, *s)
             for k, s in self._derived_shapes.items()
         }
-        ctrl = batch.ctrl.astype(dtype)
-        return (
-            rows.view(np.uint32).reshape(*lead, -1),
-            view.reshape(*lead, -1),
-            ctrl.reshape(*lead, -1),
-            derived,
-        )
-
-
-_STAGE = mujoco.mjtStage
+        return hidden.reshape(*lead, -1), view.reshape(*lead, -1), derived

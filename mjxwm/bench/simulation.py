@@ -183,8 +183,7 @@ def _bare_batch(engine: Any, worlds: int) -> Bare:
     ctrl = batch.bind("ctrl")
 
     def step(sim: SimState, controls: Float[Array, "T B u"]) -> float:
-        # The bits of the rows of the batch, see envs.engines.native.
-        rows = np.ascontiguousarray(sim.hidden).view(np.float64)
+        rows = engine.rows(sim)
         batch.state[:, : rows.shape[1]] = rows
         values = np.asarray(controls, np.float64)
         start = time.perf_counter()

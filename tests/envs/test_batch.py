@@ -133,13 +133,15 @@ def test_action_repeat_adds_rewards_up_to_and_including_the_termination(key):
     np.testing.assert_array_equal(steps.terminated[0], [True, False, False, False])
 
 
-def poison(worlds, world: int, value: float):
+def poison(engine, worlds, world: int, value: float):
     """`worlds` with one of them at a velocity of `value`, in the view and behind it."""
     sim = worlds.state.sim
     qvel, hidden = sim.physics.qvel.at[world].set(value), sim.hidden
-    if hidden.dtype == jnp.uint32:  # native: time, qpos, qvel, warm start as pairs of 32 bits
-        bits = np.array([value]).view(np.uint32)
-        hidden = hidden.at[world, 4:6].set(bits)
+    if engine.name == "native":  # time, qpos, qvel, warm start in double precision
+        rows = engine.rows(sim).copy()
+        rows[world, 2] = value
+        words = rows.view(np.uint32)
+        hidden = jnp.concatenate([words, jnp.zeros((len(words), 2), jnp.uint32)], axis=1)
     sim = sim._replace(physics=sim.physics._replace(qvel=qvel), hidden=hidden)
     return worlds._replace(state=worlds.state._replace(sim=sim))
 
@@ -152,7 +154,7 @@ def test_a_diverged_world_is_reset_and_marked_and_no_other_is_touched(engine, va
     start, world = jax.jit(batch.reset)(key), 2
     others = np.arange(B) != world
     clean_worlds, clean = run(batch, 1, key, start)
-    worlds, steps = run(batch, 1, key, poison(start, world, value))
+    worlds, steps = run(batch, 1, key, poison(batch.env.engine, start, world, value))
     np.testing.assert_array_equal(steps.valid[0], others)
     np.testing.assert_array_equal(steps.truncated[0], ~others)
     assert not steps.terminated.any()

@@ -17,7 +17,7 @@ from envs.locomotion.hopper import Hopper
 
 def exact(hidden, model) -> dict[str, np.ndarray]:
     """The float64 state that native carries as bits."""
-    row = np.asarray(hidden).view(np.float64)
+    row = np.asarray(hidden)[..., :-2].copy().view(np.float64)
     ends = np.cumsum([1, model.nq, model.nv])
     time, qpos, qvel, warmstart = np.split(row, ends, axis=-1)
     return {"time": time[..., 0], "qpos": qpos, "qvel": qvel, "qacc_warmstart": warmstart}

@@ -20,10 +20,10 @@ def test_each_action_is_of_the_observation_it_follows(env, key):
 
     @jax.jit
     def run(key):
-        def policy(obs, key):
+        def policy(obs, noise):
             return jnp.tanh(obs[:, :3])
 
-        return rollout.unroll(worlds, policy, worlds.reset(key), key, 15)
+        return rollout.unroll(worlds, policy, worlds.reset(key), jnp.zeros(15))
 
     after, trajectory, _ = run(key)
     np.testing.assert_array_equal(trajectory.action, jnp.tanh(trajectory.obs[..., :3]))
@@ -41,17 +41,16 @@ def test_metrics_count_episodes_that_ended(env, key):
 
     @jax.jit
     def run(key):
-        def policy(obs, key):
+        def policy(obs, noise):
             return jnp.zeros((4, 3))
 
-        *_, steps = rollout.unroll(worlds, policy, worlds.reset(key), key, 24)
-        return steps, rollout.episode_metrics(steps)
+        return rollout.unroll(worlds, policy, worlds.reset(key), jnp.zeros(24))[1:]
 
-    steps, metrics = run(key)
+    trajectory, metrics = run(key)
     assert metrics["episodes"] == 8  # two whole episodes of 12 steps in each of 4 worlds
     assert metrics["length_sum"] == 8 * 12
     assert metrics["diverged"] == 0
-    np.testing.assert_allclose(metrics["return_sum"], steps.reward.sum(), rtol=1e-5)
+    np.testing.assert_allclose(metrics["return_sum"], trajectory.reward.sum(), rtol=1e-5)
     terms = sum(metrics[f"reward_{n}"] for n in ("forward", "height", "upright", "effort"))
     np.testing.assert_allclose(terms, metrics["reward"], rtol=1e-5)
 

@@ -7,7 +7,6 @@ the terminal value weighs gamma^H, the policy sees every real observation, ends 
 learned and respected in imagination, and the number of updates follows the data collected.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -29,7 +28,7 @@ from mjxwm.algos.pwm.updates import (
 )
 from mjxwm.ops import moments
 from mjxwm.replay import Replay
-from mjxwm.types import Algorithm, Metrics
+from mjxwm.types import Algorithm, Metrics, Policy
 
 __all__ = [
     "Config",
@@ -69,7 +68,8 @@ def make(config: Config, env: Env) -> Algorithm:
     tx = learner.optimizers(config)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        return learner.act(state.learner, obs, key)
+        noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
+        return learner.act(state.learner, obs, noise)
 
     def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
         key, key_act, key_update = jax.random.split(state.key, 3)
@@ -97,11 +97,11 @@ def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> T
     worlds = env.reset(key_worlds, stagger=True)
     state = TrainState(jnp.zeros((), jnp.int32), fresh, worlds, buffer, key)
 
-    def random(obs: Array, key: PRNGKeyArray) -> Array:
-        return jax.random.uniform(key, (config.worlds, spec.action_size), minval=-1, maxval=1)
+    shape = (config.unroll, config.worlds, spec.action_size)
 
     def warm(state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, None]:
-        return _collect(config, env, random, state, key)[0], None
+        actions = jax.random.uniform(key, shape, minval=-1, maxval=1)
+        return _collect(config, env, lambda obs, action: action, state, actions)[0], None
 
     return jax.lax.scan(warm, state, jax.random.split(key_warm, config.warmup))[0]
 
@@ -110,26 +110,26 @@ def collect(
     config: Config, env: BatchEnv, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
     """The first half of an iteration: T steps of the policy in B worlds, put into the replay."""
+    shape = (config.unroll, config.worlds, env.env.action_size)
 
-    def policy(obs: Array, key: PRNGKeyArray) -> Array:
-        return learner.act(state.learner, obs, key)
+    def policy(obs: Array, noise: Array) -> Array:
+        return learner.act(state.learner, obs, noise)
 
-    return _collect(config, env, policy, state, key)
+    return _collect(config, env, policy, state, jax.random.normal(key, shape))
 
 
 def _collect(
     config: Config,
     env: BatchEnv,
-    policy: Callable[[Array, PRNGKeyArray], Array],
+    policy: Policy[Array],
     state: TrainState,
-    key: PRNGKeyArray,
+    noise: Array,
 ) -> tuple[TrainState, Metrics]:
-    worlds, trajectory, steps = rollout.unroll(env, policy, state.worlds, key, config.unroll)
+    worlds, trajectory, metrics = rollout.unroll(env, policy, state.worlds, noise)
     seen = state.learner._replace(
         obs=moments.update(state.learner.obs, trajectory.obs),
         reward=moments.update(state.learner.reward, trajectory.reward, trajectory.valid),
     )
     buffer = replay.insert(state.replay, trajectory)
     state = state._replace(worlds=worlds, replay=buffer, learner=seen)
-    metrics = {f"collect/{name}": x for name, x in rollout.episode_metrics(steps).items()}
-    return state, metrics
+    return state, {f"collect/{name}": x for name, x in metrics.items()}

@@ -83,14 +83,11 @@ def init(
 
 
 def act(
-    learner: Learner, obs: Float[Array, "B o"], key: PRNGKeyArray | None
+    learner: Learner, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
 ) -> Float[Array, "B a"]:
-    """Actions for observations: sampled with a key, deterministic without."""
+    """Actions for observations: sampled with standard-normal noise, deterministic without."""
     z = encode(learner, obs)
-    if key is None:
-        return learner.actor.mean(z)
-    noise = jax.random.normal(key, (*z.shape[:-1], learner.actor.std().shape[0]))
-    return learner.actor.sample(z, noise)
+    return learner.actor.mean(z) if noise is None else learner.actor.sample(z, noise)
 
 
 def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
