@@ -2,7 +2,6 @@
 
 import jax
 import pytest
-
 from hypothesis import settings
 
 from mjxwm import system
