@@ -31,9 +31,10 @@ class JsonLines:
         self._path = path
 
     def log(self, row: dict[str, Any]) -> None:
-        """See `Tracker`."""
+        """See `Tracker`. Floats are kept to six digits."""
+        short = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()}
         with self._path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(short) + "\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Looking at a policy: a video made with MuJoCo's own renderer."""
 
 import os
+import warnings
 from pathlib import Path
 
 import mujoco
@@ -38,7 +39,10 @@ def video(
 
     stride = max(1, round(1 / (dt * max_fps)))
     frames = _frames(model, qpos[::stride], camera, size)
-    imageio.mimwrite(target, frames, fps=1 / (dt * stride), macro_block_size=8)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        # The encoder is a child process that is executed at once: JAX's threads do not matter.
+        warnings.filterwarnings("ignore", message="os.fork")
+        imageio.mimwrite(target, frames, fps=1 / (dt * stride), macro_block_size=8)  # type: ignore[arg-type]
     return target
 
 

@@ -10,7 +10,8 @@ class Config:
     """PWM's settings; the defaults are those of the released single-task code."""
 
     env_steps: int = 10_000_000
-    """Env steps to collect in all, over all worlds."""
+    """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts
+    `action_repeat` control steps."""
     worlds: int = 64
     """Worlds stepped in parallel (B)."""
     unroll: int = 16
