@@ -14,7 +14,7 @@ def save(folder: Path, iteration: int, state: Any, keep: int = 2) -> None:
     """Saves `state` as the checkpoint of `iteration`; a half-written one never counts as one."""
     with _checkpointer(folder, keep) as checkpointer:
         if checkpointer.latest is None or checkpointer.latest.step != iteration:
-            checkpointer.save_pytree(iteration, _named(state))
+            checkpointer.save(iteration, _named(state))
 
 
 def latest(folder: Path) -> int | None:
@@ -45,7 +45,7 @@ def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
         return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device)
 
     with _checkpointer(folder) as checkpointer:
-        loaded = checkpointer.load_pytree(step, jax.tree.map(placed, _named(abstract)))
+        loaded = checkpointer.load(step, jax.tree.map(placed, _named(abstract)))
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
     filled = [
         loaded[jax.tree_util.keystr(path)] if leaf.size else jnp.zeros(leaf.shape, leaf.dtype)
