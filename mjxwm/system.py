@@ -39,13 +39,13 @@ def describe() -> dict[str, Any]:
 
 
 def choose_rendering() -> None:
-    """Chooses how MuJoCo renders where there is no display: EGL if it is there, else OSMesa.
+    """Chooses how MuJoCo renders where there is no display: EGL, OSMesa, or not at all.
 
     MuJoCo reads MUJOCO_GL when it is imported, so this comes before; a value of the user's stands.
     """
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        egl, mesa = (ctypes.util.find_library(name) for name in ("EGL", "OSMesa"))
-        os.environ.setdefault("MUJOCO_GL", "egl" if egl or not mesa else "osmesa")
+        found = [gl for gl in ("EGL", "OSMesa") if ctypes.util.find_library(gl)]
+        os.environ.setdefault("MUJOCO_GL", found[0].lower() if found else "off")
 
 
 def version(package: str) -> str | None:
