@@ -132,6 +132,8 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             state, metrics = trainer.iterate(state)
             iteration += 1
             loop.after(iteration, state, metrics, stopping=iteration == last or bool(interrupted))
+        if interrupted:  # also when it came after the last look at it; a second save does nothing
+            checkpoint.save(run.checkpoints, iteration, state)
     finished = iteration == trainer.algorithm.iterations
     final = jax.device_get(trainer.evaluate(state, _eval_key(cfg))) if finished else None
     return Result(

@@ -81,7 +81,7 @@ def test_an_unknown_field_is_refused_with_the_nearest(capsys):
 
 def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
     """A second process, as a signal is of the process: interrupt it once it has begun to learn."""
-    args = ["train", "debug", "--env-steps", "100000000", "--no-video", "--evaluations", "0"]
+    args = ["train", "debug", "--env-steps", "60000", "--no-video", "--evaluations", "0"]
     args += ["--folder", str(tmp_path), "--run", "b", "--checkpoints", "0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mjxwm.cli", *args],
@@ -93,7 +93,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
     metrics = tmp_path / "b" / "metrics.jsonl"
     deadline = time.monotonic() + 240
     while not metrics.is_file() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.5)
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
