@@ -57,6 +57,8 @@ class Step(NamedTuple):
     """Length of the episode up to and including this step [agent steps]."""
     terms: dict[str, Float[Array, " B"]]
     """Reward terms by name."""
+    success: Bool[Array, " B"] | None
+    """Whether the task was solved after the step; None where the task does not say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,7 @@ class BatchEnv:
             episode_return=episode_return,
             episode_length=steps,
             terms=jax.tree.map(lambda t: jnp.where(valid, t, 0), state.terms),
+            success=None if state.success is None else state.success & valid,
         )
         done = terminated | truncated
         key, key_reset = jax.random.split(worlds.key)

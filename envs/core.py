@@ -28,6 +28,8 @@ class Physics(NamedTuple):
     """The controls that led here; zero after a reset."""
     derived: dict[str, Array]
     """The derived fields that the task declares, at this state: `sensordata`, `xpos`, ..."""
+    goal: Any = ()
+    """What this episode asks for, as its `Initial` said; constant until the next reset."""
 
 
 class SimState(NamedTuple):
@@ -36,6 +38,8 @@ class SimState(NamedTuple):
     physics: Physics
     hidden: Any
     """What the engine needs besides the view to go on exactly (warm start, double precision)."""
+    fields: dict[str, Array] = {}  # noqa: RUF012  never written to
+    """Fields of the model that differ from world to world, see `Initial`."""
 
 
 class Initial(NamedTuple):
@@ -44,6 +48,11 @@ class Initial(NamedTuple):
     qpos: Float[Array, " nq"]
     qvel: Float[Array, " nv"]
     act: Float[Array, " na"]
+    goal: Any = ()
+    """What the episode asks for (a target, a command): any pytree, the same shapes every time."""
+    fields: dict[str, Array] = {}  # noqa: RUF012  never written to
+    """`MjModel` fields of this world alone, whole arrays by name, such as `geom_size`; the same
+    names every time. Constants that MuJoCo's compiler derives from them are fields of their own."""
 
 
 class Engine(Protocol):
@@ -96,6 +105,10 @@ class Task:
         """The model as an MJCF string. The physics step is set from `sim_dt`."""
         raise NotImplementedError
 
+    def model(self) -> mujoco.MjModel:
+        """The model compiled; override it, instead of `mjcf`, for a model that is composed."""
+        return mujoco.MjModel.from_xml_string(self.mjcf())
+
     def initial(self, key: PRNGKeyArray) -> Initial:
         """Draws a start state."""
         raise NotImplementedError
@@ -113,6 +126,14 @@ class Task:
     def terminated(self, physics: Physics) -> Bool[Array, ""]:
         """Whether the episode ends here with nothing to come (a fall). Never a time limit."""
         return jnp.zeros((), bool)
+
+    def shape(self, action: Float[Array, " a"]) -> Float[Array, " a"]:
+        """Bends an action in [-1, 1] before it is mapped onto the control ranges; in [-1, 1]."""
+        return action
+
+    def success(self, physics: Physics) -> Bool[Array, ""] | None:
+        """Whether the task is solved in this state; None for a task that has no such notion."""
+        return None
 
 
 class EnvSpec(NamedTuple):
@@ -142,6 +163,8 @@ class State(NamedTuple):
     terminated: Bool[Array, ""]
     terms: dict[str, Float[Array, ""]]
     """Reward terms by name; all zero after a reset."""
+    success: Bool[Array, ""] | None
+    """Whether the task is solved here; None where the task does not say."""
 
 
 def load_model(task: Task) -> mujoco.MjModel:
@@ -156,7 +179,7 @@ def load_model(task: Task) -> mujoco.MjModel:
             f"ctrl_dt={task.ctrl_dt} is not a whole multiple of sim_dt={task.sim_dt}; "
             f"the nearest is ctrl_dt={max(1, round(ratio)) * task.sim_dt:.6g}"
         )
-    model = mujoco.MjModel.from_xml_string(task.mjcf())
+    model = task.model()
     model.opt.timestep = task.sim_dt
     # A world that diverges must show as NaN, to be reset and counted, not silently restarted.
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
@@ -223,10 +246,13 @@ class Env:
             reward, terms = self.task.reward(carry.sim.physics, action, sim.physics)
             alive = ~carry.terminated
             reward, terms = jax.tree.map(
-                lambda new, old: old + jnp.where(alive, new, 0), (reward, terms), carry[2::2]
+                lambda new, old: old + jnp.where(alive, new, 0),
+                (reward, terms),
+                (carry.reward, carry.terms),
             )
             ended = carry.terminated | self.task.terminated(sim.physics)
-            return State(sim, carry.obs, reward, ended, terms), None
+            success = self.task.success(sim.physics)
+            return State(sim, carry.obs, reward, ended, terms, success), None
 
         start = self._fresh(state.sim)._replace(obs=state.obs)
         if self.action_repeat == 1:
@@ -237,7 +263,7 @@ class Env:
 
     def to_ctrl(self, action: Float[Array, " a"]) -> Float[Array, " nu"]:
         """Maps [-1, 1] onto the actuators' control ranges; unlimited actuators take it as it is."""
-        model = self.engine.model
+        model, action = self.engine.model, self.task.shape(action)
         low, high = jnp.asarray(model.actuator_ctrlrange.T, action.dtype)
         limited = jnp.asarray(model.actuator_ctrllimited, bool)
         return jnp.where(limited, low + (action + 1) * (high - low) / 2, action)
@@ -252,6 +278,7 @@ class Env:
             reward=zero,
             terminated=jnp.zeros((), bool),
             terms=jax.tree.map(lambda t: jnp.zeros(t.shape, t.dtype), terms),
+            success=self.task.success(physics),
         )
 
 

@@ -168,20 +168,22 @@ def _finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
 
 
 def _returns(evaluation: Any) -> dict[str, Any]:
-    returns = [float(r) for r in evaluation.episode_return]
+    returns, success = [float(r) for r in evaluation.episode_return], evaluation.success
     return {
         "eval_return_mean": float(evaluation.episode_return.mean()),
         "eval_return_std": float(evaluation.episode_return.std()),
         "eval_returns": returns,
         "eval_length_mean": float(evaluation.length.mean()),
+        **({} if success is None else {"eval_success": float(success.mean())}),
     }
 
 
 def _sentence(evaluation: Any, when: str) -> str:
     r = evaluation.episode_return
+    solved = "" if evaluation.success is None else f"success {evaluation.success.mean():.0%}, "
     return (
-        f"return {r.mean():.1f} +- {r.std():.1f} (least {r.min():.1f}, most {r.max():.1f}) over "
-        f"{len(r)} episodes of {evaluation.length.mean():.0f} steps {when}; "
+        f"{solved}return {r.mean():.1f} +- {r.std():.1f} (least {r.min():.1f}, most {r.max():.1f}) "
+        f"over {len(r)} episodes of {evaluation.length.mean():.0f} steps {when}; "
         "deterministic, closed loop"
     )
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from envs.batch import BatchEnv, Worlds
 from envs.core import Env
@@ -20,9 +20,11 @@ class Evaluation(NamedTuple):
     """Agent steps until the first end."""
     qpos: Float[Array, "T nq"]
     """Positions of the first episode, to look at; they repeat after its end."""
+    success: Bool[Array, " N"] | None
+    """Whether the task was solved at the episode's last step; None where it does not say."""
 
 
-_Carry = tuple[Worlds, Array, Array, Array, Array]
+_Carry = tuple[Worlds, Array, Array, Array, Array, Array | None]
 
 
 def evaluate(
@@ -37,16 +39,21 @@ def evaluate(
     state = worlds.reset(key)
 
     def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
-        state, alive, total, length, shown = carry
+        state, alive, total, length, shown, success = carry
         state, result = worlds.step(state, act(state.obs))
         total = total + jnp.where(alive, result.reward, 0)
+        if success is not None and result.success is not None:
+            success = jnp.where(alive, result.success, success)
         length = length + alive
         alive = alive & ~result.terminated & ~result.truncated
         qpos = jnp.where(alive[0], state.state.sim.physics.qpos[0], shown)
-        return (state, alive, total, length, qpos), qpos
+        return (state, alive, total, length, qpos, success), qpos
 
     first = state.state.sim.physics.qpos[0]
     zero = jnp.zeros(episodes)
-    start = (state, jnp.ones(episodes, bool), zero, zero.astype(jnp.int32), first)
-    (_, _, total, length, _), qpos = jax.lax.scan(step, start, None, env.spec.episode_length)
-    return Evaluation(total, length, jnp.concatenate([first[None], qpos]))
+    lengths, success = zero.astype(jnp.int32), state.state.success
+    start = (state, jnp.ones(episodes, bool), zero, lengths, first, success)
+    (_, _, total, length, _, success), qpos = jax.lax.scan(
+        step, start, None, env.spec.episode_length
+    )
+    return Evaluation(total, length, jnp.concatenate([first[None], qpos]), success)

@@ -39,7 +39,7 @@ def unroll(
         return worlds, (transition, step_metrics(step))
 
     worlds, (trajectory, metrics) = jax.lax.scan(step, worlds, noise)
-    counts = ("episodes", "return_sum", "length_sum", "diverged")
+    counts = ("episodes", "return_sum", "length_sum", "success_sum", "diverged")
     total = {k: x.sum() if k in counts else x.mean() for k, x in metrics.items()}
     return worlds, trajectory, total
 
@@ -47,11 +47,13 @@ def unroll(
 def step_metrics(step: Step) -> dict[str, Float[Array, ""]]:
     """Sums over the episodes that ended in `step`, and means of reward and its terms.
 
-    `return_sum` and `length_sum` over `episodes` are means of episodes. `diverged` counts the
-    worlds whose physics went to NaN or infinity and were reset.
+    `return_sum`, `length_sum` and `success_sum` over `episodes` are means of episodes. `diverged`
+    counts the worlds whose physics went to NaN or infinity and were reset.
     """
     ended = (step.terminated | step.truncated).astype(step.reward.dtype)
+    solved = {} if step.success is None else {"success_sum": ended @ step.success.astype(float)}
     return {
+        **solved,
         "episodes": ended.sum(),
         "return_sum": ended @ step.episode_return,
         "length_sum": ended @ step.episode_length.astype(ended.dtype),

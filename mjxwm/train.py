@@ -215,6 +215,8 @@ class _Loop:
             row["eval/return"] = float(result.episode_return.mean())
             row["eval/return_std"] = float(result.episode_return.std())
             row["eval/length"] = float(result.length.mean())
+            if result.success is not None:
+                row["eval/success"] = float(result.success.mean())
             self.last = (time.monotonic(), iteration)
         row["minutes"] = self.clock.minutes()
         for tracker in self.trackers:
@@ -234,7 +236,7 @@ def summarize(pending: list[dict[str, np.ndarray]]) -> dict[str, float | None]:
         counted = name.endswith(("/episodes", "/diverged", "_sum"))
         row[name] = float(values.sum() if counted else values.mean())
     episodes = row.get("collect/episodes") or 0.0
-    for name in ("return", "length"):
+    for name in ("return", "length", "success"):
         total = row.pop(f"collect/{name}_sum", None)
         if total is not None and episodes:
             row[f"collect/{name}"] = total / episodes

@@ -74,27 +74,28 @@ class Mjx:
 
     def reset(self, initial: Initial) -> SimState:
         """See `envs.core.Engine`."""
-        zero = SimState(
-            Physics(jnp.zeros(()), *initial, jnp.zeros(self.model.nu), {}), jnp.zeros(self.model.nv)
-        )
-        data = self._load(zero, zero.physics.ctrl)
+        view = Physics(jnp.zeros(()), *initial[:3], jnp.zeros(self.model.nu), {}, initial.goal)
+        zero = SimState(view, jnp.zeros(self.model.nv), initial.fields)
+        model, data = self._with(zero.fields), self._load(zero, view.ctrl)
         if self._needs_acceleration:
-            data = mjx.forward(self._model, data)
+            data = mjx.forward(model, data)
         elif self.derived:
-            data = self._refresh(data)
-        return self._view(data)._replace(hidden=zero.hidden)
+            data = self._refresh(model, data)
+        return self._view(data, zero)._replace(hidden=zero.hidden)
 
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
         """See `envs.core.Engine`."""
 
+        model = self._with(sim.fields)
+
         def substep(data: mjx.Data, _: None) -> tuple[mjx.Data, None]:
             # Under x64, step returns some int32 fields as int64, which a scan's carry cannot do.
-            after = mjx.step(self._model, data)
+            after = mjx.step(model, data)
             return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data), None
 
         data, _ = jax.lax.scan(substep, self._load(sim, ctrl), None, self.n_substeps)
-        after = self._refresh(data) if self.derived else data
-        return self._view(after)._replace(hidden=_real(data.qacc_warmstart))
+        after = self._refresh(model, data) if self.derived else data
+        return self._view(after, sim)._replace(hidden=_real(data.qacc_warmstart))
 
     def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
         """T control steps of physics alone, for benchmarks: all of `mjx.Data` stays in the loop.
@@ -102,8 +103,10 @@ class Mjx:
         Returns the positions at the end.
         """
 
+        model = self._with(sim.fields)
+
         def substep(data: mjx.Data, ctrl: Array) -> tuple[mjx.Data, None]:
-            after = mjx.step(self._model, data.replace(ctrl=ctrl))
+            after = mjx.step(model, data.replace(ctrl=ctrl))
             return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data), None
 
         substeps = jnp.repeat(ctrls, self.n_substeps, axis=0)
@@ -129,9 +132,13 @@ class Mjx:
     def _unconstrained(self) -> bool:
         return self._template._impl.efc_J.size == 0
 
-    def _refresh(self, data: mjx.Data) -> mjx.Data:
-        data = mjx.sensor_pos(self._model, mjx.fwd_position(self._model, data))
-        return mjx.sensor_vel(self._model, mjx.fwd_velocity(self._model, data))
+    def _with(self, fields: dict[str, Array]) -> mjx.Model:
+        new = {k: jnp.asarray(x, getattr(self._model, k).dtype) for k, x in fields.items()}
+        return self._model.replace(**new)
+
+    def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        data = mjx.sensor_pos(model, mjx.fwd_position(model, data))
+        return mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         view, old = sim.physics, self._data()
@@ -139,12 +146,13 @@ class Mjx:
         new |= {"ctrl": ctrl, "qacc_warmstart": sim.hidden}
         return old.replace(**{k: jnp.asarray(x, getattr(old, k).dtype) for k, x in new.items()})
 
-    def _view(self, data: mjx.Data) -> SimState:
+    def _view(self, data: mjx.Data, before: SimState) -> SimState:
         derived = {k: _real(field_of(data, k)).reshape(s) for k, s in self._shapes.items()}
         time, qpos, qvel, act, ctrl = map(
             _real, (data.time, data.qpos, data.qvel, data.act, data.ctrl)
         )
-        return SimState(Physics(time, qpos, qvel, act, ctrl, derived), data.qacc_warmstart)
+        view = Physics(time, qpos, qvel, act, ctrl, derived, before.physics.goal)
+        return SimState(view, data.qacc_warmstart, before.fields)
 
     def _derived_shapes(self) -> dict[str, tuple[int, ...]]:
         data, template = mujoco.MjData(self.model), self._data()

@@ -70,13 +70,13 @@ class Native:
 
     def reset(self, initial: Initial) -> SimState:
         """See `envs.core.Engine`. Without derived fields there is nothing to compute."""
-        start = jnp.concatenate(initial).astype(jnp.result_type(float))
+        start = jnp.concatenate(initial[:3]).astype(jnp.result_type(float))
         if self.derived:
-            return self._call(self._forward, start)
+            return self._call(self._forward, initial.goal, initial.fields, start)
         words = jax.lax.bitcast_convert_type(start, jnp.uint32).reshape(-1)
         hidden = jnp.zeros(2 * self._row + 2, jnp.uint32)
         hidden = hidden.at[-1].set(_FRESH).at[: words.size].set(words)
-        return SimState(self._physics(initial), hidden)
+        return SimState(self._physics(initial), hidden, initial.fields)
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
         """See `envs.core.Engine`."""
@@ -84,7 +84,7 @@ class Native:
 
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
         """See `envs.core.Engine`."""
-        after = self._call(self._step, sim.hidden, ctrl)
+        after = self._call(self._step, sim.physics.goal, sim.fields, sim.hidden, ctrl)
         return after._replace(physics=after.physics._replace(ctrl=ctrl))
 
     def rows(self, sim: SimState) -> np.ndarray:
@@ -94,10 +94,11 @@ class Native:
 
     def _physics(self, initial: Initial) -> Physics:
         dtype = jnp.result_type(float)
-        qpos, qvel, act = (x.astype(dtype) for x in initial)
-        return Physics(jnp.zeros((), dtype), qpos, qvel, act, jnp.zeros(self.model.nu, dtype), {})
+        qpos, qvel, act = (x.astype(dtype) for x in initial[:3])
+        ctrl = jnp.zeros(self.model.nu, dtype)
+        return Physics(jnp.zeros((), dtype), qpos, qvel, act, ctrl, {}, initial.goal)
 
-    def _call(self, function: Any, *args: Array) -> SimState:
+    def _call(self, function: Any, goal: Any, fields: dict[str, Array], *args: Array) -> SimState:
         dtype = jnp.result_type(float)
         shapes = {k: jax.ShapeDtypeStruct(s, dtype) for k, s in self._derived_shapes.items()}
         hidden, row, derived = jax.pure_callback(
@@ -107,20 +108,21 @@ class Native:
                 jax.ShapeDtypeStruct((self._first_warmstart,), dtype),
                 shapes,
             ),
+            fields,
             *args,
             vmap_method="broadcast_all",
         )
         nq, nv, na = self.model.nq, self.model.nv, self.model.na
-        physics = self._physics(Initial(*jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv))))
-        physics = physics._replace(time=row[0], derived=derived)
-        return SimState(physics, hidden)
+        state = Initial(*jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv)), goal)
+        physics = self._physics(state)._replace(time=row[0], derived=derived)
+        return SimState(physics, hidden, fields)
 
     # Host side: every array below is numpy with the worlds on its leading axes.
 
-    def _step(self, dtype: np.dtype, hidden: Any, ctrl: Any) -> Any:
+    def _step(self, dtype: np.dtype, fields: Any, hidden: Any, ctrl: Any) -> Any:
         hidden, ctrl = np.asarray(hidden), np.asarray(ctrl)
         with self._lock:
-            batch = self._batch(ctrl.shape[:-1])
+            batch = self._batch(ctrl.shape[:-1], fields)
             batch.state[:, : self._row] = self._rows(hidden, dtype)
             batch.ctrl[...] = ctrl.reshape(batch.nsim, -1)
             try:
@@ -129,10 +131,10 @@ class Native:
                 batch.state[error.ids, : self._row] = np.nan
             return self._read(batch, dtype, ctrl.shape[:-1])
 
-    def _forward(self, dtype: np.dtype, start: Any) -> Any:
+    def _forward(self, dtype: np.dtype, fields: Any, start: Any) -> Any:
         start = np.asarray(start)
         with self._lock:
-            batch = self._batch(start.shape[:-1])
+            batch = self._batch(start.shape[:-1], fields)
             batch.state[:, : self._row] = 0
             batch.state[:, 1 : 1 + start.shape[-1]] = start.reshape(batch.nsim, -1)
             batch.ctrl[...] = 0
@@ -153,13 +155,16 @@ class Native:
             rows[fresh, 1 : 1 + size] = start
         return rows
 
-    def _batch(self, lead: tuple[int, ...]) -> mujoco.batch.Batch:
+    def _batch(self, lead: tuple[int, ...], fields: dict[str, Any]) -> mujoco.batch.Batch:
         nsim = math.prod(lead)
         if nsim not in self._batches:
             batch = self._batches[nsim] = mujoco.batch.Batch(self.model, nsim, self.threads)
             # Only fields bound before a call are copied out by it.
             for name in self.derived:
                 batch.bind(name)
+        for name, values in fields.items():
+            own = self._batches[nsim].expand(name)
+            own[...] = np.asarray(values).reshape(own.shape)
         return self._batches[nsim]
 
     def _read(

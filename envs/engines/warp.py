@@ -96,9 +96,9 @@ class Warp(Mjx):
         qpos, ctrl = _at_most(self._num_worlds)((data.qpos, data.ctrl))
         return data.replace(qpos=qpos, ctrl=ctrl)
 
-    def _refresh(self, data: mjx.Data) -> mjx.Data:
+    def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         # Warp has no separate stages: compute all and put back what belongs to the last step.
-        after = mjx.forward(self._model, data)
+        after = mjx.forward(model, data)
         public = {f.name for f in data.fields()}
         held: dict[str, Any] = {
             k if k in public else f"_impl.{k}": field_of(data, k)
@@ -107,8 +107,8 @@ class Warp(Mjx):
         sensordata = jnp.where(self._sensor_held, data.sensordata, after.sensordata)
         return after.tree_replace({**held, "sensordata": sensordata})
 
-    def _view(self, data: mjx.Data) -> SimState:
-        sim = super()._view(data)
+    def _view(self, data: mjx.Data, before: SimState) -> SimState:
+        sim = super()._view(data, before)
         impl: Any = data._impl
         overflowed = (impl.overflow & _DROPPED) != 0
         qpos = jnp.where(overflowed, jnp.nan, sim.physics.qpos)
