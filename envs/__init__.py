@@ -12,7 +12,7 @@ from envs import engines
 from envs.batch import BatchEnv, Step, Worlds
 from envs.core import Env, EnvSpec, Initial, Physics, State, Task, load_model
 from envs.dm_control.cartpole import Cartpole
-from envs.locomotion.hopper import Hopper
+from envs.locomotion import TASKS as LOCOMOTION
 
 __all__ = [
     "BatchEnv",
@@ -34,7 +34,7 @@ _TASKS: dict[str, Callable[[], Task]] = {
     "cartpole-balance-sparse": lambda: Cartpole(swing_up=False, sparse=True),
     "cartpole-swingup": Cartpole,
     "cartpole-swingup-sparse": lambda: Cartpole(sparse=True),
-    "hopper": Hopper,
+    **LOCOMOTION,
 }
 
 

@@ -1,1 +1,24 @@
-"""Locomotion tasks, one per file."""
+"""Locomotion tasks, one per file.
+
+A `-stiff` task is the same body on contacts sixteen times as stiff, with half the physics step.
+"""
+
+import functools
+from collections.abc import Callable
+
+from envs.core import Task
+from envs.locomotion.ant import Ant
+from envs.locomotion.anymal import Anymal
+from envs.locomotion.hopper import Hopper
+from envs.locomotion.humanoid import Humanoid
+
+_STIFF = {"contact_time": 0.005, "sim_dt": 1 / 480}
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "hopper": Hopper,
+    **{body.__name__.lower(): body for body in (Ant, Anymal, Humanoid)},
+    **{
+        f"{body.__name__.lower()}-stiff": functools.partial(body, **_STIFF)
+        for body in (Ant, Anymal, Humanoid)
+    },
+}
