@@ -2,7 +2,7 @@
 
     python scripts/collection_overhead.py
 
-Prints milliseconds per control step of 1024 hoppers with the networks of `hopper-cpu`; the parts
+Prints milliseconds per control step of 1024 hoppers with the networks of `pwm-hopper-cpu`; the parts
 are programs of their own, so they add up only roughly.
 """
 
@@ -20,7 +20,7 @@ from mjxwm.algos import pwm
 WORLDS, UNROLLS = 1024, 80
 mujoco.batch.Batch.step = lambda self, *args, **kwargs: None
 
-algo = config.load_preset(train.Config, "hopper-cpu").algo
+algo = config.load_preset(train.Config, "pwm-hopper-cpu").algo
 algo = algo.__class__(**{**algo.__dict__, "worlds": WORLDS})
 env = envs.make("hopper", "native")
 batch = envs.BatchEnv(env, WORLDS)

@@ -39,7 +39,7 @@ class Config:
     """Name of the task."""
     worlds: tuple[int, ...] = (1024,)
     """Numbers of worlds."""
-    preset: str = "hopper-cpu"
+    preset: str = "pwm-hopper-cpu"
     """The preset whose networks act and whose replay is filled."""
     steps: int = 32
     """Control steps per world in a sample, rounded up to whole unrolls of the preset."""

@@ -50,7 +50,7 @@ def test_plot_draws_runs_together(run, tmp_path):
     ("args", "words"),
     [
         (["trian"], "did you mean 'train'"),
-        (["train", "hoper-cpu"], "did you mean 'hopper-cpu'"),
+        (["train", "pwm-hoper-cpu"], "did you mean 'pwm-hopper-cpu'"),
         (["train", "debug", "--task", "hoper"], "did you mean 'hopper'"),
         (["train", "debug", "--engine", "wrap"], "did you mean 'warp'"),
         (["train", "debug", "--worlds", "0"], "worlds=0 is out of range"),
