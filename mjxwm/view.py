@@ -7,7 +7,6 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-
 _CAMERA = int(mujoco.mjtObj.mjOBJ_CAMERA)
 
 

@@ -2,8 +2,8 @@
 
     python scripts/collection_overhead.py
 
-Prints milliseconds per control step of 1024 hoppers with the networks of `pwm-hopper-cpu`; the parts
-are programs of their own, so they add up only roughly.
+Prints milliseconds per control step of 1024 hoppers with the networks of `pwm-hopper-cpu`; the
+parts are programs of their own, so they add up only roughly.
 """
 
 import time
