@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float
 from mujoco import mjx
 
 from envs.core import Initial, Physics, SimState
+from envs.engines import solver
 
 ACCELERATION_STAGE = frozenset(
     {"act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"}
@@ -26,9 +27,10 @@ ACCELERATION_STAGE = frozenset(
 class Mjx:
     """MuJoCo in JAX, with the precision that JAX has when the engine is made.
 
-    `differentiable` is whether `jax.grad` works through `step`. Stock MJX solves the constraints in
-    a `while_loop`, which reverse mode cannot cross; with `<option iterations="1"/>` there is no
-    loop (but it is a cruder simulator), and without any constraint row there is no solve.
+    `differentiable` is whether `jax.grad` and `jax.jvp` work through `reset` and `step`, with the
+    implicit gradient of `envs.engines.solver`. Where it is False, `obstacle` says why, and so does
+    the error that an attempt raises. Backpropagation stores one state per control step and
+    recomputes the physics between.
 
     After `step`, position and velocity fields and sensors are those of the new state. Acceleration
     fields and sensors (touch, force, accelerometer) are those of the last physics step, as with
@@ -66,7 +68,8 @@ class Mjx:
                 f"engine={self.name!r} leaves acceleration sensors at zero in a model that can "
                 "have no constraint; use engine='native'"
             )
-        self.differentiable = self._can_differentiate()
+        self.obstacle = self._find_obstacle()
+        self.differentiable = self.obstacle is None
 
     def for_worlds(self, num_worlds: int) -> "Mjx":
         """Itself: nothing is sized by the number of worlds."""
@@ -78,36 +81,25 @@ class Mjx:
         zero = SimState(view, jnp.zeros(self.model.nv), initial.fields)
         model, data = self._with(zero.fields), self._load(zero, view.ctrl)
         if self._needs_acceleration:
-            data = mjx.forward(model, data)
+            data = self._forward(model, data)
         elif self.derived:
             data = self._refresh(model, data)
         return self._view(data, zero)._replace(hidden=zero.hidden)
 
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
         """See `envs.core.Engine`."""
-
-        model = self._with(sim.fields)
-
-        def substep(data: mjx.Data, _: None) -> tuple[mjx.Data, None]:
-            # Under x64, step returns some int32 fields as int64, which a scan's carry cannot do.
-            after = mjx.step(model, data)
-            return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data), None
-
-        data, _ = jax.lax.scan(substep, self._load(sim, ctrl), None, self.n_substeps)
-        after = self._refresh(model, data) if self.derived else data
-        return self._view(after, sim)._replace(hidden=_real(data.qacc_warmstart))
+        # Without differentiation a checkpoint is nothing but a call.
+        return jax.checkpoint(self._control_step)(sim, ctrl)
 
     def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
         """T control steps of physics alone, for benchmarks: all of `mjx.Data` stays in the loop.
 
         Returns the positions at the end.
         """
-
         model = self._with(sim.fields)
 
         def substep(data: mjx.Data, ctrl: Array) -> tuple[mjx.Data, None]:
-            after = mjx.step(model, data.replace(ctrl=ctrl))
-            return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data), None
+            return self._substep(model, data.replace(ctrl=ctrl)), None
 
         substeps = jnp.repeat(ctrls, self.n_substeps, axis=0)
         return jax.lax.scan(substep, self._load(sim, ctrls[0]), substeps)[0].qpos
@@ -116,14 +108,41 @@ class Mjx:
         """See `envs.core.Engine`."""
         return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)
 
+    def _control_step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
+        model = self._with(sim.fields)
+
+        def substep(data: mjx.Data, _: None) -> tuple[mjx.Data, None]:
+            return self._substep(model, data), None
+
+        data, _ = jax.lax.scan(substep, self._load(sim, ctrl), None, self.n_substeps)
+        after = self._refresh(model, data) if self.derived else data
+        return self._view(after, sim)._replace(hidden=_real(data.qacc_warmstart))
+
+    def _substep(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        # Under x64, step returns some int32 fields as int64, which a scan's carry cannot do.
+        after = self._physics_step(model, data)
+        return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data)
+
+    def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        after = solver.step(model, data)
+        # Gradients run through these alone: the next step computes all other fields anew, and a
+        # scan would carry zeros for them all the way back.
+        live = ("qpos", "qvel", "act", "ctrl", *self.derived)
+        public = {f.name for f in data.fields()}
+        kept = {k if k in public else f"_impl.{k}": field_of(after, k) for k in live}
+        return jax.lax.stop_gradient(after).tree_replace(kept)
+
+    def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return solver.forward(model, data)
+
     def _make_template(self) -> Any:
         return jax.tree.map(jnp.asarray, mjx.make_data(self.model, impl=self._impl))
 
     def _data(self) -> Any:
         return self._template
 
-    def _can_differentiate(self) -> bool:
-        return self.model.opt.iterations == 1 or self._unconstrained()
+    def _find_obstacle(self) -> str | None:
+        return solver.obstacle(self._model, self._template)
 
     def _lacks_acceleration_sensors(self) -> bool:
         # mjx.forward returns early, before its acceleration stage, where there is nothing to solve.
@@ -133,8 +152,13 @@ class Mjx:
         return self._template._impl.efc_J.size == 0
 
     def _with(self, fields: dict[str, Array]) -> mjx.Model:
+        fields = self._open(fields)
         new = {k: jnp.asarray(x, getattr(self._model, k).dtype) for k, x in fields.items()}
         return self._model.replace(**new)
+
+    def _open(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """`inputs`; an attempt to differentiate with respect to them meets the obstacle."""
+        return inputs if self.obstacle is None else _refuse_gradients(self.obstacle)(inputs)
 
     def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         data = mjx.sensor_pos(model, mjx.fwd_position(model, data))
@@ -142,8 +166,8 @@ class Mjx:
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         view, old = sim.physics, self._data()
-        new = {"time": view.time, "qpos": view.qpos, "qvel": view.qvel, "act": view.act}
-        new |= {"ctrl": ctrl, "qacc_warmstart": sim.hidden}
+        new = {"qpos": view.qpos, "qvel": view.qvel, "act": view.act, "ctrl": ctrl}
+        new = self._open(new) | {"time": view.time, "qacc_warmstart": sim.hidden}
         return old.replace(**{k: jnp.asarray(x, getattr(old, k).dtype) for k, x in new.items()})
 
     def _view(self, data: mjx.Data, before: SimState) -> SimState:
@@ -183,6 +207,18 @@ def field_of(data: Any, name: str) -> Any:
     # Data forwards to _impl too, but warns.
     public = name in {f.name for f in data.fields()}
     return getattr(data if public else data._impl, name, None)
+
+
+def _refuse_gradients(reason: str) -> Any:
+    @jax.custom_jvp
+    def identity(inputs: dict[str, Array]) -> dict[str, Array]:
+        return inputs
+
+    @identity.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        raise ValueError(reason)
+
+    return identity
 
 
 def _real(x: Array) -> Array:

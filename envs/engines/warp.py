@@ -69,8 +69,14 @@ class Warp(Mjx):
         larger._template = larger._make_template()
         return larger
 
-    def _can_differentiate(self) -> bool:
-        return False
+    def _find_obstacle(self) -> str:
+        return "engine='warp' has no gradients; use engine='mjx'"
+
+    def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return mjx.step(model, data)
+
+    def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return mjx.forward(model, data)
 
     def _lacks_acceleration_sensors(self) -> bool:
         return False

@@ -1,0 +1,187 @@
+"""The physics step of MJX with an implicit gradient of its constraint solve.
+
+MuJoCo finds the acceleration a that minimises 1/2 (a - a0)' M (a - a0) + s(J a - aref), where a0 is
+the unconstrained acceleration and s a convex, piecewise quadratic cost of the constraint rows
+(Todorov 2014, and "Computation" in MuJoCo's documentation). MJX does it in a `while_loop`, which
+reverse mode cannot cross. Nor should it: at the minimum
+
+    r(a, theta) = M a - tau - J' f(J a - aref) = 0,    f = -s',    tau: the forces without s,
+
+so that by the implicit function theorem da = -H^-1 (dr/dtheta) dtheta with H = M + J' D_active J,
+one linear system of size nv, whatever the number of iterations before. The rule is asked for by
+differentiation alone, in forward or reverse mode: values, and their cost, are those of stock MJX.
+
+`forward` and `step` compose the public stages of `mujoco.mjx` as its own do; nothing of the package
+is replaced. Only Runge-Kutta needs two internal functions of mjx 3.17 (to integrate positions).
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import cho_factor, cho_solve
+from jaxtyping import Array, Float
+from mujoco import mjx
+from mujoco.mjx._src import forward as stages
+from mujoco.mjx._src import scan
+
+
+class Problem(NamedTuple):
+    """What the solution of the constraint solve depends on; v degrees of freedom, c rows."""
+
+    inertia: Float[Array, "v v"]
+    smooth: Float[Array, " v"]
+    """Force without constraints: applied, passive and actuator forces less the bias."""
+    jacobian: Float[Array, "c v"]
+    aref: Float[Array, " c"]
+    """Acceleration that a row asks for."""
+    weight: Float[Array, " c"]
+    """D: force per acceleration that is lacking, in the quadratic zone."""
+    frictionloss: Float[Array, " c"]
+    """Largest force of a friction row; zero in other rows."""
+
+
+class Solution(NamedTuple):
+    """Where the solver stopped."""
+
+    qacc: Float[Array, " v"]
+    force: Float[Array, " c"]
+    """Along each constraint row."""
+    joint_force: Float[Array, " v"]
+    """J' force."""
+    bound: Float[Array, " c"]
+    """1 for rows in their quadratic zone, where the force answers to the acceleration, else 0."""
+
+
+def obstacle(model: mjx.Model, data: mjx.Data) -> str | None:
+    """Why `step` has no right gradient for this model, with the remedy; None where it has.
+
+    Args:
+        model: the model.
+        data: any data made for it.
+    """
+    elliptic = model.opt.cone == mjx.ConeType.ELLIPTIC
+    if elliptic and (data._impl.contact.dim > 1).any():
+        return (
+            "there is no gradient for elliptic friction cones; set cone='pyramidal' in the "
+            "model's <option>, or use engine='native' or 'warp' where no gradient is needed"
+        )
+    return None
+
+
+def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
+    """`mujoco.mjx` solver.solve with a derivative: pyramidal cones and all other rows."""
+    solved = mjx.solve(*jax.lax.stop_gradient((model, data)))
+    impl, after = data._impl, solved._impl
+    force = after.efc_force
+    # Equalities always answer, friction while below its bound, and limits and contacts while they
+    # push. A row of friction at its bound has exactly that force, so no tolerance is needed.
+    rows = jnp.arange(force.size)
+    friction = (rows < impl.ne + impl.nf) & (after.efc_frictionloss > 0)
+    bound = jnp.where(friction, jnp.abs(force) < after.efc_frictionloss, force > 0)
+    bound |= (rows < impl.ne + impl.nf) & ~friction
+    problem = Problem(
+        inertia=mjx.full_m(model, data),
+        smooth=data.qfrc_smooth,
+        jacobian=impl.efc_J,
+        aref=impl.efc_aref,
+        weight=impl.efc_D,
+        frictionloss=impl.efc_frictionloss,
+    )
+    found = Solution(solved.qacc, force, solved.qfrc_constraint, bound.astype(force.dtype))
+    found = _implicit(problem, found)
+    return data.tree_replace(
+        {
+            "qacc": found.qacc,
+            "qfrc_constraint": found.joint_force,
+            "_impl.efc_force": found.force,
+        }
+    )
+
+
+def _force(problem: Problem, qacc: Float[Array, " v"], found: Solution) -> Float[Array, " c"]:
+    """The rows' force in the zones where `found` has them."""
+    lacking = problem.aref - problem.jacobian @ qacc
+    at_its_bound = (1 - found.bound) * jnp.sign(found.force) * problem.frictionloss
+    return found.bound * problem.weight * lacking + at_its_bound
+
+
+@jax.custom_jvp
+def _implicit(problem: Problem, found: Solution) -> Solution:
+    """`found`, as a function of `problem`."""
+    del problem
+    return found
+
+
+@_implicit.defjvp
+def _implicit_jvp(
+    primals: tuple[Problem, Solution], tangents: tuple[Problem, Solution]
+) -> tuple[Solution, Solution]:
+    problem, found = primals[0], _implicit(*primals)
+
+    def residual(p: Problem) -> Float[Array, " v"]:
+        pull = p.jacobian.T @ _force(p, found.qacc, found)
+        return p.inertia @ found.qacc - p.smooth - pull
+
+    def forces(p: Problem, qacc: Float[Array, " v"]) -> tuple[Array, Array]:
+        force = _force(p, qacc, found)
+        return force, p.jacobian.T @ force
+
+    _, residual_dot = jax.jvp(residual, (problem,), (tangents[0],))
+    active = problem.jacobian * (problem.weight * found.bound)[:, None]
+    hessian = problem.inertia + problem.jacobian.T @ active
+    factor = cho_factor((hessian + hessian.T) / 2)
+    qacc_dot = -cho_solve(factor, residual_dot)
+    _, (force_dot, pull_dot) = jax.jvp(forces, (problem, found.qacc), (tangents[0], qacc_dot))
+    return found, Solution(qacc_dot, force_dot, pull_dot, jnp.zeros_like(found.bound))
+
+
+def forward(model: mjx.Model, data: mjx.Data) -> mjx.Data:
+    """`mjx.forward`, with a derivative."""
+    data = mjx.sensor_pos(model, mjx.fwd_position(model, data))
+    data = mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
+    data = mjx.fwd_acceleration(model, mjx.fwd_actuation(model, data))
+    if data._impl.efc_J.size == 0:
+        return data.replace(qacc=data.qacc_smooth)
+    return mjx.sensor_acc(model, solve(model, data))
+
+
+def step(model: mjx.Model, data: mjx.Data) -> mjx.Data:
+    """`mjx.step`, with a derivative; for the integrators in `INTEGRATORS`."""
+    return INTEGRATORS[model.opt.integrator](model, forward(model, data))
+
+
+def _runge_kutta(model: mjx.Model, first: mjx.Data) -> mjx.Data:
+    """The classical fourth order rule; `mjx.rungekutta4` calls stock `forward` inside."""
+    dt = model.opt.timestep
+
+    def slopes(data: mjx.Data, weight: Array | float) -> tuple[Array, Array, Array]:
+        return weight * data.qvel, weight * data.qacc, weight * data.act_dot
+
+    def stage(carry: Any, x: tuple[Array, Array]) -> tuple[Any, None]:
+        (data, total), (ahead, weight) = carry, x
+        qvel, qacc, act_dot = slopes(data, ahead)
+        move = functools.partial(stages._integrate_pos, dt=dt)
+        data = data.replace(
+            qpos=scan.flat(model, move, "jqv", "q", model.jnt_type, first.qpos, qvel),
+            qvel=first.qvel + dt * qacc,
+            act=first.act + dt * act_dot,
+            time=first.time + dt * ahead,
+        )
+        after = forward(model, data)
+        after = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data)
+        return (after, jax.tree.map(jnp.add, total, slopes(after, weight))), None
+
+    tableau = jnp.array([1 / 2, 1 / 2, 1]), jnp.array([1 / 3, 1 / 3, 1 / 6])
+    (last, total), _ = jax.lax.scan(stage, (first, slopes(first, 1 / 6)), tableau)
+    qvel, qacc, act_dot = total
+    start = {"qpos": first.qpos, "qvel": first.qvel, "act": first.act, "time": first.time}
+    return stages._advance(model, last.replace(**start), act_dot, qacc, qvel)
+
+
+INTEGRATORS = {
+    mjx.IntegratorType.EULER: mjx.euler,
+    mjx.IntegratorType.IMPLICITFAST: mjx.implicit,
+    mjx.IntegratorType.RK4: _runge_kutta,
+}
