@@ -13,6 +13,7 @@ from envs.batch import BatchEnv, Step, Worlds
 from envs.core import Env, EnvSpec, Initial, Physics, State, Task, load_model
 from envs.dm_control.cartpole import Cartpole
 from envs.locomotion import TASKS as LOCOMOTION
+from envs.myosuite import TASKS as MYOSUITE
 
 __all__ = [
     "BatchEnv",
@@ -35,6 +36,7 @@ _TASKS: dict[str, Callable[[], Task]] = {
     "cartpole-swingup": Cartpole,
     "cartpole-swingup-sparse": lambda: Cartpole(sparse=True),
     **LOCOMOTION,
+    **MYOSUITE,
 }
 
 

@@ -1,0 +1,44 @@
+"""MyoSuite's tasks on muscle-driven bodies, for every engine. Needs `pip install 'mjxwm[muscles]'`.
+
+A name is MyoSuite's own without "Fixed" and version: myoHandReachRandom-v0 is
+"myo-hand-reach-random". TD-MPC2's ten tasks keep the names of its paper: the same tasks without an
+early end, 100 steps long, "-hard" for random ("myo-reach-hard").
+"""
+
+import functools
+from collections.abc import Callable
+
+from envs.core import Task
+from envs.myosuite.hold import HandHold
+from envs.myosuite.key import HandKey
+from envs.myosuite.muscles import MuscleTask
+from envs.myosuite.pen import HandPen
+from envs.myosuite.pose import ElbowPose, FingerPose, HandPose
+from envs.myosuite.reach import FingerReach, HandReach
+from envs.myosuite.walk import LegWalk
+
+_HAND: dict[str, tuple[Callable[..., MuscleTask], Callable[..., MuscleTask]]] = {
+    # Fixed and random.
+    "reach": (HandReach, functools.partial(HandReach, random=True, far=0.075)),
+    "pose": (HandPose, functools.partial(HandPose, random=True)),
+    "obj-hold": (HandHold, functools.partial(HandHold, random=True)),
+    "key-turn": (HandKey, functools.partial(HandKey, random=True, angle=6.283185307179586)),
+    "pen-twirl": (HandPen, functools.partial(HandPen, random=True)),
+}
+_TDMPC2 = {"terminates": False, "episode_length": 100}
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "myo-elbow-pose": ElbowPose,
+    "myo-elbow-pose-random": functools.partial(ElbowPose, random=True),
+    "myo-finger-pose": FingerPose,
+    "myo-finger-pose-random": functools.partial(FingerPose, random=True),
+    "myo-finger-reach": FingerReach,
+    "myo-finger-reach-random": functools.partial(FingerReach, random=True),
+    "myo-leg-walk": LegWalk,
+}
+"""Factories by name."""
+for _name, (_fixed, _random) in _HAND.items():
+    TASKS[f"myo-hand-{_name}"] = _fixed
+    TASKS[f"myo-hand-{_name}-random"] = _random
+    TASKS[f"myo-{_name}"] = functools.partial(_fixed, **_TDMPC2)
+    TASKS[f"myo-{_name}-hard"] = functools.partial(_random, **_TDMPC2)
