@@ -246,6 +246,11 @@ def _bench_sim(args: list[str]) -> int:
 
     options = _parse(Options, args, "bench sim")
     preset = load_preset(train.Config, options.config.preset)
+    if preset.algorithm != "pwm":
+        raise ConfigError(
+            f"preset {options.config.preset!r} is of {preset.algorithm}; bench sim measures the "
+            "collection of pwm, so choose one of its presets"
+        )
     rows = simulation.run(options.config, preset.algo)
     print(simulation.table(rows))
     _write([dict(row) if isinstance(row, dict) else row._asdict() for row in rows], options.json)

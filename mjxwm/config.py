@@ -77,10 +77,17 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
-    """Builds the dataclass `cls` from nested plain values; missing fields keep their defaults."""
+    """Builds the dataclass `cls` from nested plain values; missing fields keep their defaults.
+
+    A class whose field is of one type or another says which: its `chosen(values)` gives the type by
+    the field's name, and where the field itself is missing, that type's defaults are taken.
+    """
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: expected a mapping of fields, found {values!r}")
     hints = typing.get_type_hints(cls)
+    if hasattr(cls, "chosen"):
+        chosen = cls.chosen(values)  # type: ignore[attr-defined]
+        hints, values = hints | chosen, {**values, **{n: values.get(n, {}) for n in chosen}}
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     given = {}
     for name, value in values.items():

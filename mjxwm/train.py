@@ -1,12 +1,8 @@
 """The training loop: the only place where time, disk and console meet."""
 
 import dataclasses
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
@@ -14,11 +10,25 @@ import numpy as np
 
 import envs
 from mjxwm import checkpoint, config, nets, plot, runs, track, view
-from mjxwm.algos import pwm
+from mjxwm.algos import ALGORITHMS, Entry, pwm
 from mjxwm.evaluate import Evaluation, evaluate
+from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.runs import RunFolder
-from mjxwm.track import ConsoleLine, JsonLines, Tracker
+from mjxwm.track import ConsoleLine, JsonLines
 from mjxwm.types import Algorithm
+
+__all__ = [
+    "Config",
+    "Result",
+    "Trainer",
+    "artifacts",
+    "build",
+    "evaluate_run",
+    "make_env",
+    "new_run",
+    "summarize",
+    "train",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +53,15 @@ class Config:
     """Checkpoints during the run, beside the one at its end; the last two are kept."""
     video: bool = True
     """Whether to render the policy at the end."""
-    algo: pwm.Config = pwm.Config()
-    """The algorithm's settings."""
+    algorithm: str = "pwm"
+    """What learns: pwm, or the baselines ppo and sac. A preset is of one algorithm."""
+    algo: Any = pwm.Config()
+    """The algorithm's settings, of the class that `algorithm` stands for."""
+
+    @classmethod
+    def chosen(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The type of `algo`, see `config.from_dict`."""
+        return {"algo": entry(values.get("algorithm", cls.algorithm)).config}
 
 
 class Result(NamedTuple):
@@ -69,6 +86,20 @@ class Trainer(NamedTuple):
     evaluate: Any
 
 
+def entry(algorithm: str) -> Entry:
+    """The algorithm of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if algorithm not in ALGORITHMS:
+        raise config.ConfigError(
+            f"algorithm {algorithm!r} is unknown{config.nearest(str(algorithm), ALGORITHMS)}. "
+            f"There are: {', '.join(ALGORITHMS)}"
+        )
+    return ALGORITHMS[algorithm]
+
+
 def make_env(cfg: Config) -> envs.Env:
     """The environment of a configuration; a wrong name or value is a ConfigError."""
     try:
@@ -86,9 +117,16 @@ def build(cfg: Config) -> Trainer:
     for name in ("episodes", "evaluations", "checkpoints"):
         if getattr(cfg, name) < (1 if name == "episodes" else 0):
             raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
+    chosen = entry(cfg.algorithm)
+    if type(cfg.algo) is not chosen.config:
+        raise config.ConfigError(
+            f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
+            f"algorithm's; choose a preset of {cfg.algorithm}: there are "
+            f"{', '.join(config.preset_names())}"
+        )
     env = make_env(cfg)
     try:
-        algorithm = pwm.make(cfg.algo, env)
+        algorithm = chosen.make(cfg.algo, env)
         # A dry run without memory: what the sizes do not allow is said before anything starts.
         jax.eval_shape(algorithm.init, jax.random.key(0))
     except ValueError as error:
@@ -123,18 +161,25 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
     key = jax.random.key(cfg.seed)
     state, iteration, seconds = _start(trainer, run, key, resume)
     _announce(cfg, trainer, run, state)
-    last = min(trainer.algorithm.iterations, stop_at or trainer.algorithm.iterations)
-    clock = _Clock(start - seconds)
-    with ConsoleLine(trainer.algorithm.iterations) as console, _interruptible() as interrupted:
-        trackers = (JsonLines(run.metrics, iteration if resume else None), console)
-        loop = _Loop(cfg, trainer, run, trackers, clock)
+    total = trainer.algorithm.iterations
+    last = min(total, stop_at or total)
+    with ConsoleLine(total) as console, interruptible() as interrupted:
+        loop = Loop(
+            trainer.algorithm,
+            lambda state: trainer.evaluate(state, _eval_key(cfg)),
+            Cadence.spread(total, cfg.evaluations, cfg.checkpoints),
+            run,
+            (JsonLines(run.metrics, iteration if resume else None), console),
+            start - seconds,
+            iteration,
+        )
         while iteration < last and not interrupted:
             state, metrics = trainer.iterate(state)
             iteration += 1
             loop.after(iteration, state, metrics, stopping=iteration == last or bool(interrupted))
         if interrupted:  # also when it came after the last look at it; a second save does nothing
             checkpoint.save(run.checkpoints, iteration, state)
-    finished = iteration == trainer.algorithm.iterations
+    finished = iteration == total
     final = jax.device_get(trainer.evaluate(state, _eval_key(cfg))) if finished else None
     return Result(
         run, final, iteration, trainer.algorithm.env_steps(iteration), time.monotonic() - start
@@ -158,125 +203,26 @@ def _start(
     return state, iteration, 60 * minutes[-1] if minutes else 0.0
 
 
-@dataclasses.dataclass
-class _Clock:
-    start: float
-
-    def minutes(self) -> float:
-        return (time.monotonic() - self.start) / 60
-
-
-class _Loop:
-    """What happens between iterations: metrics, evaluations, checkpoints."""
-
-    def __init__(
-        self,
-        cfg: Config,
-        trainer: Trainer,
-        run: RunFolder,
-        trackers: tuple[Tracker, ...],
-        clock: _Clock,
-    ):
-        self.cfg, self.trainer, self.run, self.trackers, self.clock = (
-            cfg,
-            trainer,
-            run,
-            trackers,
-            clock,
-        )
-        total = trainer.algorithm.iterations
-        self.log_every = max(1, total // 500)
-        self.eval_every = max(1, total // (cfg.evaluations + 1)) if cfg.evaluations else total
-        self.save_every = max(1, total // (cfg.checkpoints + 1)) if cfg.checkpoints else total
-        self.total = total
-        self.pending: list[Any] = []
-        self.last = (time.monotonic(), 0)
-
-    def after(self, iteration: int, state: Any, metrics: Any, stopping: bool) -> None:
-        """Metrics stay on the device until they are logged: fetching them waits for it."""
-        self.pending.append(metrics)
-        evaluating = iteration % self.eval_every == 0 or iteration == self.total
-        if iteration % self.log_every == 0 or evaluating or stopping:
-            self._log(iteration, state, evaluating)
-        if iteration % self.save_every == 0 or stopping:
-            checkpoint.save(self.run.checkpoints, iteration, state)
-
-    def _log(self, iteration: int, state: Any, evaluating: bool) -> None:
-        algorithm = self.trainer.algorithm
-        row: dict[str, Any] = {"iteration": iteration, "env_steps": algorithm.env_steps(iteration)}
-        row |= summarize(jax.device_get(self.pending))
-        before, then = self.last
-        steps = algorithm.env_steps(iteration) - algorithm.env_steps(then)
-        now = time.monotonic()
-        row["perf/env_steps_per_s"] = steps / (now - before)
-        self.pending, self.last = [], (now, iteration)
-        if evaluating:
-            result = jax.device_get(self.trainer.evaluate(state, _eval_key(self.cfg)))
-            row["eval/return"] = float(result.episode_return.mean())
-            row["eval/return_std"] = float(result.episode_return.std())
-            row["eval/length"] = float(result.length.mean())
-            if result.success is not None:
-                row["eval/success"] = float(result.success.mean())
-            self.last = (time.monotonic(), iteration)
-        row["minutes"] = self.clock.minutes()
-        for tracker in self.trackers:
-            tracker.log(row)
-
-
 def _eval_key(cfg: Config) -> jax.Array:
     # The same start states every time, and never those of the training.
     return jax.random.fold_in(jax.random.key(cfg.seed), 0x0E7A1)
 
 
-def summarize(pending: list[dict[str, np.ndarray]]) -> dict[str, float | None]:
-    """One row from the metrics of several iterations: means, and for episodes sums over sums."""
-    stacked = {k: np.array([m[k] for m in pending], float) for k in pending[0]}
-    row: dict[str, float | None] = {}
-    for name, values in stacked.items():
-        counted = name.endswith(("/episodes", "/diverged", "_sum"))
-        row[name] = float(values.sum() if counted else values.mean())
-    episodes = row.get("collect/episodes") or 0.0
-    for name in ("return", "length", "success"):
-        total = row.pop(f"collect/{name}_sum", None)
-        if total is not None and episodes:
-            row[f"collect/{name}"] = total / episodes
-    return row
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Ctrl-C ends the loop after the current iteration; a second one ends the process."""
-    seen: list[int] = []
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        before = signal.signal(signal.SIGINT, handler)
-    except ValueError:  # not the main thread: nobody presses Ctrl-C here
-        yield seen
-        return
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None:
     spec, algo = trainer.env.spec, cfg.algo
-    count = nets.num_parameters(state.learner.model), nets.num_parameters(state.learner.actor)
-    device = jax.devices()[0]
+    networks = trainer.algorithm.networks(state).items()
+    sizes = [f"{name} {nets.num_parameters(tree):,} parameters" for name, tree in networks]
     print(f"run      {run.path}")
     print(
         f"task     {spec.name}: {spec.obs_size} observations, {spec.action_size} actions, "
         f"{spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms"
     )
-    print(f"engine   {spec.engine}, {algo.worlds} worlds; learner on {device.device_kind}")
-    print(f"networks world model {count[0]:,} parameters, actor {count[1]:,}")
+    device = jax.devices()[0].device_kind
+    print(f"engine   {spec.engine}, {algo.worlds} worlds; learner on {device}")
+    print(f"learner  {', '.join([cfg.algorithm, *sizes])}")
     print(
         f"budget   {algo.env_steps:,} env steps = {trainer.algorithm.iterations} iterations of "
-        f"{algo.steps_per_iteration:,} steps and {algo.updates} model updates",
+        f"{algo.steps_per_iteration:,} steps and {algo.updates} updates",
         flush=True,
     )
 

@@ -50,3 +50,5 @@ class Algorithm(NamedTuple):
     """Iterations until the budget of env steps is spent."""
     env_steps: Callable[[int], int]
     """Env steps taken after so many iterations, the initial data included."""
+    networks: Callable[[Any], dict[str, Any]] = lambda state: {}
+    """state -> what it learns, by name: trees of parameters, to say how large they are."""

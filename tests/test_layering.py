@@ -17,6 +17,7 @@ LAYERS = [
     ["mjxwm.rollout", "mjxwm.replay", "mjxwm.world_model"],
     ["mjxwm.algos", "mjxwm.evaluate"],
     ["mjxwm.gradients", "mjxwm.bench", "mjxwm.multitask", "mjxwm.interop"],
+    ["mjxwm.loop"],
     ["mjxwm.train", "mjxwm.doctor"],
     ["mjxwm.cli", "mjxwm.__main__"],
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mjxwm import checkpoint, config, runs, track, train
-from mjxwm.algos import pwm
+from mjxwm.algos import ALGORITHMS
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_summaries_are_means_and_episodes_sums_over_sums():
 def test_every_preset_builds(preset):
     cfg = config.load_preset(train.Config, preset)
     trainer = train.build(cfg)
-    assert isinstance(cfg.algo, pwm.Config)
+    assert isinstance(cfg.algo, ALGORITHMS[cfg.algorithm].config)
     assert trainer.algorithm.iterations > 0
 
 

@@ -7,7 +7,7 @@ the terminal value weighs gamma^H, the policy sees every real observation, ends 
 learned and respected in imagination, and the number of updates follows the data collected.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +84,10 @@ def make(config: Config, env: Env) -> Algorithm:
     def init(key: PRNGKeyArray) -> TrainState:
         return _init(config, batch_env, tx, key)
 
-    return Algorithm(init, iterate, act, config.iterations, env_steps)
+    def networks(state: TrainState) -> dict[str, Any]:
+        return {"world model": state.learner.model, "actor": state.learner.actor}
+
+    return Algorithm(init, iterate, act, config.iterations, env_steps, networks)
 
 
 def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> TrainState:

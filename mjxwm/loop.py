@@ -1,0 +1,128 @@
+"""What happens between iterations: the record, evaluations, checkpoints, Ctrl-C."""
+
+import dataclasses
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import jax
+import numpy as np
+
+from mjxwm import checkpoint
+from mjxwm.evaluate import Evaluation
+from mjxwm.runs import RunFolder
+from mjxwm.track import Tracker
+from mjxwm.types import Algorithm
+
+
+@dataclasses.dataclass(frozen=True)
+class Cadence:
+    """After how many iterations what happens."""
+
+    total: int
+    """Iterations of the run."""
+    log: int
+    evaluate: int
+    save: int
+
+    @classmethod
+    def spread(cls, total: int, evaluations: int, checkpoints: int) -> "Cadence":
+        """Evaluations and checkpoints evenly over the run, beside those at its end."""
+
+        def every(count: int) -> int:
+            return max(1, total // (count + 1)) if count else total
+
+        return cls(total, max(1, total // 500), every(evaluations), every(checkpoints))
+
+
+class Loop:
+    """What happens between iterations: metrics, evaluations, checkpoints."""
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        evaluate: Callable[[Any], Evaluation],
+        cadence: Cadence,
+        run: RunFolder,
+        trackers: tuple[Tracker, ...],
+        start: float,
+        iteration: int = 0,
+    ):
+        """`start` is the monotonic clock when the run began [s], `iteration` where it goes on."""
+        self._algorithm, self._evaluate, self._cadence = algorithm, evaluate, cadence
+        self._run, self._trackers, self._start = run, trackers, start
+        self._pending: list[Any] = []
+        self._last = (time.monotonic(), iteration)
+
+    def after(self, iteration: int, state: Any, metrics: Any, stopping: bool) -> None:
+        """Metrics stay on the device until they are logged: fetching them waits for it."""
+        every = self._cadence
+        self._pending.append(metrics)
+        evaluating = iteration % every.evaluate == 0 or iteration == every.total
+        if iteration % every.log == 0 or evaluating or stopping:
+            self._log(iteration, state, evaluating)
+        if iteration % every.save == 0 or stopping:
+            checkpoint.save(self._run.checkpoints, iteration, state)
+
+    def _log(self, iteration: int, state: Any, evaluating: bool) -> None:
+        env_steps = self._algorithm.env_steps
+        row: dict[str, Any] = {"iteration": iteration, "env_steps": env_steps(iteration)}
+        row |= summarize(jax.device_get(self._pending))
+        before, then = self._last
+        now = time.monotonic()
+        row["perf/env_steps_per_s"] = (env_steps(iteration) - env_steps(then)) / (now - before)
+        self._pending, self._last = [], (now, iteration)
+        if evaluating:
+            row |= evaluated(jax.device_get(self._evaluate(state)))
+            self._last = (time.monotonic(), iteration)
+        row["minutes"] = (time.monotonic() - self._start) / 60
+        for tracker in self._trackers:
+            tracker.log(row)
+
+
+def evaluated(result: Evaluation) -> dict[str, float]:
+    """An evaluation as the record keeps it."""
+    row = {
+        "eval/return": float(result.episode_return.mean()),
+        "eval/return_std": float(result.episode_return.std()),
+        "eval/length": float(result.length.mean()),
+    }
+    return row if result.success is None else {**row, "eval/success": float(result.success.mean())}
+
+
+def summarize(pending: list[dict[str, np.ndarray]]) -> dict[str, float | None]:
+    """One row from the metrics of several iterations: means, and for episodes sums over sums."""
+    stacked = {k: np.array([m[k] for m in pending], float) for k in pending[0]}
+    row: dict[str, float | None] = {}
+    for name, values in stacked.items():
+        counted = name.endswith(("/episodes", "/diverged", "_sum"))
+        row[name] = float(values.sum() if counted else values.mean())
+    episodes = row.get("collect/episodes") or 0.0
+    for name in ("return", "length", "success"):
+        total = row.pop(f"collect/{name}_sum", None)
+        if total is not None and episodes:
+            row[f"collect/{name}"] = total / episodes
+    return row
+
+
+@contextmanager
+def interruptible() -> Iterator[list[int]]:
+    """Ctrl-C ends the loop after the current iteration; a second one ends the process."""
+    seen: list[int] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    try:
+        before = signal.signal(signal.SIGINT, handler)
+    except ValueError:  # not the main thread: nobody presses Ctrl-C here
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
