@@ -47,7 +47,8 @@ class Mjx:
             derived: `MjData` fields to refresh after each control step, `sensordata` among them.
 
         Raises:
-            ValueError: the model has delays, or MJX does not compute something in `derived`.
+            ValueError: the model has delays or a feature that MJX lacks, or MJX does not compute
+                something in `derived`.
         """
         if model.nhistory:
             raise ValueError(
@@ -55,7 +56,7 @@ class Mjx:
                 "sensors; use engine='native' or remove the delays"
             )
         self.model, self.n_substeps, self.derived = model, n_substeps, derived
-        self._model = mjx.put_model(_supported(model, derived), impl=self._impl)
+        self._model = self._put(_supported(model, derived))
         self._template = self._make_template()
         self._shapes = self._derived_shapes()
         acceleration_sensor = model.sensor_needstage == mujoco.mjtStage.mjSTAGE_ACC
@@ -134,6 +135,15 @@ class Mjx:
 
     def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         return solver.forward(model, data)
+
+    def _put(self, model: mujoco.MjModel) -> mjx.Model:
+        try:
+            return mjx.put_model(model, impl=self._impl)
+        except NotImplementedError as error:
+            other = "'native' or 'warp'" if self.name == "mjx" else "'native'"
+            raise ValueError(
+                f"engine={self.name!r} lacks a feature of this model: {error} Use engine={other}"
+            ) from error
 
     def _make_template(self) -> Any:
         return jax.tree.map(jnp.asarray, mjx.make_data(self.model, impl=self._impl))
