@@ -11,6 +11,7 @@ from envs.locomotion.ant import Ant
 from envs.locomotion.anymal import Anymal
 from envs.locomotion.hopper import Hopper
 from envs.locomotion.humanoid import Humanoid
+from envs.locomotion.muscle_humanoid import TASKS as MUSCLE_HUMANOID
 
 _STIFF = {"contact_time": 0.005, "sim_dt": 1 / 480}
 
@@ -21,4 +22,5 @@ TASKS: dict[str, Callable[[], Task]] = {
         f"{body.__name__.lower()}-stiff": functools.partial(body, **_STIFF)
         for body in (Ant, Anymal, Humanoid)
     },
+    **MUSCLE_HUMANOID,
 }
