@@ -1,17 +1,14 @@
-"""The same state in MyoSuite's own environment and in ours, for the parity tests."""
+"""MyoSuite's own environments, set to the states of ours."""
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-import envs
-from envs.core import Env, Initial, Physics
+from envs.core import Env, Physics
 
 PEERS = {
     "myo-elbow-pose": "myoElbowPose1D6MFixed-v0",
@@ -113,68 +110,10 @@ def _set_goal(there: Any, ours: Env, goal: Any, fields: dict[str, np.ndarray]) -
             refresh_geom_derived_fields(model, there._mj_spec, (model.geom_bodyid[-1],))
 
 
-def states(env: Env, number: int) -> tuple[Physics, dict[str, jax.Array]]:
-    """Random states of `number` worlds: some near the start and the goal, some far.
-
-    Returns:
-        The worlds as `env.engine` resets them, at random times, and the fields of their models.
-    """
-    key = jax.random.split(jax.random.key(7), 6)
-    model, task = env.engine.model, env.task
-    start = jax.vmap(task.initial)(jax.random.split(key[0], number))
-    spread = jnp.geomspace(1e-3, 1, number)[:, None]
-    dtype = start.qpos.dtype
-    qvel = start.qvel + jax.random.normal(key[1], (number, model.nv), dtype)
-    act = jax.random.uniform(key[2], (number, model.na), dtype)
-    step = spread * jax.random.uniform(key[3], (number, model.nv), dtype, -1, 1) * _reach_of(env)
-    odd = np.arange(number) % 2 == 1
-    qpos = np.array(start.qpos, dtype=np.float64)
-    for row, delta in zip(qpos, np.asarray(step, np.float64), strict=True):
-        mujoco.mj_integratePos(model, row, delta, 1.0)
-    if "pen" in env.name:  # turned upright, which is the fixed goal
-        qpos[odd, -2] -= 1.27
-    start = Initial(jnp.asarray(qpos, dtype), qvel, act, start.goal, start.fields)
-    physics = jax.vmap(env.engine.reset)(start).physics
-    fields = {k: np.array(x) for k, x in start.fields.items()}
-    if not isinstance(start.goal, tuple) and "pen" not in env.name:
-        reached = _reached(env, physics)
-        near = reached + 0.3 * spread * jax.random.normal(key[4], reached.shape, dtype)
-        physics = physics._replace(goal=jnp.where(odd[:, None], near, start.goal))
-    steps = jax.random.randint(key[5], (number,), 0, 130)
-    time = jnp.where(jnp.arange(number) % 3 == 0, jnp.arange(number) // 3 % 4, steps)
-    return physics._replace(time=time * task.ctrl_dt), fields
-
-
-def _reach_of(env: Env) -> np.ndarray:
-    """How far a coordinate is moved at most, so that some states are solved and some failed."""
-    reach = np.ones(env.engine.model.nv)
-    if "hold" in env.name or "pen" in env.name:
-        reach[-6:-3] = 0.5  # [m]
-    elif "key" in env.name:
-        reach[-1] = 20
-    elif "leg" in env.name:
-        reach[3:6] = 3
-    return reach
-
-
-def _reached(env: Env, physics: Physics) -> jax.Array:
-    if "pose" in env.name:
-        return physics.qpos
-    return physics.derived["sensordata"]
-
-
-def ours_of(env: Env) -> Callable[[Physics], Outcome]:
-    """What our task says of many states."""
-
-    def say(physics: Physics) -> tuple:
-        task = env.task
-        reward, terms = task.reward(physics, jnp.zeros(env.action_size), physics)
-        solved = task.success(physics)
-        return task.observe(physics), reward, terms, solved, task.terminated(physics)
-
-    return jax.jit(jax.vmap(say))
-
-
-def make(name: str) -> Env:
-    """Ours, on C MuJoCo."""
-    return envs.make(name, engine="native")
+def start(there: Any, seed: int) -> np.ndarray:
+    """A start state of the peer by its own reset: observation, qpos, and what else it draws."""
+    obs, _ = there.reset(seed=seed)
+    drawn = [obs, there.data.qpos]
+    if hasattr(there, "object_sid"):
+        drawn.append(there.model.geom_size[-1])
+    return np.concatenate(drawn)

@@ -12,6 +12,8 @@ from envs.locomotion.hopper import Hopper
 def test_every_name_makes_an_environment_that_steps(key):
     assert "hopper" in envs.names()
     for name in envs.names():
+        if name.startswith("myo-"):  # test_myosuite.py: their bodies are an extra
+            continue
         env = envs.make(name, engine="native")
         spec = env.spec
         state = env.step(env.reset(key), jnp.zeros(spec.action_size))
