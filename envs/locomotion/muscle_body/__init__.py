@@ -19,7 +19,7 @@ import functools
 import mujoco
 
 from envs.locomotion.muscle_body import cache
-from envs.locomotion.muscle_body.compose import BODIES, compose
+from envs.locomotion.muscle_body.bodies import BODIES, compose
 from envs.locomotion.muscle_body.sources import version
 
 __all__ = ["BODIES", "model"]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import mujoco
 
 from envs.locomotion.muscle_body.paths import Muscle
-from envs.locomotion.muscle_body.shapes import Place
 
 DIRECT_SCALE = 0.36
 """Of a muscle's peak force, in the direct law: 0.6 x 0.6, as in the SNU humanoid of SHAC and PWM
@@ -43,13 +42,13 @@ def smooth(actuator: mujoco.MjsActuator) -> None:
     actuator.dynprm = dynamics
 
 
-def add_muscles(spec: mujoco.MjSpec, found: list[Muscle], place: Place, law: Law) -> None:
+def add_muscles(spec: mujoco.MjSpec, found: list[Muscle], law: Law) -> None:
     """Adds each muscle's sites, its tendon and its actuator, controlled in [0, 1]."""
     for muscle in found:
         tendon = spec.add_tendon(name=muscle.name)
-        for k, (name, point) in enumerate(zip(muscle.bodies, muscle.points, strict=True)):
-            body, pos = place(name, point)
-            tendon.wrap_site(body.add_site(name=f"{muscle.name}_{k}", pos=pos).name)
+        for k, (segment, point) in enumerate(zip(*muscle.path, strict=True)):
+            site = spec.body(segment).add_site(name=f"{muscle.name}_{k}", pos=point)
+            tendon.wrap_site(site.name)
         actuator = spec.add_actuator(name=muscle.name, target=muscle.name)
         actuator.trntype = mujoco.mjtTrn.mjTRN_TENDON
         actuator.ctrllimited, actuator.ctrlrange = True, [0, 1]

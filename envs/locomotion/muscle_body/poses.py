@@ -5,9 +5,8 @@ and y0. MyoLegs' knee, patella and spine have them. Away from them, tendons of M
 sides of their wrapping surfaces, and engines disagree on their lengths.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import mujoco
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -23,6 +22,14 @@ class Couplings(NamedTuple):
     coefficients: Float[np.ndarray, "n 5"]
     """c_0 to c_4."""
 
+    def value(self, x: Any) -> Any:
+        """y - y0 at x - x0, arrays of NumPy or JAX."""
+        return sum(self.coefficients[:, k] * x**k for k in range(5))
+
+    def slope(self, x: Any) -> Any:
+        """Its derivative."""
+        return sum(k * self.coefficients[:, k] * x ** (k - 1) for k in range(1, 5))
+
 
 def couplings(model: mujoco.MjModel) -> Couplings:
     """Of a model whose equalities couple hinges and slides, no follower leading another."""
@@ -34,11 +41,15 @@ def couplings(model: mujoco.MjModel) -> Couplings:
     return Couplings(follower, np.where(held, follower, leader), coefficients)
 
 
-def neutral(model: mujoco.MjModel) -> Float[np.ndarray, " nq"]:
-    """The reference pose with the couplings satisfied."""
-    qpos, c = model.qpos0.copy(), couplings(model)
-    qpos[model.jnt_qposadr[c.follower]] += c.coefficients[:, 0]  # every leader is at its reference
-    return qpos
+def data(model: mujoco.MjModel, joints: dict[str, float]) -> mujoco.MjData:
+    """The reference pose but for `joints` [rad, m] by name, couplings satisfied; all computed."""
+    found, c = mujoco.MjData(model), couplings(model)
+    for name, value in joints.items():
+        found.qpos[model.joint(name).qposadr] = value
+    at, to = model.jnt_qposadr[c.leader], model.jnt_qposadr[c.follower]
+    found.qpos[to] = model.qpos0[to] + c.value(found.qpos[at] - model.qpos0[at])
+    mujoco.mj_forward(model, found)
+    return found
 
 
 def follow(
@@ -48,11 +59,9 @@ def follow(
     c = couplings(model)
     at, to = model.jnt_qposadr[c.leader], model.jnt_qposadr[c.follower]
     x = qpos[at] - model.qpos0[at]
-    powers = jnp.stack([x**k for k in range(5)], axis=-1)
-    y = model.qpos0[to] + jnp.sum(c.coefficients * powers, axis=-1)
-    slope = jnp.sum(c.coefficients[:, 1:] * np.arange(1, 5) * powers[:, :-1], axis=-1)
-    rate = slope * qvel[model.jnt_dofadr[c.leader]]
-    return qpos.at[to].set(y), qvel.at[model.jnt_dofadr[c.follower]].set(rate)
+    rate = c.slope(x) * qvel[model.jnt_dofadr[c.leader]]
+    qpos = qpos.at[to].set(model.qpos0[to] + c.value(x))
+    return qpos, qvel.at[model.jnt_dofadr[c.follower]].set(rate)
 
 
 def lowest(model: mujoco.MjModel, data: mujoco.MjData) -> float:

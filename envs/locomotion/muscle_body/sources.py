@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import mujoco
 
 from envs import assets
-from envs.locomotion.muscle_body.poses import neutral
+from envs.locomotion.muscle_body.poses import data as data_at
 
 PACKAGE = "myo-sim"
 MUSCLES = 152
@@ -73,10 +73,7 @@ def load(trunk: bool) -> Source:
         ) from error
     check_muscles([a.name for a in spec.actuators], trunk, installed)
     model = spec.compile()
-    data = mujoco.MjData(model)
-    data.qpos[:] = neutral(model)
-    mujoco.mj_forward(model, data)
-    return Source(spec, model, data)
+    return Source(spec, model, data_at(model, {}))
 
 
 def check_muscles(names: list[str], trunk: bool, installed: str) -> None:

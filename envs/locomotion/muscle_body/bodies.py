@@ -11,6 +11,7 @@ from envs.locomotion.muscle_body.sources import Source
 _CLEARANCE = 0.001  # [m] between the soles and the floor in the start pose
 
 _SNU = skeleton.Joints(damping=2.0, trunk_damping=5.0, armature=0.05)
+"""As the joints of the SNU humanoid; the spine, where that one has none, with more for its levels."""
 
 
 def compose(body: str) -> mujoco.MjModel:
@@ -28,33 +29,32 @@ def compose(body: str) -> mujoco.MjModel:
 
 
 def _direct() -> mujoco.MjSpec:
-    source = sources.load(trunk=True)
-    return _reduced(source, paths.muscles(source), actuators.direct)
+    return _reduced(sources.load(trunk=True), actuators.direct)
 
 
 def _muscle() -> mujoco.MjSpec:
-    source = sources.load(trunk=True)
-    return _reduced(source, paths.muscles(source), actuators.dynamic)
+    return _reduced(sources.load(trunk=True), actuators.dynamic)
 
 
 def _legs() -> mujoco.MjSpec:
-    source = sources.load(trunk=False)
-    fibres = [fibre for muscle in paths.muscles(source) for fibre in paths.split(muscle)]
-    return _reduced(source, fibres, actuators.direct)
+    return _reduced(sources.load(trunk=False), actuators.direct, fibres=True)
 
 
-def _reduced(source: Source, muscles: list[paths.Muscle], law: actuators.Law) -> mujoco.MjSpec:
+def _reduced(source: Source, law: actuators.Law, fibres: bool = False) -> mujoco.MjSpec:
     """Fewer joints, and tendons through points alone."""
     spec = mujoco.MjSpec.from_string(assets.read("muscle_humanoid.xml"))
     parts = skeleton.segments(source)
     skeleton.add_segments(spec, source, parts, _SNU)
+    muscles = paths.muscles(source, spec.compile())
+    if fibres:
+        muscles = [fibre for muscle in muscles for fibre in paths.split(muscle, parts)]
+    actuators.add_muscles(spec, muscles, law)
     of_body = dict(zip(source.body_names(), skeleton.carriers(source.model), strict=True))
 
     def place(name: str, point: Float[np.ndarray, " 3"]) -> tuple[mujoco.MjsBody, np.ndarray]:
         part = parts[of_body[name]]
         return spec.body(part.name), part.local(point)
 
-    actuators.add_muscles(spec, muscles, place, law)
     shapes.add_shapes(spec, shapes.shapes(source), place)
     return spec
 
@@ -107,9 +107,7 @@ def _strip(spec: mujoco.MjSpec, model: mujoco.MjModel) -> None:
 
 def _start(model: mujoco.MjModel) -> Float[np.ndarray, " nq"]:
     """Upright, couplings satisfied, the soles just above the floor."""
-    data = mujoco.MjData(model)
-    data.qpos[:] = poses.neutral(model)
-    mujoco.mj_forward(model, data)
+    data = poses.data(model, {})
     pose = data.qpos.copy()
     pose[2] += _CLEARANCE - poses.lowest(model, data)
     return pose
