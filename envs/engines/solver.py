@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import mujoco
+import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float
 from mujoco import mjx
@@ -141,10 +143,45 @@ def forward(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     """`mjx.forward`, with a derivative."""
     data = mjx.sensor_pos(model, mjx.fwd_position(model, data))
     data = mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
-    data = mjx.fwd_acceleration(model, mjx.fwd_actuation(model, data))
+    data = mjx.fwd_acceleration(model, fwd_actuation(model, data))
     if data._impl.efc_J.size == 0:
         return data.replace(qacc=data.qacc_smooth)
     return mjx.sensor_acc(model, solve(model, data))
+
+
+def fwd_actuation(model: mjx.Model, data: mjx.Data) -> mjx.Data:
+    """`mjx.fwd_actuation`, with finite derivatives for muscles.
+
+    A muscle's time constant changes where excitation meets activation, at once or smoothly over
+    the width dynprm[2]. MJX evaluates both and, where the width is 0, divides by 1e-15 on the way
+    to the one that it discards; in float32 that overflows, and the derivative is NaN. Here the
+    discarded one gets a harmless width, and the sharp change is computed apart.
+    """
+    muscles = np.nonzero(np.asarray(model.actuator_dyntype) == mjx.DynType.MUSCLE)[0]
+    if not muscles.size or model.opt.disableflags & mjx.DisableBit.ACTUATION:
+        return mjx.fwd_actuation(model, data)
+    sharp = model.actuator_dynprm[:, 2] < mujoco.mjMINVAL
+    width = jnp.where(sharp, 1.0, model.actuator_dynprm[:, 2])
+    wide = model.replace(actuator_dynprm=model.actuator_dynprm.at[:, 2].set(width))
+    data = mjx.fwd_actuation(wide, data)
+    ctrl = data.ctrl[muscles]
+    if not model.opt.disableflags & mjx.DisableBit.CLAMPCTRL:
+        clamped = jnp.clip(ctrl, *model.actuator_ctrlrange[muscles].T)
+        ctrl = jnp.where(model.actuator_ctrllimited[muscles], clamped, ctrl)
+    address = np.asarray(model.actuator_actadr)[muscles]
+    act_dot = _sharp_activation(ctrl, data.act[address], model.actuator_dynprm[muscles])
+    act_dot = jnp.where(sharp[muscles], act_dot, data.act_dot[address])
+    return data.replace(act_dot=data.act_dot.at[address].set(act_dot))
+
+
+def _sharp_activation(
+    ctrl: Float[Array, " m"], act: Float[Array, " m"], prm: Float[Array, "m p"]
+) -> Float[Array, " m"]:
+    """Rate of activation [1/s] with time constants after Millard et al. 2013."""
+    stretch = 0.5 + 1.5 * jnp.clip(act, 0, 1)
+    lack = jnp.clip(ctrl, 0, 1) - act
+    tau = jnp.where(lack > 0, prm[:, 0] * stretch, prm[:, 1] / stretch)
+    return lack / jnp.maximum(mujoco.mjMINVAL, tau)
 
 
 def step(model: mjx.Model, data: mjx.Data) -> mjx.Data:
