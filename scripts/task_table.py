@@ -1,0 +1,88 @@
+"""Sizes, speed and the return of doing nothing, task by task: the figures of docs/tasks.md.
+
+    python scripts/task_table.py [--engine native] [--worlds 256] [--json FILE] [TASK ...]
+
+Speed is of one compiled loop over `BatchEnv.step` with random actions drawn beforehand: physics,
+observation, reward and resets. The median of several timings, after one that compiles.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import envs
+from mjxwm import system
+
+parser = argparse.ArgumentParser()
+parser.add_argument("tasks", nargs="*")
+parser.add_argument("--engine", default="native")
+parser.add_argument("--worlds", type=int, default=256)
+parser.add_argument("--steps", type=int, default=64)
+parser.add_argument("--samples", type=int, default=7)
+parser.add_argument("--json", type=Path)
+
+
+def speed(env: envs.BatchEnv, steps: int, samples: int) -> float:
+    """Control steps per second, all worlds together."""
+    shape = (steps, env.num_worlds, env.env.action_size)
+    actions = jax.random.uniform(jax.random.key(1), shape, minval=-1, maxval=1)
+    run = jax.jit(lambda w: jax.lax.scan(lambda w, a: (env.step(w, a)[0], None), w, actions)[0])
+    worlds, seconds = run(env.reset(jax.random.key(0))), []
+    for _ in range(samples):
+        start = time.perf_counter()
+        worlds = jax.block_until_ready(run(worlds))
+        seconds.append(time.perf_counter() - start)
+    return steps * env.num_worlds / statistics.median(seconds)
+
+
+def idle_return(env: envs.Env, episodes: int = 16) -> float:
+    """Mean return of a policy whose controls are as near to zero as the actuators allow."""
+    low, high = env.engine.model.actuator_ctrlrange.T
+    limited = env.engine.model.actuator_ctrllimited.astype(bool)
+    action = jnp.asarray(jnp.where(limited & (low >= 0), -1.0, 0.0) + 0 * high)
+    worlds = envs.BatchEnv(env, episodes)
+
+    def step(carry: Any, _: None) -> Any:
+        worlds_now, alive, total = carry
+        worlds_now, result = worlds.step(worlds_now, jnp.tile(action, (episodes, 1)))
+        total = total + jnp.where(alive, result.reward, 0)
+        return (worlds_now, alive & ~result.terminated & ~result.truncated, total), None
+
+    start = (worlds.reset(jax.random.key(0)), jnp.ones(episodes, bool), jnp.zeros(episodes))
+    run = jax.jit(lambda s: jax.lax.scan(step, s, None, env.episode_length)[0][2].mean())
+    return float(run(start))
+
+
+def main() -> None:
+    """Prints one row per task."""
+    options = parser.parse_args()
+    rows = []
+    print(f"{'task':28s} obs  actions  steps  control/s  physics/s  idle return")
+    for name in options.tasks or envs.names():
+        env = envs.make(name, engine=options.engine)
+        spec, batch = env.spec, envs.BatchEnv(env, options.worlds)
+        row = {"task": name, "obs": spec.obs_size, "actions": spec.action_size}
+        row |= {"episode": spec.episode_length, "worlds": options.worlds, "engine": spec.engine}
+        row["control_steps_per_s"] = speed(batch, options.steps, options.samples)
+        row["physics_steps_per_s"] = row["control_steps_per_s"] * spec.n_substeps
+        row["idle_return"] = idle_return(env)
+        rows.append(row)
+        print(
+            f"{name:28s} {row['obs']:3d} {row['actions']:8d} {row['episode']:6d} "
+            f"{row['control_steps_per_s']:10,.0f} {row['physics_steps_per_s']:10,.0f} "
+            f"{row['idle_return']:12.1f}",
+            flush=True,
+        )
+    if options.json:
+        result = {"system": system.describe(), "rows": rows}
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
