@@ -4,6 +4,7 @@ python tests/envs/myosuite_parity.py [task ...]
 """
 
 import sys
+import time
 import warnings
 from typing import NamedTuple
 
@@ -166,12 +167,38 @@ def _reached(env: Env, physics: Physics) -> jax.Array:
     return physics.derived["sensordata"]
 
 
+def speed(name: str, worlds: int = 64, steps: int = 50) -> float:
+    """Control steps/s of `worlds` worlds on C MuJoCo, random actions, resets included."""
+    batch = envs.BatchEnv(envs.make(name, engine="native"), worlds)
+    size = (steps, worlds, batch.env.action_size)
+
+    @jax.jit
+    def run(state: envs.Worlds, key: jax.Array) -> envs.Worlds:
+        actions = jax.random.uniform(key, size, minval=-1, maxval=1)
+        return jax.lax.scan(lambda w, a: (batch.step(w, a)[0], None), state, actions)[0]
+
+    state, seconds = run(batch.reset(jax.random.key(0)), jax.random.key(1)), []
+    for i in range(3):
+        jax.block_until_ready(state.obs)
+        start = time.perf_counter()
+        state = run(state, jax.random.key(2 + i))
+        jax.block_until_ready(state.obs)
+        seconds.append(time.perf_counter() - start)
+    return steps * worlds / sorted(seconds)[1]
+
+
 def main() -> None:
-    """Prints the table of docs/results/myosuite-parity.md."""
+    """Prints the tables of docs/results/myosuite-parity.md."""
     warnings.simplefilter("ignore")
+    names = [a for a in sys.argv[1:] if a != "--speed"] or list(mp.PEERS)
+    if "--speed" in sys.argv:
+        print("| task | control steps/s |\n|---|---|")
+        for name in names:
+            print(f"| {name} | {speed(name):.3g} |", flush=True)
+        return
     print("| task | states: obs | reward | solved, ended | 15 steps: obs | reward ", end="")
     print("| start: constants | p |\n|---|---|---|---|---|---|---|---|")
-    for name in sys.argv[1:] or mp.PEERS:
+    for name in names:
         a, b, (still, p, varying) = of_states(name, 50), of_steps(name, 15), of_starts(name, 200)
         assert a.flags == b.flags == 0, name
         print(f"| {name} | {a.obs:.0e} | {a.reward:.0e} | {a.solved}, {a.ended} ", end="")

@@ -260,6 +260,8 @@ def test_the_names_of_tdmpc2_never_end_and_last_100_steps():
 
 
 @needs_bodies
-def test_a_key_on_mjx_is_refused_by_the_name_of_what_it_lacks():
+def test_what_mjx_lacks_is_refused_and_what_it_does_roughly_is_said():
     with pytest.raises(ValueError, match=r"ELLIPSOID.*BOX.*Use engine='native' or 'warp'"):
         envs.make("myo-hand-key-turn", engine="mjx")
+    with pytest.warns(UserWarning, match="only approximates contacts of capsule-ellipsoid"):
+        envs.make("myo-hand-obj-hold", engine="mjx")
