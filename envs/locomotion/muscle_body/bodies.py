@@ -11,7 +11,7 @@ from envs.locomotion.muscle_body.sources import Source
 _CLEARANCE = 0.001  # [m] between the soles and the floor in the start pose
 
 _SNU = skeleton.Joints(damping=2.0, trunk_damping=5.0, armature=0.05)
-"""As the joints of the SNU humanoid; the spine, where that one has none, with more for its levels."""
+"""As the SNU humanoid has them; its trunk is stiff, so the spine's damping is of our choosing."""
 
 
 def compose(body: str) -> mujoco.MjModel:
