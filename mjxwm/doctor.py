@@ -22,6 +22,7 @@ OK, WARNING, MISSING, BROKEN = "ok", "warning", "missing", "broken"
 _PINS = {"mujoco": "3.17.0", "mujoco-mjx": "3.17.0", "warp-lang": "1.18.0"}
 _LEAST = {"jax": (0, 10, 2), "flax": (0, 12, 8), "optax": (0, 2, 8), "numpy": (2, 0)}
 _OPTIONAL = {
+    "brax": "pip install 'mjxwm[baselines]', for the baselines PPO and SAC",
     "torch": "pip install 'mjxwm[torch]', to read checkpoints and data of other projects",
     "dm-control": "pip install 'mjxwm[suites]', to compare with the original suite",
     "gymnasium": "pip install 'mjxwm[suites]', for gymnasium environments",

@@ -119,10 +119,10 @@ def build(cfg: Config) -> Trainer:
             raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
     chosen = entry(cfg.algorithm)
     if type(cfg.algo) is not chosen.config:
+        named = [n for n in config.preset_names() if n.startswith(f"{cfg.algorithm}-")]
         raise config.ConfigError(
             f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
-            f"algorithm's; choose a preset of {cfg.algorithm}: there are "
-            f"{', '.join(config.preset_names())}"
+            f"algorithm's; choose a preset of {cfg.algorithm}, such as {', '.join(named)}"
         )
     env = make_env(cfg)
     try:

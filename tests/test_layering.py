@@ -30,6 +30,7 @@ LEAVES: dict[str, set[str]] = {
     "mjxwm.plot": {"mjxwm.track"},
     "mjxwm.render": {"envs"},
     "mjxwm.runs": {"mjxwm.config", "mjxwm.system"},
+    "mjxwm.scores": {"mjxwm.config", "mjxwm.runs", "mjxwm.track"},
     "mjxwm.system": set(),
     "mjxwm.track": set(),
     "mjxwm.view": {"envs"},

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from brax.envs.base import Env as BraxEnv
 from brax.envs.base import State
+from brax.training.acme import running_statistics, specs
+from brax.training.acme.running_statistics import RunningStatisticsState
 from jaxtyping import Array, Float
 
 from envs.batch import BatchEnv, Step, Worlds
@@ -59,6 +61,11 @@ class BraxWorlds(BraxEnv):
     def backend(self) -> str:
         """The engine's name."""
         return self._spec.engine
+
+
+def init_normalizer(env: BraxWorlds) -> RunningStatisticsState:
+    """Running mean and deviation of observations, of which none has been seen."""
+    return running_statistics.init_state(specs.Array((env.observation_size,), jnp.dtype("float32")))
 
 
 def _state(worlds: Worlds, step: Step) -> State:

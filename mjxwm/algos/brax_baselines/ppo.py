@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from brax.envs.base import State
 from brax.training import acting, networks, types
-from brax.training.acme import running_statistics, specs
+from brax.training.acme import running_statistics
 from brax.training.acme.running_statistics import RunningStatisticsState
 from brax.training.agents.ppo import losses
 from brax.training.agents.ppo import networks as ppo_networks
@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from envs.core import Env
 from mjxwm.algos.brax_baselines.config import PPO
-from mjxwm.algos.brax_baselines.env import BraxWorlds
+from mjxwm.algos.brax_baselines.env import BraxWorlds, init_normalizer
 from mjxwm.rollout import step_metrics
 from mjxwm.types import Algorithm, Metrics
 
@@ -45,8 +45,7 @@ class Parts(NamedTuple):
 
 def make(config: PPO, env: Env) -> Algorithm:
     """PPO on `env`."""
-    worlds = BraxWorlds(env)
-    parts = Parts(config, worlds, make_networks(config, worlds), optimizer(config))
+    parts = make_parts(config, env)
     policy = ppo_networks.make_inference_fn(parts.nets)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Float[Array, "B a"]:
@@ -61,6 +60,12 @@ def make(config: PPO, env: Env) -> Algorithm:
         env_steps=lambda iteration: iteration * config.steps_per_iteration,
         networks=lambda state: {"policy": state.params.policy, "critic": state.params.value},
     )
+
+
+def make_parts(config: PPO, env: Env) -> Parts:
+    """Networks and optimiser."""
+    worlds = BraxWorlds(env)
+    return Parts(config, worlds, make_networks(config, worlds), optimizer(config))
 
 
 def make_networks(config: PPO, env: BraxWorlds) -> ppo_networks.PPONetworks:
@@ -91,12 +96,11 @@ def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
         policy=parts.nets.policy_network.init(key_policy),
         value=parts.nets.value_network.init(key_value),
     )
-    obs = specs.Array((parts.env.observation_size,), jnp.dtype("float32"))
     return TrainState(
         iteration=jnp.zeros((), jnp.int32),
         worlds=parts.env.reset(jax.random.split(key_worlds, parts.config.worlds)),
         params=params,
-        normalizer=running_statistics.init_state(obs),
+        normalizer=init_normalizer(parts.env),
         opt=parts.tx.init(params),
         key=key,
     )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from brax.envs.base import State
 from brax.training import acting, networks, types
-from brax.training.acme import running_statistics, specs
+from brax.training.acme import running_statistics
 from brax.training.acme.running_statistics import RunningStatisticsState
 from brax.training.agents.sac import losses
 from brax.training.agents.sac import networks as sac_networks
@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from envs.batch import Step
 from envs.core import Env
 from mjxwm.algos.brax_baselines.config import SAC
-from mjxwm.algos.brax_baselines.env import BraxWorlds
+from mjxwm.algos.brax_baselines.env import BraxWorlds, init_normalizer
 from mjxwm.rollout import step_metrics
 from mjxwm.types import Algorithm, Metrics
 
@@ -65,7 +65,7 @@ class Parts(NamedTuple):
 
 def make(config: SAC, env: Env) -> Algorithm:
     """SAC on `env`."""
-    parts = make_parts(config, BraxWorlds(env))
+    parts = make_parts(config, env)
     policy = sac_networks.make_inference_fn(parts.nets)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Float[Array, "B a"]:
@@ -85,8 +85,9 @@ def make(config: SAC, env: Env) -> Algorithm:
     )
 
 
-def make_parts(config: SAC, env: BraxWorlds) -> Parts:
+def make_parts(config: SAC, task: Env) -> Parts:
     """Networks, losses and replay."""
+    env = BraxWorlds(task)
     plain = types.identity_observation_preprocessor
     nets = sac_networks.make_sac_networks(
         env.observation_size,
@@ -107,12 +108,11 @@ def make_parts(config: SAC, env: BraxWorlds) -> Parts:
 def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
     """Fresh worlds and networks, and a replay with the steps of the untrained policy."""
     key, key_worlds, key_learner, key_buffer, key_warm = jax.random.split(key, 5)
-    obs = specs.Array((parts.env.observation_size,), jnp.dtype("float32"))
     state = TrainState(
         iteration=jnp.zeros((), jnp.int32),
         worlds=parts.env.reset(jax.random.split(key_worlds, parts.config.worlds)),
         learner=init_learner(parts, key_learner),
-        normalizer=running_statistics.init_state(obs),
+        normalizer=init_normalizer(parts.env),
         buffer=parts.buffer.init(key_buffer),
         key=key,
     )

@@ -1,0 +1,58 @@
+"""The command line: `mjxwm train | eval | plot | score | bench | doctor`."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mjxwm import system
+from mjxwm.cli import compare, tools, training
+from mjxwm.config import ConfigError, nearest
+
+USAGE = """usage: mjxwm COMMAND ...
+
+  train [PRESET] [--FIELD VALUE ...]   learn a policy; without a preset, cartpole-swingup
+  train --resume RUN                   go on with a run
+  eval RUN                             evaluate a run's policy: deterministic, closed loop
+  plot RUN [RUN ...]                   learning curves of runs in one figure
+  score RUN [RUN ...]                  returns in units of PPO's, summed up over seeds and tasks
+  bench sim                            collection against the bare simulator
+  doctor                               what was found here, and what to do about what is missing
+
+`mjxwm COMMAND --help` lists the options; every command takes --json FILE for its result."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status. A user's mistake is one line and status 2."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "train": training.train,
+        "eval": training.evaluate,
+        "plot": compare.plot,
+        "score": compare.score,
+        "bench": tools.bench,
+        "doctor": tools.doctor,
+    }
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0
+    try:
+        if args[0] not in commands:
+            raise ConfigError(
+                f"command {args[0]!r} is unknown{nearest(args[0], commands)}\n{USAGE}"
+            )
+        _compilation_cache()
+        system.choose_rendering()
+        return commands[args[0]](args[1:])
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _compilation_cache() -> None:
+    """Compiled programs are kept between runs, unless JAX's own variable says where or not."""
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "mjxwm" / "xla"))

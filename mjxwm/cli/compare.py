@@ -1,0 +1,70 @@
+"""`mjxwm plot` and `mjxwm score`: several runs side by side."""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from mjxwm.cli.options import parse, write
+from mjxwm.config import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plot:
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders."""
+    out: Path = Path("curves.png")
+    """The PNG file."""
+    title: str = ""
+    """Title of the figure."""
+    json: Path | None = None
+    """File for the result: the final evaluation of each run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Score:
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders."""
+    reference: tuple[Path, ...] = ()
+    """Run folders of PPO, whose mean end return on a task is the unit; by default those among the
+    runs."""
+    json: Path | None = None
+    """File for the result: scores and aggregates."""
+
+
+def plot(args: list[str]) -> int:
+    """Draws the learning curves of runs."""
+    from mjxwm import plot, runs, track
+
+    options = parse(_Plot, args, "plot")
+    found = {path.name: runs.find(path).metrics for path in options.runs}
+    if not found:
+        raise ConfigError("plot needs at least one run folder")
+    for path in found.values():
+        if not path.is_file():
+            raise ConfigError(f"{path} does not exist: nothing was logged in this run yet")
+    print(plot.learning_curve(found, options.out, options.title))
+    last = {
+        name: [r for r in track.read(p) if "eval/return" in r][-1:] for name, p in found.items()
+    }
+    write(last, options.json)
+    return 0
+
+
+def score(args: list[str]) -> int:
+    """Prints runs' returns in units of PPO's."""
+    from mjxwm import runs, scores
+
+    options = parse(_Score, args, "score")
+    if not options.runs:
+        raise ConfigError("score needs at least one run folder")
+    ends, references = (
+        [scores.read(runs.find(path)) for path in paths]
+        for paths in (options.runs, options.reference)
+    )
+    scored = scores.score(ends, references)
+    aggregates = scores.aggregate(scored)
+    print(scores.table(scored, aggregates))
+    rows = [{**s.end._asdict(), "reference": s.reference, "score": s.score} for s in scored]
+    write({"scores": rows, "aggregates": [a._asdict() for a in aggregates]}, options.json)
+    return 0

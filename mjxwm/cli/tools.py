@@ -1,0 +1,57 @@
+"""`mjxwm bench` and `mjxwm doctor`."""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from mjxwm.cli.options import parse, write
+from mjxwm.config import ConfigError, load_preset
+
+
+def bench(args: list[str]) -> int:
+    """Runs the benchmark that is named."""
+    parts = {"sim": _bench_sim}
+    if not args or args[0] not in parts:
+        what = f"benchmark {args[0]!r} is unknown" if args else "bench needs a benchmark"
+        raise ConfigError(f"{what}. There are: {', '.join(parts)}")
+    return parts[args[0]](args[1:])
+
+
+def _bench_sim(args: list[str]) -> int:
+    from mjxwm import train
+    from mjxwm.bench import simulation
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: tyro.conf.OmitArgPrefixes[simulation.Config] = simulation.Config()
+        json: Path | None = None
+        """File for the rows."""
+
+    options = parse(Options, args, "bench sim")
+    preset = load_preset(train.Config, options.config.preset)
+    if preset.algorithm != "pwm":
+        raise ConfigError(
+            f"preset {options.config.preset!r} is of {preset.algorithm}; bench sim measures the "
+            "collection of pwm, so choose one of its presets"
+        )
+    rows = simulation.run(options.config, preset.algo)
+    print(simulation.table(rows))
+    write([dict(row) if isinstance(row, dict) else row._asdict() for row in rows], options.json)
+    return 0
+
+
+def doctor(args: list[str]) -> int:
+    """Says what was found here, and what to do about gaps."""
+    from mjxwm import doctor
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        json: Path | None = None
+        """File for the findings."""
+
+    options = parse(Options, args, "doctor")
+    findings = doctor.diagnose()
+    print(doctor.report(findings))
+    write([finding._asdict() for finding in findings], options.json)
+    return 0

@@ -1,0 +1,144 @@
+"""`mjxwm train` and `mjxwm eval`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from mjxwm.cli.options import parse, write
+from mjxwm.config import ConfigError, load_preset, load_yaml, preset_names
+
+
+@dataclasses.dataclass(frozen=True)
+class _Output:
+    run: str | None = None
+    """Name of the run; by default the preset's name with the date and time."""
+    folder: Path = Path("runs")
+    """Where runs are kept."""
+    json: Path | None = None
+    """File for the result."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Resume:
+    resume: Path
+    """The run folder to go on with; its own config.yaml holds, other options are refused."""
+    json: Path | None = None
+    """File for the result."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Eval:
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    episodes: int | None = None
+    """Number of episodes; by default the run's."""
+    seed: int | None = None
+    """Seed of the start states; by default those of the run's own evaluations."""
+    video: Path | None = None
+    """An MP4 file for the first episode."""
+    json: Path | None = None
+    """File for the result."""
+
+
+def train(args: list[str]) -> int:
+    """Trains a preset, or goes on with a run."""
+    from mjxwm import runs, train
+
+    if any(a == "--resume" or a.startswith("--resume=") for a in args):
+        options = parse(_Resume, args, "train")
+        run = runs.find(options.resume)
+        return _finish(load_yaml(train.Config, run.config), run, True, options.json)
+    preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
+    default = load_preset(train.Config, preset)
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        # No prefixes: `--worlds 64`, not `--config.algo.worlds 64`.
+        config: tyro.conf.OmitArgPrefixes[train.Config] = default
+        output: Annotated[_Output, tyro.conf.OmitArgPrefixes] = _Output()
+
+    rest = args[1:] if args and args[0] == preset else args
+    options = parse(Options, rest, f"train {preset}", description=_describe(preset))
+    output = options.output
+    run = train.new_run(options.config, preset, output.run, output.folder)
+    return _finish(options.config, run, False, output.json)
+
+
+def _describe(preset: str) -> str:
+    return (
+        f"Trains preset {preset!r}; every field of it can be changed. "
+        f"Presets: {', '.join(preset_names())}, or a YAML file of your own."
+    )
+
+
+def _finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
+    """Trains and says what came of it."""
+    from mjxwm import train
+
+    result = train.train(cfg, run, resume)
+    summary: dict[str, Any] = {
+        "run": str(run.path),
+        "iteration": result.iteration,
+        "env_steps": result.env_steps,
+        "seconds": round(result.seconds, 1),
+        "eval_return_mean": None,
+    }
+    if result.evaluation is None:
+        print(f"stopped at iteration {result.iteration}; checkpoint saved. Go on with")
+        print(f"  mjxwm train --resume {run.path}")
+    else:
+        summary |= _returns(result.evaluation)
+        summary |= train.artifacts(cfg, run, result.evaluation)
+        print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
+        print(f"{result.seconds / 60:.1f} minutes. Look closer:")
+        for name in ("curve", "video"):
+            if name in summary:
+                print(f"  {summary[name]}")
+        print(f"  mjxwm eval {run.path} --episodes 100")
+    write(summary, target)
+    return 0
+
+
+def _returns(evaluation: Any) -> dict[str, Any]:
+    returns, success = [float(r) for r in evaluation.episode_return], evaluation.success
+    return {
+        "eval_return_mean": float(evaluation.episode_return.mean()),
+        "eval_return_std": float(evaluation.episode_return.std()),
+        "eval_returns": returns,
+        "eval_length_mean": float(evaluation.length.mean()),
+        **({} if success is None else {"eval_success": float(success.mean())}),
+    }
+
+
+def _sentence(evaluation: Any, when: str) -> str:
+    r = evaluation.episode_return
+    solved = "" if evaluation.success is None else f"success {evaluation.success.mean():.0%}, "
+    return (
+        f"{solved}return {r.mean():.1f} +- {r.std():.1f} (least {r.min():.1f}, most {r.max():.1f}) "
+        f"over {len(r)} episodes of {evaluation.length.mean():.0f} steps {when}; "
+        "deterministic, closed loop"
+    )
+
+
+def evaluate(args: list[str]) -> int:
+    """Evaluates the newest checkpoint of a run."""
+    from mjxwm import runs, train, view
+
+    options = parse(_Eval, args, "eval")
+    run = runs.find(options.run)
+    if options.episodes is not None and options.episodes < 1:
+        raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")
+    cfg, evaluation, iteration = train.evaluate_run(run, options.episodes, options.seed)
+    print(_sentence(evaluation, f"at iteration {iteration}"))
+    if options.video:
+        env = train.make_env(cfg)
+        qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
+        try:
+            print(view.video(env.engine.model, qpos, env.spec.ctrl_dt, options.video))
+        except view.RenderingUnavailableError as error:
+            print(f"no video: {error}")
+    write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)
+    return 0
