@@ -166,7 +166,9 @@ class Mjx:
 
     def _with(self, fields: dict[str, Array]) -> mjx.Model:
         fields = self._open(fields)
-        new = {k: jnp.asarray(x, getattr(self._model, k).dtype) for k, x in fields.items()}
+        old = {k: getattr(self._model, k) for k in fields}
+        # Warp has boxes as pairs of vectors, where MjModel has rows of six numbers.
+        new = {k: jnp.asarray(x, old[k].dtype).reshape(old[k].shape) for k, x in fields.items()}
         return self._model.replace(**new)
 
     def _open(self, inputs: dict[str, Array]) -> dict[str, Array]:
