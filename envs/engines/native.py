@@ -113,7 +113,8 @@ class Native:
             vmap_method="broadcast_all",
         )
         nq, nv, na = self.model.nq, self.model.nv, self.model.na
-        state = Initial(*jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv)), goal)
+        qpos, qvel, act = jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv))
+        state = Initial(qpos, qvel, act, goal)
         physics = self._physics(state)._replace(time=row[0], derived=derived)
         return SimState(physics, hidden, fields)
 

@@ -66,7 +66,7 @@ def load(trunk: bool) -> Source:
     try:
         compose = importlib.import_module("myo_sim.build.compose")
         spec = _assemble(compose, trunk)
-    except (AttributeError, ImportError, OSError, TypeError) as error:
+    except (AttributeError, ImportError, OSError, TypeError, ValueError) as error:
         raise ValueError(
             f"myo-sim {installed} does not compose as {_TESTED} does ({error}); "
             f"run: pip install '{PACKAGE}=={_TESTED}'"
