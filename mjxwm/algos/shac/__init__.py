@@ -1,0 +1,115 @@
+"""First-order policy optimisation through the simulator: SHAC, SAPO and APG.
+
+One iteration unrolls H steps in B worlds and differentiates the return of the window, rewards plus
+the value of where it ends, with respect to the policy, through the simulator. Worlds go on from
+window to window; no gradient does. Then the critics are fitted to TD(lambda) targets of the same
+data. Sources: Xu et al. 2022 (SHAC, arXiv 2204.07137); Xing et al. 2025 (SAPO, arXiv 2412.12089);
+APG, or BPTT, is the same without a critic. Which one it is, the settings say.
+
+Each world has its own gradient: what is not finite is dropped and counted, what is too long is
+clipped, and only then is the mean taken, so that one world on the edge of a contact cannot decide.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from envs.batch import BatchEnv, Worlds
+from envs.core import Env
+from mjxwm.algos.shac import learner
+from mjxwm.algos.shac.config import Config, validate
+from mjxwm.algos.shac.learner import Learner, Optimizers
+from mjxwm.algos.shac.updates import targets, update_actor, update_critic, update_entropy
+from mjxwm.algos.shac.window import Window, combine, gradients, run, segments
+from mjxwm.ops import moments
+from mjxwm.types import Algorithm, Metrics
+
+__all__ = [
+    "Config",
+    "Learner",
+    "Optimizers",
+    "TrainState",
+    "Window",
+    "combine",
+    "gradients",
+    "make",
+    "run",
+    "segments",
+    "targets",
+    "update_actor",
+    "update_critic",
+    "update_entropy",
+    "validate",
+]
+
+
+class TrainState(NamedTuple):
+    """Everything that changes; a checkpoint is exactly this."""
+
+    iteration: Int[Array, ""]
+    learner: Learner
+    worlds: Worlds
+    key: PRNGKeyArray
+
+
+def make(config: Config, env: Env) -> Algorithm:
+    """SHAC, SAPO or APG on `env`.
+
+    Raises:
+        ValueError: a setting out of range, or an engine without gradients, with the remedy.
+    """
+    validate(config)
+    if not env.engine.differentiable:
+        name = env.engine.name
+        why = getattr(env.engine, "obstacle", None)
+        why = why or f"engine={name!r} has no gradients; use engine='mjx'"
+        raise ValueError(f"task {env.name!r}: {why}")
+    worlds = BatchEnv(env, config.worlds)
+    tx = learner.optimizers(config)
+
+    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
+        return learner.act(state.learner, obs, noise)
+
+    def init(key: PRNGKeyArray) -> TrainState:
+        key, key_learner, key_worlds = jax.random.split(key, 3)
+        spec = env.spec
+        fresh = learner.init(config, tx, spec.obs_size, spec.action_size, key_learner)
+        start = worlds.reset(key_worlds, stagger=True)
+        # The first window would otherwise see observations in units of nothing.
+        fresh = fresh._replace(obs=moments.update(fresh.obs, start.obs))
+        return TrainState(jnp.zeros((), jnp.int32), fresh, start, key)
+
+    def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
+        return _iterate(config, worlds, tx, state)
+
+    def env_steps(iteration: int) -> int:
+        return iteration * config.steps_per_iteration
+
+    def networks(state: TrainState) -> dict[str, Any]:
+        critic = {"critic": state.learner.critic} if config.bootstrap else {}
+        return {"actor": state.learner.actor, **critic}
+
+    return Algorithm(init, iterate, act, config.iterations, env_steps, networks)
+
+
+def _iterate(
+    config: Config, env: BatchEnv, tx: Optimizers, state: TrainState
+) -> tuple[TrainState, Metrics]:
+    key, key_noise, key_critic = jax.random.split(state.key, 3)
+    shape = (config.unroll, config.worlds, env.env.action_size)
+    noise = jax.random.normal(key_noise, shape)
+    grads, window = gradients(config, env, state.learner, state.worlds, noise)
+    gradient, found = combine(grads, config.world_clip)
+    new, moved = update_actor(tx, state.learner, gradient)
+    new, heat = update_entropy(config, tx, new, window)
+    fitted: Metrics = {}
+    if config.bootstrap:
+        new, fitted = update_critic(config, tx, new, window, key_critic)
+    seen = moments.update(new.obs, window.trajectory.obs, window.trajectory.valid)
+    state = TrainState(state.iteration + 1, new._replace(obs=seen), window.worlds, key)
+    collected = {f"collect/{name}": x for name, x in window.metrics.items()}
+    total = jnp.where(jnp.isfinite(window.total), window.total, 0).mean()
+    return state, {**collected, **found, **moved, **heat, **fitted, "actor/return": total}

@@ -1,0 +1,84 @@
+"""What SHAC learns: actor, critics, the entropy's weight, and the units that they work in."""
+
+# optax types parameters as trees of arrays; modules are such trees, but no type says so.
+# pyright: reportArgumentType=false, reportReturnType=false
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mjxwm import actor_critic
+from mjxwm.actor_critic import Actor, Critic
+from mjxwm.algos.shac.config import Config
+from mjxwm.ops import moments
+from mjxwm.ops.moments import Moments
+
+
+class Learner(NamedTuple):
+    """What the updates change."""
+
+    actor: Actor
+    critic: Critic
+    target: Critic
+    log_entropy: Float[Array, ""]
+    """Logarithm of the entropy's weight; minus infinity for none."""
+    actor_opt: optax.OptState
+    critic_opt: optax.OptState
+    entropy_opt: optax.OptState
+    obs: Moments
+    """Of observations. A window sees one copy; it is updated between windows."""
+
+
+class Optimizers(NamedTuple):
+    """One optimiser per network, and one for the entropy's weight."""
+
+    actor: optax.GradientTransformation
+    critic: optax.GradientTransformation
+    entropy: optax.GradientTransformation
+
+
+def optimizers(config: Config) -> Optimizers:
+    """Adam with SHAC's momenta; learning rates fall linearly over the budget."""
+
+    def adam(lr: float, updates: int) -> Any:
+        schedule = optax.linear_schedule(lr, min(config.final_lr, lr), updates)
+        clip = optax.clip_by_global_norm(config.clip)
+        return optax.chain(clip, optax.adam(schedule, b1=0.7, b2=0.95))
+
+    critic_updates = config.iterations * config.critic_epochs * config.critic_batches
+    return Optimizers(
+        actor=adam(config.actor_lr, config.iterations),
+        critic=adam(config.critic_lr, critic_updates),
+        entropy=optax.adam(config.entropy_lr),
+    )
+
+
+def init(
+    config: Config, tx: Optimizers, obs_size: int, action_size: int, key: PRNGKeyArray
+) -> Learner:
+    """Fresh networks and optimisers, and moments that have seen nothing."""
+    key_actor, key_critic = jax.random.split(key)
+    actor = Actor(config.policy, obs_size, action_size, key=key_actor)
+    critic = actor_critic.make_critics(config.policy, obs_size, key=key_critic)
+    log_entropy = jnp.log(jnp.asarray(config.entropy, float))
+    return Learner(
+        actor=actor,
+        critic=critic,
+        target=jax.tree.map(jnp.copy, critic),  # two leaves in one buffer would break donation
+        log_entropy=log_entropy,
+        actor_opt=tx.actor.init(actor),
+        critic_opt=tx.critic.init(critic),
+        entropy_opt=tx.entropy.init(log_entropy),
+        obs=moments.init((obs_size,)),
+    )
+
+
+def act(
+    learner: Learner, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
+) -> Float[Array, "B a"]:
+    """Actions for observations: sampled with standard-normal noise, deterministic without."""
+    x = moments.normalize(learner.obs, obs)
+    return learner.actor.mean(x) if noise is None else learner.actor.sample(x, noise)
