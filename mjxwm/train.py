@@ -39,6 +39,8 @@ class Config:
     """Name of the task; `mjxwm doctor` lists them."""
     engine: str = "auto"
     """native (C MuJoCo), mjx (JAX), warp (NVIDIA), or auto for the fastest here."""
+    eval_engine: str | None = None
+    """Engine of the evaluations; by default that of the training."""
     action_repeat: int = 1
     """Control steps per action of the policy."""
     task_fields: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -54,7 +56,8 @@ class Config:
     video: bool = True
     """Whether to render the policy at the end."""
     algorithm: str = "pwm"
-    """What learns: pwm, or the baselines ppo and sac. A preset is of one algorithm."""
+    """What learns: pwm; shac, through the simulator; or the baselines ppo and sac. A preset is of
+    one algorithm."""
     algo: Any = pwm.Config()
     """The algorithm's settings, of the class that `algorithm` stands for."""
 
@@ -100,10 +103,15 @@ def entry(algorithm: str) -> Entry:
     return ALGORITHMS[algorithm]
 
 
-def make_env(cfg: Config) -> envs.Env:
-    """The environment of a configuration; a wrong name or value is a ConfigError."""
+def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
+    """The environment of a configuration; a wrong name or value is a ConfigError.
+
+    Args:
+        cfg: the configuration.
+        engine: another engine than the configuration's.
+    """
     try:
-        return envs.make(cfg.task, cfg.engine, cfg.action_repeat, **cfg.task_fields)
+        return envs.make(cfg.task, engine or cfg.engine, cfg.action_repeat, **cfg.task_fields)
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
 
@@ -132,8 +140,10 @@ def build(cfg: Config) -> Trainer:
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
 
+    eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
+
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
-        return evaluate(env, lambda obs: algorithm.act(state, obs), key, cfg.episodes)
+        return evaluate(eval_env, lambda obs: algorithm.act(state, obs), key, cfg.episodes)
 
     return Trainer(
         env,

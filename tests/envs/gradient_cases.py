@@ -158,3 +158,50 @@ def gradient(model: mujoco.MjModel, steps: int) -> Callable[[Point, Array], tupl
         return jnp.concatenate([end.physics.qpos, end.physics.qvel, end.physics.act]) @ weights
 
     return jax.jit(jax.value_and_grad(value))
+
+
+class Found(NamedTuple):
+    """A gradient against differences at one state."""
+
+    error: float
+    """Relative, of the whole gradient."""
+    kinked: bool
+    """Whether a constraint changes its zone within the differences' width: no gradient is there."""
+    one_sided: float
+    """How far the differences ahead and behind are from each other, relative."""
+    single: float
+    """Of the gradient in float32 from that in float64, relative; NaN where not asked for."""
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance in units of b's length."""
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+def errors(case: Case, steps: int, number: int, single: bool = False) -> Iterator[Found]:
+    """The gradient after `steps` at random states against differences of C MuJoCo; in float64.
+
+    Args:
+        case: the body.
+        steps: physics steps.
+        number: of states.
+        single: also differentiate in float32.
+    """
+    model = case.model()
+    function, in_single = gradient(model, steps), None
+    if single:
+        with jax.enable_x64(False):
+            rough = case.make()
+            rough.opt.iterations = 100
+            in_single = gradient(rough, steps)
+    rng = np.random.default_rng(steps)
+    for point in points(case, number, steps):
+        weights = rng.normal(size=model.nq + model.nv + model.na)
+        slope = differences(model, point, weights, steps)
+        found = flat(function(point, weights)[1])
+        one_sided, far = apart(slope.ahead, slope.behind), float("nan")
+        if in_single is not None:
+            with jax.enable_x64(False):
+                arguments = jax.tree.map(np.float32, (point, weights))
+                far = apart(flat(in_single(*arguments)[1]), found)
+        yield Found(apart(found, slope.central), not slope.smooth.all(), one_sided, far)
