@@ -227,7 +227,11 @@ class Env:
 
     def reset(self, key: PRNGKeyArray) -> State:
         """A fresh start state."""
-        return self._fresh(self.engine.reset(self.task.initial(key)))
+        return self.place(self.task.initial(key))
+
+    def place(self, initial: Initial) -> State:
+        """A world at a start state that is given."""
+        return self._fresh(self.engine.reset(initial))
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, state: State) -> State:
         """A world at `initial` where `done`, `state` elsewhere."""

@@ -24,6 +24,7 @@ __all__ = [
     "artifacts",
     "build",
     "evaluate_run",
+    "load",
     "make_env",
     "new_run",
     "summarize",
@@ -258,13 +259,25 @@ def evaluate_run(
     run: RunFolder, episodes: int | None = None, seed: int | None = None
 ) -> tuple[Config, Evaluation, int]:
     """Evaluates the newest checkpoint of a run: its configuration, the episodes, the iteration."""
-    cfg = config.load_yaml(Config, run.config)
-    if episodes is not None:
-        cfg = dataclasses.replace(cfg, episodes=episodes)
-    trainer = build(cfg)
-    state, iteration, _ = _start(trainer, run, jax.random.key(cfg.seed), resume=True)
+    changed = {} if episodes is None else {"episodes": episodes}
+    cfg, trainer, state, iteration = load(run, **changed)
     key = _eval_key(cfg if seed is None else dataclasses.replace(cfg, seed=seed))
     return cfg, jax.device_get(trainer.evaluate(state, key)), iteration
+
+
+def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
+    """A run's configuration, with fields changed, and its newest checkpoint.
+
+    Returns:
+        The configuration, what was built of it, the training state, and its iteration.
+
+    Raises:
+        ConfigError: there is no checkpoint.
+    """
+    cfg = dataclasses.replace(config.load_yaml(Config, run.config), **changed)
+    trainer = build(cfg)
+    state, iteration, _ = _start(trainer, run, jax.random.key(cfg.seed), resume=True)
+    return cfg, trainer, state, iteration
 
 
 def new_run(cfg: Config, preset: str, name: str | None, folder: Path) -> RunFolder:

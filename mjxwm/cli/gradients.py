@@ -1,0 +1,122 @@
+"""`mjxwm gradients`: policy gradients through the model against those of the simulator."""
+
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from mjxwm.cli.options import parse, write
+from mjxwm.config import ConfigError, load_preset, preset_names
+from mjxwm.gradients.config import Config
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    task: tyro.conf.Positional[str]
+    """Name of the task."""
+    config: tyro.conf.OmitArgPrefixes[Config] = Config()
+    policy: Path | None = None
+    """Run folder of a PWM run, whose policy, critic and model are compared; without it, one is
+    trained first."""
+    train_steps: int = 200_000
+    """Env steps of that training."""
+    folder: Annotated[Path, tyro.conf.arg(help="Where such a run is kept.")] = Path("runs")
+    html: Path = Path("gradients.html")
+    """The report, one file."""
+    json: Path | None = None
+    """File for its numbers."""
+
+
+def gradients(args: list[str]) -> int:
+    """Measures, writes the report, and prints its verdict."""
+    from mjxwm import system
+    from mjxwm.gradients import experiment, findings, report
+    from mjxwm.gradients.subject import take
+
+    options = parse(_Options, args, "gradients")
+    cfg, state, run = _policy(options)
+    task = experiment.Task(options.task, _fields(cfg, options), cfg.action_repeat)
+    subject = take(cfg.algo, state)
+    with _progress(experiment.steps(options.config, task)) as tick:
+        found = experiment.run(options.config, task, subject, tick)
+    described = system.describe()
+    facts = {
+        "policy": run.path.name,
+        "env steps": f"{int(state.iteration) * cfg.algo.steps_per_iteration:,}",
+        "commit": described["commit"],
+        "devices": described["devices"],
+        "date": str(datetime.date.today()),
+    }
+    text = findings.paragraph(found)
+    options.html.parent.mkdir(parents=True, exist_ok=True)
+    options.html.write_text(report.render(found, facts, text))
+    for gate in found.gates:
+        mark = {True: "passed", False: "FAILED", None: "not run"}[gate.passed]
+        print(f"{gate.name}: {mark}: {gate.verdict}")
+    print(text)
+    print(options.html)
+    plain = experiment.plain(found)
+    settings = dataclasses.asdict(options.config)
+    write({"facts": facts, "settings": settings, "findings": text, **plain}, options.json)
+    return 0
+
+
+def _policy(options: _Options) -> tuple[Any, Any, Any]:
+    """Configuration, training state and folder of the run to look at."""
+    from mjxwm import runs, train
+
+    run = _trained(options) if options.policy is None else runs.find(options.policy)
+    cfg, _, state, _ = train.load(run)
+    if cfg.algorithm != "pwm":
+        raise ConfigError(
+            f"run {run.path} is of {cfg.algorithm}, which has no world model; give a run of pwm"
+        )
+    return cfg, state, run
+
+
+def _trained(options: _Options) -> Any:
+    """Trains a preset of the task for a while."""
+    from mjxwm import train
+
+    fitting = [n for n in preset_names() if _fits(load_preset(train.Config, n), options.task)]
+    if not fitting:
+        raise ConfigError(
+            f"there is no preset of pwm for task {options.task!r}; train one "
+            f"(mjxwm train debug --task {options.task}) and give it with --policy"
+        )
+    preset = max(fitting, key=lambda name: name.endswith("-cpu"))
+    cfg = load_preset(train.Config, preset)
+    algo = dataclasses.replace(cfg.algo, env_steps=options.train_steps)
+    cfg = dataclasses.replace(cfg, algo=algo, evaluations=4, checkpoints=0, video=False)
+    run = train.new_run(cfg, preset, None, options.folder)
+    train.train(cfg, run)
+    return run
+
+
+def _fits(cfg: Any, task: str) -> bool:
+    return cfg.algorithm == "pwm" and cfg.task == task
+
+
+def _fields(cfg: Any, options: _Options) -> dict[str, Any]:
+    """The task's fields in the policy's run, where it is of the same task."""
+    return cfg.task_fields if cfg.task == options.task else {}
+
+
+def _progress(total: int) -> Any:
+    """A progress bar: a context that gives the function to call after each of `total` steps."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    class Bar(Progress):
+        def __enter__(self) -> Any:
+            super().__enter__()
+            bar = self.add_task("compiling", total=total)
+            return lambda done: self.update(bar, advance=1, description=done)
+
+    columns = (
+        TextColumn("{task.description:40}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f}%"),
+    )
+    return Bar(*columns, TimeElapsedColumn())

@@ -1,0 +1,137 @@
+"""The objective itself: along shared directions, and after a step along each estimator's gradient.
+
+Values are of the simulator (the native engine) and of the model, from the same start states with
+the same noise at every point, so that differences are not those of draws.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from envs.core import Env
+from mjxwm.gradients import metrics, paths
+from mjxwm.gradients.config import Config
+from mjxwm.gradients.laboratory import Bench
+from mjxwm.gradients.metrics import Interval
+from mjxwm.gradients.subject import Parameters, switches
+
+SIZES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Lengths of a step, as shares of the parameters' length."""
+POINTS = 41
+"""Points of a line."""
+REACH = 0.1
+"""How far a line reaches to both sides, as a share of the parameters' length."""
+
+
+class Line(NamedTuple):
+    """The objective along a direction."""
+
+    direction: str
+    dynamics: str
+    """simulator or model."""
+    noise: bool
+    """Whether the policy's noise was on."""
+    values: list[float]
+    roughness: float
+    """See `metrics.roughness`."""
+
+
+class Improvement(NamedTuple):
+    """What a step along an estimator's mean gradient did in the simulator."""
+
+    estimator: str
+    gains: list[Interval]
+    """By length of the step, `SIZES`; intervals over start states."""
+    best: float
+
+
+class Objective:
+    """The return of the policy at parameters theta, in simulator or model, per start state."""
+
+    def __init__(self, config: Config, env: Env, bench: Bench, noises: int):
+        """`noises` is the number of noise sequences per start state, the same at every point."""
+        flat, self._unravel = ravel_pytree(bench.subject.actor)
+        self.theta = np.asarray(flat)
+        worlds, *shape = bench.plan.shape
+        key = jax.random.key(config.seed + 77)
+        self._noise = jax.random.normal(key, (worlds, noises, *shape))
+        how = switches(config.horizon, bootstrap=config.bootstrap)
+        subject, plan = bench.subject, jnp.zeros(shape)
+
+        def simulator(actor: Any, start: Any, noise: Array) -> Array:
+            parameters = Parameters(actor, plan)
+            return paths.through_simulator(env, subject, parameters, start, noise, how).total
+
+        def model(actor: Any, start: Any, noise: Array) -> Array:
+            return paths.through_model(subject, Parameters(actor, plan), start, noise, how).total
+
+        self._run = {
+            "simulator": _over(simulator, bench.starts.initial),
+            "model": _over(model, bench.obs),
+        }
+
+    def __call__(
+        self, theta: Float[NDArray, " d"], dynamics: str = "simulator", noise: bool = True
+    ) -> Float[NDArray, " S"]:
+        """Mean return at every start state."""
+        used = self._noise if noise else jnp.zeros_like(self._noise[:, :1])
+        actor = self._unravel(jnp.asarray(theta, self.theta.dtype))
+        return np.asarray(self._run[dynamics](actor, used))
+
+
+def _over(value: Callable, starts: Any) -> Callable:
+    over_noise = jax.vmap(value, (None, None, 0))
+
+    def run(actor: Any, noise: Array) -> Array:
+        return jax.vmap(over_noise, (None, 0, 0))(actor, starts, noise).mean(axis=1)
+
+    return jax.jit(run)
+
+
+def improvements(
+    objective: Objective, gradients: dict[str, Float[NDArray, " d"]], tick: Callable[[str], None]
+) -> list[Improvement]:
+    """A step along each unit gradient, of every size, in the simulator, against none."""
+    here, length = objective(objective.theta), np.linalg.norm(objective.theta)
+    rows = []
+    for name, gradient in gradients.items():
+        direction = gradient / max(np.linalg.norm(gradient), 1e-300)
+        gains = []
+        for size in SIZES:
+            gain = objective(objective.theta + size * length * direction) - here
+            gains.append(metrics.bootstrap(lambda ids, g=gain: float(g[ids].mean()), len(gain)))
+            tick(f"step along {name}")
+        rows.append(Improvement(name, gains, max(g.value for g in gains)))
+    return rows
+
+
+def lines(
+    objective: Objective, directions: dict[str, Float[NDArray, " d"]], tick: Callable[[str], None]
+) -> list[Line]:
+    """The objective on a line through the parameters, in simulator and model, noise on and off."""
+    length, found = np.linalg.norm(objective.theta), []
+    for name, direction in directions.items():
+        unit = direction / max(np.linalg.norm(direction), 1e-300)
+        for dynamics in ("simulator", "model"):
+            for noise in (True, False):
+                values = np.array(
+                    [
+                        objective(objective.theta + a * length * unit, dynamics, noise).mean()
+                        for a in np.linspace(-REACH, REACH, POINTS)
+                    ]
+                )
+                rough = metrics.roughness(values)
+                found.append(Line(name, dynamics, noise, values.tolist(), rough))
+                tick(f"line along {name}")
+    return found
+
+
+def random_direction(objective: Objective, seed: int) -> Float[NDArray, " d"]:
+    """A direction that is nobody's gradient."""
+    return np.random.default_rng(seed).normal(size=objective.theta.shape)

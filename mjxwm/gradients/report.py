@@ -1,0 +1,214 @@
+"""The report as one HTML file that needs nothing else: tables, plots, and the gates on top."""
+
+import base64
+import html
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mjxwm.gradients.experiment import Report
+from mjxwm.gradients.laboratory import BATCHES, TRUTH
+from mjxwm.gradients.landscape import POINTS, REACH, SIZES
+from mjxwm.gradients.metrics import Interval
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em }
+table { border-collapse: collapse; margin: 1em 0; font-size: 13px }
+td, th { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right }
+td:first-child, th:first-child { text-align: left } img { max-width: 100% }
+.yes { color: #176117 } .no { color: #a11 } small { color: #666 }
+"""
+_COLUMNS = ("norm", "cosine", "bias2", "variance", "esnr", "esnr_mean")
+_ABOUT = {
+    TRUTH: "score function in the simulator, many samples: the truth",
+    "simulator": "through the simulator, closed loop (SHAC)",
+    "simulator_detached": "through the simulator, cut from state to action",
+    "model": "through the model, closed loop",
+    "model_detached": "through the model, cut from state to action (PWM as released)",
+    "hybrid": "the simulator's states, the model's Jacobians",
+    "hybrid_detached": "the same, cut from state to action",
+    "zeroth_model": "score function in the model, many samples",
+    "soft": "the simulator's values, Jacobians of softer contacts",
+    "smoothed": "mean of simulator gradients over perturbed starts",
+}
+
+
+def render(report: Report, facts: dict[str, Any], text: str) -> str:
+    """The page.
+
+    Args:
+        report: what was found.
+        facts: command, commit, machine, date.
+        text: a paragraph that says what it comes to.
+    """
+    parts = [
+        f"<h1>Gradients on {html.escape(report.task)}, {report.horizon} steps</h1>",
+        _gate_list(report),
+        f"<p>{html.escape(text)}</p>",
+        _facts(report, facts),
+        "<h2>Action sequences</h2>",
+        _table(report.plan),
+        _image(_by_horizon(report)),
+        "<h2>Action sequences, by what happens next</h2>",
+        *(f"<h3>{n} ({report.starts[n]} states)</h3>{_table(t)}" for n, t in report.strata.items()),
+        "<h2>Policy parameters</h2>",
+        _table(report.actor),
+        _image(_errors(report)),
+        "<h2>The objective along shared directions</h2>",
+        _image(_landscape(report)),
+        _roughness(report),
+        "<h2>A step along each gradient, in the simulator</h2>",
+        _image(_steps(report)),
+        _gains(report),
+        "<h2>Estimators</h2><ul>",
+        *(f"<li><b>{name}</b>: {about}</li>" for name, about in _ABOUT.items()),
+        "</ul>",
+    ]
+    body = "\n".join(parts)
+    return (
+        f"<!doctype html><meta charset=utf-8><title>Gradients</title><style>{_STYLE}</style>{body}"
+    )
+
+
+def _gate_list(report: Report) -> str:
+    marks = {True: ("yes", "passed"), False: ("no", "FAILED"), None: ("", "not run")}
+    rows = []
+    for gate in report.gates:
+        kind, word = marks[gate.passed]
+        said = html.escape(gate.verdict)
+        rows.append(f"<li>{html.escape(gate.name)}: <b class='{kind}'>{word}</b>: {said}</li>")
+    return f"<ul>{''.join(rows)}</ul>"
+
+
+def _facts(report: Report, facts: dict[str, Any]) -> str:
+    said = [f"{k}: {v}" for k, v in facts.items()]
+    said.append("start states: " + ", ".join(f"{n} {k}" for k, n in report.starts.items()))
+    said.append("values [95% bootstrap interval over start states]")
+    return f"<p><small>{html.escape('; '.join(said))}</small></p>"
+
+
+def _table(rows: dict[str, Any]) -> str:
+    def cells(row: dict[str, Any]) -> Iterable[str]:
+        yield from (_number(row.get(c)) for c in _COLUMNS)
+        yield "-" if "break_even" not in row else f"{row['break_even']:.3g}"
+        yield f"{row['nonfinite']:.2%}"
+        yield "-" if row["tails"]["hill"] != row["tails"]["hill"] else f"{row['tails']['hill']:.2g}"
+
+    head = ["estimator", "length", "cosine to truth", "bias²", "variance", "ESNR", "ESNR per entry"]
+    head += ["better than zeroth-order up to N", "not finite", "tail index"]
+    return _html_table(head, ([name, *cells(row)] for name, row in rows.items()))
+
+
+def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    top = "".join(f"<th>{h}</th>" for h in head)
+    body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _number(x: Interval | None) -> str:
+    if x is None:
+        return "-"
+    return f"{x.value:.3g} <small>[{x.low:.2g}, {x.high:.2g}]</small>"
+
+
+def _figure(columns: int) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * columns, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def _image(figure: Any) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return f"<img src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
+
+
+def _by_horizon(report: Report) -> Any:
+    figure, axes = _figure(3)
+    horizons = sorted(report.horizons)
+    value: Callable[[str, int, str], Interval] = lambda n, h, s: report.horizons[h][n][s]  # noqa: E731
+    for name in report.plan:
+        if name != TRUTH:
+            found = [value(name, h, "cosine") for h in horizons]
+            axes[0].errorbar(
+                horizons, [v.value for v in found], _bars(found), marker=".", label=name
+            )
+        axes[1].plot(horizons, [value(name, h, "esnr").value for h in horizons], marker=".")
+        axes[2].plot(horizons, [report.growth[name][h] for h in horizons], marker=".", label=name)
+    for axis, title in zip(
+        axes, ("cosine to the truth", "ESNR", "length, first action's part"), strict=True
+    ):
+        axis.set(xscale="log", xlabel="steps", title=title)
+        axis.grid(alpha=0.3)
+    axes[1].set_yscale("symlog", linthresh=1e-3)
+    axes[2].set_yscale("log")
+    axes[2].legend(fontsize="x-small")
+    return figure
+
+
+def _bars(found: list[Interval]) -> np.ndarray:
+    bars = np.array([[f.value - f.low, f.high - f.value] for f in found]).T
+    return np.nan_to_num(np.maximum(bars, 0))
+
+
+def _errors(report: Report) -> Any:
+    figure, axes = _figure(2)
+    for axis, rows, title in zip(
+        axes, (report.plan, report.actor), ("action sequences", "policy parameters"), strict=True
+    ):
+        for name, row in rows.items():
+            axis.plot(BATCHES, row["mse"], label=name, color="k" if name == TRUTH else None)
+        axis.set(xscale="log", yscale="log", xlabel="samples in a batch N", title=title)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("mean squared error: bias² + variance / N")
+    axes[1].legend(fontsize="x-small")
+    return figure
+
+
+def _landscape(report: Report) -> Any:
+    names = list(dict.fromkeys(line.direction for line in report.lines))
+    figure, axes = _figure(len(names))
+    x = np.linspace(-REACH, REACH, POINTS)
+    for axis, name in zip(axes, names, strict=True):
+        for line in report.lines:
+            if line.direction == name:
+                colour = "C0" if line.dynamics == "simulator" else "C1"
+                style = "-" if line.noise else ":"
+                label = f"{line.dynamics}, noise {'on' if line.noise else 'off'}"
+                axis.plot(x, line.values, style, color=colour, label=label)
+        axis.set(title=name, xlabel="share of the parameters' length")
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize="x-small")
+    return figure
+
+
+def _roughness(report: Report) -> str:
+    head = ["direction", "dynamics", "noise", "roughness"]
+    rows = (
+        [x.direction, x.dynamics, "on" if x.noise else "off", f"{x.roughness:.3g}"]
+        for x in report.lines
+    )
+    return _html_table(head, rows)
+
+
+def _steps(report: Report) -> Any:
+    figure, axes = _figure(1)
+    for row in report.improvements:
+        values = [g.value for g in row.gains]
+        axes[0].errorbar(SIZES, values, _bars(row.gains), marker=".", label=row.estimator)
+    axes[0].set(
+        xscale="log", xlabel="step, share of the parameters' length", ylabel="gain in return"
+    )
+    axes[0].grid(alpha=0.3)
+    axes[0].legend(fontsize="x-small")
+    return figure
+
+
+def _gains(report: Report) -> str:
+    head = ["estimator", *(f"step {s:g}" for s in SIZES)]
+    return _html_table(head, ([r.estimator, *map(_number, r.gains)] for r in report.improvements))
