@@ -8,9 +8,10 @@
 - G5: how many gradients were not finite.
 """
 
+import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -48,7 +49,7 @@ def differences(task: str, overrides: dict[str, Any], repeat: int, bench: Bench,
     where a difference ahead and one behind disagree lie on a kink, where there is no gradient.
     """
     some = np.linspace(0, len(bench.starts.stratum) - 1, 8).astype(int)
-    with jax.enable_x64(True):
+    with _double():
         native, mjx = (envs.make(task, e, repeat, **overrides) for e in ("native", "mjx"))
         wide = _cast(bench.subject)
         pick = _cast(
@@ -95,6 +96,17 @@ def _sides(
     moved = {s: many(plan[:, None] + s * moves, initial, noise) for s in (1.0, -1.0)}
     here = many(plan[:, None], initial, noise)
     return np.asarray(moved[1.0] - here) / h, np.asarray(here - moved[-1.0]) / h
+
+
+@contextlib.contextmanager
+def _double() -> Iterator[None]:
+    """Double precision in every thread: that of the native engine's callback is another one."""
+    before = jax.config.read("jax_enable_x64")
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
 
 
 def _cast(tree: Any) -> Any:
