@@ -34,6 +34,9 @@ class Config:
     """World-model updates per actor update."""
     critic_steps: int = 4
     """Critic updates per actor update, each on all imagined states."""
+    critic_replay: float = 0.0
+    """Weight of the critics' error on replayed windows, against that on imagined ones; PWM has no
+    such term. It keeps values from following a model that overlooks falls."""
     gamma: float = 0.99
     """Discount per agent step."""
     lam: float = 0.95
@@ -100,7 +103,7 @@ def validate(config: Config) -> None:
             raise ValueError(
                 f"{name}={getattr(config, name)} is out of range; it must be in [0, 1]"
             )
-    for name in ("entropy", "final_lr"):
+    for name in ("entropy", "final_lr", "critic_replay"):
         if getattr(config, name) < 0:
             raise ValueError(
                 f"{name}={getattr(config, name)} is out of range; it must not be negative"
