@@ -1,0 +1,149 @@
+"""The report, and the refusals of `mjxwm gradients`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mjxwm import cli, config, train
+from mjxwm.algos import pwm
+from mjxwm.gradients import experiment, findings, gates, laboratory, landscape, metrics, report
+from mjxwm.gradients.config import Config, validate
+from mjxwm.gradients.estimators import Measured
+
+NAMES = (laboratory.TRUTH, "simulator", "model", "soft")
+NOISE = {laboratory.TRUTH: 30.0, "simulator": 3.0, "model": 1.0, "soft": 1.0}
+SHIFT = {"model": 0.3, "soft": 0.1}
+
+
+def measured(horizon):
+    """Samples whose mean is known: the model is quiet and biased, the simulator neither."""
+    rng = np.random.default_rng(horizon)
+    mean, found = rng.normal(size=(6, 1, 8)), {}
+    for name in NAMES:
+        number = 20000 if name == laboratory.TRUTH else 64
+        noise = NOISE[name] * rng.normal(size=(6, number, 8))
+        sums, nonfinite = metrics.summarize(mean + SHIFT.get(name, 0.0) + noise)
+        norms = np.linalg.norm(mean + noise, axis=-1).ravel()
+        found[name] = Measured(sums, norms, nonfinite)
+    return found
+
+
+@pytest.fixture(scope="module")
+def found():
+    plan = {h: measured(h) for h in (1, 8)}
+    rows = laboratory.summarize(plan[8], None)
+    values = np.sin(np.linspace(0, 3, landscape.POINTS)).tolist()
+    gain = [metrics.Interval(0.1 * i, 0.0, 0.2 * i) for i in range(len(landscape.SIZES))]
+    return experiment.Report(
+        task="hopper <test>",
+        horizon=8,
+        starts={"flight": 3, "stance": 3},
+        gates=[
+            gates.Gate("G1 derivative", True, "fine", {}),
+            gates.Gate("G4 resolution", False, "moves", {}),
+            gates.finite(plan[8]),
+        ],
+        plan=rows,
+        actor=rows,
+        strata={n: laboratory.summarize(plan[8], i) for n, i in
+                {"flight": np.arange(3), "stance": np.arange(3, 6)}.items()},
+        horizons={h: laboratory.summarize(f, None) for h, f in plan.items()},
+        growth={name: {1: 1.0, 8: 2.0} for name in NAMES},
+        lines=[landscape.Line(n, d, True, values, 0.1)
+               for n in ("simulator", "random 0") for d in ("simulator", "model")],
+        improvements=[landscape.Improvement(n, gain, gain[-1].value) for n in NAMES],
+    )  # fmt: skip
+
+
+def test_statistics_find_the_bias_and_the_variance(found):
+    model, sim = found.plan["model"], found.plan["simulator"]
+    assert model["bias2"].value == pytest.approx(8 * 0.3**2, abs=0.3)
+    assert model["variance"].value == pytest.approx(8, rel=0.15)
+    assert sim["variance"].value == pytest.approx(72, rel=0.15)
+    assert model["break_even"] > 100
+    # Quiet and biased beats noisy and right only in small batches.
+    assert model["mse"][0] < sim["mse"][0]
+    assert model["mse"][-1] > sim["mse"][-1]
+
+
+def test_the_page_has_the_gates_on_top_and_needs_nothing_else(found):
+    page = report.render(found, {"commit": "abc"}, findings.paragraph(found))
+    assert page.index("G4 resolution") < page.index("Action sequences")
+    assert "FAILED" in page
+    assert "hopper &lt;test&gt;" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert "http" not in page
+
+
+def test_the_paragraph_says_who_wins_and_what_failed(found):
+    text = findings.paragraph(found)
+    assert "smaller up to batches of" in text
+    assert "G4 resolution did not pass" in text
+
+
+def test_numbers_are_json(found):
+    plain = json.loads(json.dumps(experiment.plain(found), allow_nan=False))
+    assert len(plain["plan"]["model"]["cosine"]) == 3
+    assert plain["gates"][0]["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"horizon": 0}, "horizon=0 is out of range"),
+        ({"samples": 2}, "samples=2 is out of range"),
+        ({"horizons": (16,)}, "16 is out of range; they must be above 0 and below horizon=16"),
+        ({"steps": 30}, "steps=30 is too few"),
+    ],
+)
+def test_sizes_out_of_range_are_refused_by_name(change, message):
+    with pytest.raises(config.ConfigError, match=message):
+        validate(Config(**change))
+
+
+def test_a_policy_of_another_size_is_refused():
+    env = train.make_env(train.Config(task="hopper", engine="native"))
+    subject = gates.untrained(train.make_env(train.Config(engine="native")), 0)
+    with pytest.raises(config.ConfigError, match="the policy has 5 observations and 1 actions"):
+        experiment.check_sizes(subject, env, "hopper")
+
+
+def test_a_run_without_a_model_is_refused(tmp_path, capsys):
+    path = tmp_path / "run"
+    path.mkdir()
+    assert cli.main(["gradients", "hopper", "--policy", str(path)]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_everything_on_cartpole(tmp_path):
+    cfg = train.Config(
+        task="cartpole-swingup",
+        algo=pwm.Config(env_steps=4096, worlds=32, batch=32, horizon=8, update_ratio=2.0),
+        evaluations=0, checkpoints=0, video=False, episodes=2,
+    )  # fmt: skip
+    run = train.new_run(cfg, "debug", "run", tmp_path)
+    train.train(cfg, run)
+    page, numbers = tmp_path / "page.html", tmp_path / "page.json"
+    sizes = [
+        "--horizon",
+        "4",
+        "--horizons",
+        "1",
+        "--states",
+        "4",
+        "--samples",
+        "16",
+        "--truth",
+        "512",
+        "--steps",
+        "60",
+    ]
+    args = ["gradients", "cartpole-swingup", "--policy", str(run.path), *sizes]
+    assert cli.main([*args, "--html", str(page), "--json", str(numbers)]) == 0
+    found = json.loads(numbers.read_text())
+    passed = {gate["name"][:2]: gate["passed"] for gate in found["gates"]}
+    assert passed == dict.fromkeys(("G1", "G2", "G3", "G4", "G5"), True)
+    assert set(found["actor"]) >= {"simulator_detached", "model_detached", "hybrid", "smoothed"}
+    assert page.stat().st_size > 50_000
