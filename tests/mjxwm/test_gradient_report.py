@@ -126,21 +126,9 @@ def test_everything_on_cartpole(tmp_path):
     run = train.new_run(cfg, "debug", "run", tmp_path)
     train.train(cfg, run)
     page, numbers = tmp_path / "page.html", tmp_path / "page.json"
-    sizes = [
-        "--horizon",
-        "4",
-        "--horizons",
-        "1",
-        "--states",
-        "4",
-        "--samples",
-        "16",
-        "--truth",
-        "512",
-        "--steps",
-        "60",
-    ]
-    args = ["gradients", "cartpole-swingup", "--policy", str(run.path), *sizes]
+    sizes = {"horizon": 4, "horizons": 1, "states": 4, "samples": 16, "truth": 512, "steps": 60}
+    options = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
+    args = ["gradients", "cartpole-swingup", "--policy", str(run.path), *options]
     assert cli.main([*args, "--html", str(page), "--json", str(numbers)]) == 0
     found = json.loads(numbers.read_text())
     passed = {gate["name"][:2]: gate["passed"] for gate in found["gates"]}
