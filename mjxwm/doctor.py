@@ -26,7 +26,7 @@ _OPTIONAL = {
     "torch": "pip install 'mjxwm[torch]', to read checkpoints and data of other projects",
     "dm-control": "pip install 'mjxwm[suites]', to compare with the original suite",
     "gymnasium": "pip install 'mjxwm[suites]', for gymnasium environments",
-    "myosuite": "pip install myosuite, to compare with its muscle tasks",
+    "myosuite": "pip install 'mjxwm[muscles]', for tasks on muscle-driven bodies",
     "mjviser": "pip install 'mjxwm[viewer]', to look at policies in a browser",
 }
 _ENGINE_TASK = "cartpole-swingup"
