@@ -57,11 +57,21 @@ class Loop:
         self._pending: list[Any] = []
         self._last = (time.monotonic(), iteration)
 
-    def after(self, iteration: int, state: Any, metrics: Any, stopping: bool) -> None:
-        """Metrics stay on the device until they are logged: fetching them waits for it."""
+    def after(
+        self, iteration: int, state: Any, metrics: Any, stopping: bool, evaluate: bool = False
+    ) -> None:
+        """Metrics stay on the device until they are logged: fetching them waits for it.
+
+        Args:
+            iteration: the one that has just ended.
+            state: the training state.
+            metrics: the iteration's.
+            stopping: whether it was the last one for now; then a checkpoint is saved.
+            evaluate: whether to evaluate, due or not.
+        """
         every = self._cadence
         self._pending.append(metrics)
-        evaluating = iteration % every.evaluate == 0 or iteration == every.total
+        evaluating = evaluate or iteration % every.evaluate == 0 or iteration == every.total
         if iteration % every.log == 0 or evaluating or stopping:
             self._log(iteration, state, evaluating)
         if iteration % every.save == 0 or stopping:

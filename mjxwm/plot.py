@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mjxwm.track import read
 
 
@@ -41,3 +44,47 @@ def _line(axis: Any, rows: list[dict[str, Any]], x: str, y: str, **style: Any) -
     points = [(row[x], row[y]) for row in rows if x in row and row.get(y) is not None]
     if points:
         axis.plot(*zip(*points, strict=True), **style)
+
+
+def comparison(
+    groups: dict[str, list[dict[str, NDArray]]], target: Path, title: str = "", y: str = "return"
+) -> Path:
+    """Draws the mean over seeds, with its 95% bootstrap interval, against every other quantity.
+
+    Args:
+        groups: runs by label; each run has an array per quantity, `y` among them.
+        target: the PNG to write.
+        title: above the figure.
+        y: what is drawn.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    against = [name for name in next(iter(groups.values()))[0] if name != y]
+    figure = Figure(figsize=(4.5 * len(against), 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(against), sharey=True, squeeze=False)[0]
+    for axis, x in zip(axes, against, strict=True):
+        for i, (label, runs) in enumerate(groups.items()):
+            # Only as far as every run of the group goes: a mean of fewer would be another one.
+            start, end = max(r[x][0] for r in runs), min(r[x][-1] for r in runs)
+            grid = np.linspace(start, max(start, end), 60)
+            values = np.stack([np.interp(grid, r[x], r[y]) for r in runs])
+            low, high = mean_interval(values)
+            axis.plot(grid, values.mean(axis=0), color=f"C{i}", label=label)
+            axis.fill_between(grid, low, high, color=f"C{i}", alpha=0.2, linewidth=0)
+        axis.set_xlabel(x)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel(y)
+    axes[-1].legend(fontsize="small")
+    figure.suptitle(title)
+    figure.savefig(target, dpi=120)
+    return target
+
+
+def mean_interval(values: NDArray, resamples: int = 2000) -> tuple[NDArray, NDArray]:
+    """95% bootstrap interval of the mean over the rows of `values` [S, n]; itself for one row."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, len(values), (resamples, len(values)))
+    low, high = np.quantile(values[ids].mean(axis=1), [0.025, 0.975], axis=0)
+    return low, high

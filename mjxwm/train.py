@@ -48,6 +48,9 @@ class Config:
     """Values for the task's own fields, such as {"episode_length": 500}."""
     seed: int = 0
     """Seed of everything that is random."""
+    minutes: float | None = None
+    """Wall-clock time after which the run ends, whatever is left of its budget; by default never.
+    Evaluations and checkpoints are spread over the budget all the same."""
     evaluations: int = 20
     """Evaluations during the run, beside the one at its end."""
     episodes: int = 10
@@ -126,6 +129,8 @@ def build(cfg: Config) -> Trainer:
     for name in ("episodes", "evaluations", "checkpoints"):
         if getattr(cfg, name) < (1 if name == "episodes" else 0):
             raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
+    if cfg.minutes is not None and not cfg.minutes > 0:
+        raise config.ConfigError(f"minutes={cfg.minutes} is out of range; it must be above 0")
     chosen = entry(cfg.algorithm)
     if type(cfg.algo) is not chosen.config:
         named = [n for n in config.preset_names() if n.startswith(f"{cfg.algorithm}-")]
@@ -184,13 +189,16 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             start - seconds,
             iteration,
         )
-        while iteration < last and not interrupted:
+        late = False
+        while iteration < last and not interrupted and not late:
             state, metrics = trainer.iterate(state)
             iteration += 1
-            loop.after(iteration, state, metrics, stopping=iteration == last or bool(interrupted))
+            late = cfg.minutes is not None and time.monotonic() - start + seconds > 60 * cfg.minutes
+            stopping = iteration == last or bool(interrupted) or late
+            loop.after(iteration, state, metrics, stopping, evaluate=late)
         if interrupted:  # also when it came after the last look at it; a second save does nothing
             checkpoint.save(run.checkpoints, iteration, state)
-    finished = iteration == total
+    finished = iteration == total or late
     final = jax.device_get(trainer.evaluate(state, _eval_key(cfg))) if finished else None
     return Result(
         run, final, iteration, trainer.algorithm.env_steps(iteration), time.monotonic() - start

@@ -19,6 +19,7 @@ LAYERS = [
     ["mjxwm.gradients", "mjxwm.bench", "mjxwm.multitask", "mjxwm.interop"],
     ["mjxwm.loop"],
     ["mjxwm.train", "mjxwm.doctor"],
+    ["mjxwm.comparison"],
     ["mjxwm.cli", "mjxwm.__main__"],
 ]
 # The host side: disk, console and pictures. Anything may import them; they import nothing of the

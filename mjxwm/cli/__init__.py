@@ -1,4 +1,4 @@
-"""The command line: `mjxwm train | eval | plot | score | gradients | bench | doctor`."""
+"""The command line: `mjxwm train | eval | plot | score | compare | gradients | bench | doctor`."""
 
 import os
 import sys
@@ -16,6 +16,7 @@ USAGE = """usage: mjxwm COMMAND ...
   eval RUN                             evaluate a run's policy: deterministic, closed loop
   plot RUN [RUN ...]                   learning curves of runs in one figure
   score RUN [RUN ...]                  returns in units of PPO's, summed up over seeds and tasks
+  compare --task TASK                  several algorithms under equal conditions, over seeds
   gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
   bench sim                            collection against the bare simulator
   doctor                               what was found here, and what to do about what is missing
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "eval": training.evaluate,
         "plot": compare.plot,
         "score": compare.score,
+        "compare": compare.compare,
         "gradients": gradients.gradients,
         "bench": tools.bench,
         "doctor": tools.doctor,

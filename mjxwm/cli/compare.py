@@ -1,4 +1,4 @@
-"""`mjxwm plot` and `mjxwm score`: several runs side by side."""
+"""`mjxwm plot`, `mjxwm score` and `mjxwm compare`: several runs side by side."""
 
 import dataclasses
 from pathlib import Path
@@ -67,4 +67,27 @@ def score(args: list[str]) -> int:
     print(scores.table(scored, aggregates))
     rows = [{**s.end._asdict(), "reference": s.reference, "score": s.score} for s in scored]
     write({"scores": rows, "aggregates": [a._asdict() for a in aggregates]}, options.json)
+    return 0
+
+
+def compare(args: list[str]) -> int:
+    """Trains several algorithms on one task under equal conditions and draws their curves."""
+    from mjxwm import comparison, plot
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: tyro.conf.OmitArgPrefixes[comparison.Config] = comparison.Config()
+        folder: Path = Path("runs/compare")
+        """Where the runs are kept; one that is there already is not repeated."""
+        out: Path = Path("comparison.png")
+        """The PNG file."""
+        json: Path | None = None
+        """File for the result."""
+
+    options = parse(Options, args, "compare")
+    done = comparison.run(options.config, options.folder)
+    rows = comparison.summarize(done)
+    print(comparison.table(rows))
+    print(plot.comparison(comparison.curves(done), options.out, options.config.task))
+    write([row._asdict() for row in rows], options.json)
     return 0
