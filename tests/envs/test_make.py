@@ -26,7 +26,7 @@ def test_every_name_makes_an_environment_that_steps(key):
     [
         (
             {"name": "hoper"},
-            "'hoper' is unknown; did you mean 'hopper'.* There are: cartpole-balance",
+            "'hoper' is unknown; did you mean 'hopper'.* There are: ant, ant-stiff",
         ),
         ({"name": "hopper", "engine": "wrap"}, "'wrap' is unknown; did you mean 'warp'"),
         ({"name": "hopper", "fall_hight": 1}, "no field 'fall_hight'; did you mean 'fall_height'"),
