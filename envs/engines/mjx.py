@@ -127,13 +127,16 @@ class Mjx:
         return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data)
 
     def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        after = solver.step(model, data)
+        after = self._dynamics(model, data)
         # Gradients run through these alone: the next step computes all other fields anew, and a
         # scan would carry zeros for them all the way back.
         live = ("qpos", "qvel", "act", "ctrl", *self.derived)
         public = {f.name for f in data.fields()}
         kept = {k if k in public else f"_impl.{k}": field_of(after, k) for k in live}
         return jax.lax.stop_gradient(after).tree_replace(kept)
+
+    def _dynamics(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return solver.step(model, data)
 
     def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         return solver.forward(model, data)

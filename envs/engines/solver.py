@@ -16,6 +16,7 @@ is replaced. Only Runge-Kutta needs two internal functions of mjx 3.17 (to integ
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -102,6 +103,9 @@ def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     )
 
 
+Solve = Callable[[mjx.Model, mjx.Data], mjx.Data]
+
+
 def _force(problem: Problem, qacc: Float[Array, " v"], found: Solution) -> Float[Array, " c"]:
     """The rows' force in the zones where `found` has them."""
     lacking = problem.aref - problem.jacobian @ qacc
@@ -139,8 +143,8 @@ def _implicit_jvp(
     return found, Solution(qacc_dot, force_dot, pull_dot, jnp.zeros_like(found.bound))
 
 
-def forward(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`mjx.forward`, with a derivative."""
+def forward(model: mjx.Model, data: mjx.Data, solve: Solve = solve) -> mjx.Data:
+    """`mjx.forward`, with the derivative of `solve`."""
     data = mjx.sensor_pos(model, mjx.fwd_position(model, data))
     data = mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
     data = mjx.fwd_acceleration(model, fwd_actuation(model, data))

@@ -19,6 +19,7 @@ USAGE = """usage: mjxwm COMMAND ...
   compare --task TASK                  several algorithms under equal conditions, over seeds
   gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
   bench sim                            collection against the bare simulator
+  bench gradients                      a gradient's cost, against the rollout and an unrolled solver
   doctor                               what was found here, and what to do about what is missing
 
 `mjxwm COMMAND --help` lists the options; every command takes --json FILE for its result."""

@@ -11,7 +11,7 @@ from mjxwm.config import ConfigError, load_preset
 
 def bench(args: list[str]) -> int:
     """Runs the benchmark that is named."""
-    parts = {"sim": _bench_sim}
+    parts = {"sim": _bench_sim, "gradients": _bench_gradients}
     if not args or args[0] not in parts:
         what = f"benchmark {args[0]!r} is unknown" if args else "bench needs a benchmark"
         raise ConfigError(f"{what}. There are: {', '.join(parts)}")
@@ -38,6 +38,22 @@ def _bench_sim(args: list[str]) -> int:
     rows = simulation.run(options.config, preset.algo)
     print(simulation.table(rows))
     write([dict(row) if isinstance(row, dict) else row._asdict() for row in rows], options.json)
+    return 0
+
+
+def _bench_gradients(args: list[str]) -> int:
+    from mjxwm.bench import gradients
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: tyro.conf.OmitArgPrefixes[gradients.Config] = gradients.Config()
+        json: Path | None = None
+        """File for the measurement."""
+
+    options = parse(Options, args, "bench gradients")
+    row = gradients.run(options.config)
+    print(gradients.table(row))
+    write(row._asdict() | {"programs": [p._asdict() for p in row.programs]}, options.json)
     return 0
 
 
