@@ -4,8 +4,10 @@ env = envs.make("hopper")
 worlds = envs.BatchEnv(env, num_worlds=1024)
 """
 
+import contextlib
 import dataclasses
 import difflib
+import math
 from collections.abc import Callable
 
 from envs import engines
@@ -82,28 +84,46 @@ def make(name: str, engine: str = "auto", action_repeat: int = 1, **overrides: o
         raise ValueError(f"action_repeat={action_repeat} is out of range; it must be at least 1")
     task = _TASKS[name]()
     fields = [f.name for f in dataclasses.fields(task)]
+    values = {}
     for field, value in overrides.items():
         if field not in fields:
             raise ValueError(
                 f"task {name!r} has no field {field!r}{nearest(field, fields)}. "
                 f"It has: {', '.join(fields)}"
             )
-        _check(field, value)
-    task = dataclasses.replace(task, **overrides)  # type: ignore[arg-type]
+        values[field] = _checked(field, value, getattr(task, field))
+    task = dataclasses.replace(task, **values)
     model = load_model(task)
     n_substeps = round(task.ctrl_dt / task.sim_dt)
     return Env(name, task, engines.make(engine, model, n_substeps, task.derived), action_repeat)
 
 
-def _check(field: str, value: object) -> None:
-    if field not in ("ctrl_dt", "sim_dt", "episode_length"):
-        return
-    if not isinstance(value, int | float):
-        raise ValueError(f"{field}={value!r} is not a number")
-    if not value > 0:
+def _checked(field: str, value: object, default: object) -> object:
+    """`value` as what the field's default is: a switch, a number, a whole number or a word."""
+    kind = type(default)
+    if isinstance(value, str) and kind in (int, float):
+        # YAML reads 3e-2, without a point, as a word.
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if kind in (bool, str):
+        if not isinstance(value, kind):
+            words = {bool: "true or false", str: "a word"}
+            raise ValueError(f"{field}={value!r} is not {words[kind]}")
+        return value
+    if kind not in (int, float):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{field}={value!r} is not a finite number")
+    if kind is int and value != int(value):
+        raise ValueError(f"{field}={value} is not a whole number")
+    if field in _POSITIVE and not value > 0:
         raise ValueError(f"{field}={value} is out of range; it must be above 0")
-    if field == "episode_length" and value != int(value):
-        raise ValueError(f"episode_length={value} is not a whole number")
+    if field == "noise" and value < 0:
+        raise ValueError(f"noise={value} is out of range; it must be at least 0")
+    return kind(value)
+
+
+_POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "contact_time")
 
 
 def nearest(name: str, known: object) -> str:

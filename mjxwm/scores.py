@@ -7,8 +7,9 @@ summed up by the interquartile mean, with intervals from a bootstrap stratified 
 al. 2021, arXiv 2108.13264): every task's runs are drawn anew, with replacement, from its own.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -34,6 +35,10 @@ class End(NamedTuple):
     """At the run's last evaluation."""
     end_return: float
     """Mean return there, deterministic and closed loop."""
+    budget: int | None = None
+    """Env steps that the run was to have."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What it was configured with, but for what seeds of one experiment may differ in."""
 
 
 class Score(NamedTuple):
@@ -75,10 +80,57 @@ def read(run: RunFolder) -> End:
         )
     fields = [f"{name}={value}" for name, value in sorted((values["task_fields"] or {}).items())]
     task = f"{values['task']} ({', '.join(fields)})" if fields else values["task"]
-    algorithm = values.get("algorithm", "pwm")  # runs older than the field are all PWM's
     return End(
-        str(run.path), task, algorithm, rows[-1]["env_steps"], float(rows[-1]["eval/return"])
+        str(run.path),
+        task,
+        _algorithm(values),
+        rows[-1]["env_steps"],
+        float(rows[-1]["eval/return"]),
+        values.get("algo", {}).get("env_steps"),
+        tuple(sorted((k, str(v)) for k, v in _flat(values) if k not in _NO_SETTINGS)),
     )
+
+
+_NO_SETTINGS = {"seed", "task", "task_fields", "video", "checkpoints", "evaluations", "episodes"}
+
+
+def _algorithm(values: dict[str, Any]) -> str:
+    """What the settings make of it: SAPO and APG are settings of SHAC."""
+    name = values.get("algorithm", "pwm")  # runs older than the field are all PWM's
+    if name != "shac":
+        return name
+    algo = values.get("algo", {})
+    return "apg" if not algo.get("bootstrap") else "sapo" if algo.get("tune_entropy") else "shac"
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}." if key != "algo" else "")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def distinguish(ends: Sequence[End]) -> list[End]:
+    """The runs, an algorithm's name with what its settings differ in where they do, per task.
+
+    So two settings of one algorithm are two rows of a table, not seeds of one.
+
+    Raises:
+        ConfigError: a run is given twice.
+    """
+    paths = [Path(end.run).resolve() for end in ends]
+    for end, path in zip(ends, paths, strict=True):
+        if paths.count(path) > 1:
+            raise ConfigError(f"run {end.run} is given twice; each run counts once")
+    named = []
+    for end in ends:
+        kin = [dict(e.settings) for e in ends if e[1:3] == end[1:3]]
+        own = dict(end.settings)
+        apart = [k for k in own if any(other.get(k) != own[k] for other in kin)]
+        name = ", ".join(f"{k}={own[k]}" for k in apart)
+        named.append(end._replace(algorithm=f"{end.algorithm} ({name})") if name else end)
+    return named
 
 
 def score(ends: Sequence[End], references: Sequence[End] = ()) -> list[Score]:
@@ -93,7 +145,7 @@ def score(ends: Sequence[End], references: Sequence[End] = ()) -> list[Score]:
             0, where a quotient says nothing.
     """
     for end in references:
-        if end.algorithm != UNIT:
+        if not _is_unit(end):
             raise ConfigError(
                 f"reference run {end.run} is of {end.algorithm}; the unit of scores is {UNIT}'s "
                 "return, so give a run of it"
@@ -106,9 +158,15 @@ def score(ends: Sequence[End], references: Sequence[End] = ()) -> list[Score]:
 
 def _unit(task: str, ends: Sequence[End], references: Sequence[End]) -> float:
     for pool in (references, ends):
-        found = [e.end_return for e in pool if e.task == task and e.algorithm == UNIT]
+        found = [e for e in pool if e.task == task and _is_unit(e)]
+        kinds = list(dict.fromkeys(e.algorithm for e in found))
+        if len(kinds) > 1:
+            raise ConfigError(
+                f"the runs of {UNIT} on task {task!r} are of several settings, so they are no "
+                f"unit: {'; '.join(kinds)}. Give those of one with --reference"
+            )
         if found:
-            mean = float(np.mean(found))
+            mean = float(np.mean([e.end_return for e in found]))
             if mean <= 0:
                 raise ConfigError(
                     f"{UNIT}'s mean end return on task {task!r} is {mean:.4g}; scores are "
@@ -119,6 +177,10 @@ def _unit(task: str, ends: Sequence[End], references: Sequence[End]) -> float:
         f"no run of {UNIT} on task {task!r} is among these runs, and its return is the unit; give "
         f"one with --reference (to train one: a preset of ppo with --task {task.split(' ')[0]})"
     )
+
+
+def _is_unit(end: End) -> bool:
+    return end.algorithm.split(" ")[0] == UNIT
 
 
 def interquartile_mean(values: ArrayLike) -> float:
@@ -176,8 +238,8 @@ def table(scores: Sequence[Score], aggregates: Sequence[Aggregate]) -> str:
     """Both as text."""
     runs, tasks = (max(map(len, names)) for names in zip(*(s.end[:2] for s in scores), strict=True))
     lines = [
-        f"{e.run:{runs}}  {e.task:{tasks}}  {e.algorithm:5}{e.env_steps:>13,} env steps  "
-        f"return {e.end_return:9.1f} / {unit:.1f} = {value:.3f}"
+        f"{e.run:{runs}}  {e.task:{tasks}}  {e.algorithm:5}{e.env_steps:>13,} env steps"
+        f"{_early(e)}  return {e.end_return:9.1f} / {unit:.1f} = {value:.3f}"
         for e, unit, value in scores
     ]
     for a in aggregates:
@@ -186,6 +248,12 @@ def table(scores: Sequence[Score], aggregates: Sequence[Aggregate]) -> str:
         lines.append(f"{a.task}: {a.algorithm} {a.iqm:.3f}{interval}, mean {a.mean:.3f}, {count}")
     lines.append("1 is PPO's end return; interquartile means, 95% bootstrap intervals over runs")
     return "\n".join(lines)
+
+
+def _early(end: End) -> str:
+    """What is missing of the budget, in a run that was cut off."""
+    cut = end.budget is not None and end.env_steps < 0.98 * end.budget
+    return f" of {end.budget:,}" if cut else ""
 
 
 def _aggregate(task: str, algorithm: str, groups: list[list[float]]) -> Aggregate:

@@ -15,12 +15,10 @@ from envs.locomotion.muscle_humanoid import TASKS as MUSCLE_HUMANOID
 
 _STIFF = {"contact_time": 0.005, "sim_dt": 1 / 480}
 
+_BODIES = (Hopper, Ant, Anymal, Humanoid)
+
 TASKS: dict[str, Callable[[], Task]] = {
-    "hopper": Hopper,
-    **{body.__name__.lower(): body for body in (Ant, Anymal, Humanoid)},
-    **{
-        f"{body.__name__.lower()}-stiff": functools.partial(body, **_STIFF)
-        for body in (Ant, Anymal, Humanoid)
-    },
+    **{body.__name__.lower(): body for body in _BODIES},
+    **{f"{body.__name__.lower()}-stiff": functools.partial(body, **_STIFF) for body in _BODIES},
     **MUSCLE_HUMANOID,
 }

@@ -6,17 +6,16 @@ s'). The models are MuJoCo's, so returns do not compare with dflex's.
 """
 
 import dataclasses
-import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import mujoco
-import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from envs import assets
 from envs.core import Initial, Physics, Task
+from envs.locomotion import start
+from envs.locomotion.contacts import check_contact_time, set_contact_time
 
 
 class Root(NamedTuple):
@@ -56,12 +55,18 @@ def rotate(quat: Float[Array, " 4"], vector: Float[Array, " 3"]) -> Float[Array,
     return vector + w * twice + jnp.cross(axis, twice)
 
 
-def tilt(key: PRNGKeyArray, most: float) -> Float[Array, " 4"]:
-    """A rotation about a uniformly drawn axis by an angle uniform in [-most, most] [rad]."""
-    key_axis, key_angle = jax.random.split(key)
-    axis = jax.random.normal(key_axis, (3,))
-    half = jax.random.uniform(key_angle, minval=-most, maxval=most) / 2
-    return jnp.concatenate([jnp.cos(half)[None], jnp.sin(half) * axis / jnp.linalg.norm(axis)])
+def observe(physics: Physics, last: Float[Array, " l"]) -> Float[Array, " o"]:
+    """Height, orientation (w first), linear and angular velocity in the world's axes, joint
+    positions, a tenth of the joint velocities, up, heading, and `last`."""
+    r, joints, rates = root(physics.qpos, physics.qvel), physics.qpos[7:], physics.qvel[6:]
+    ends = jnp.stack([r.up, r.heading])
+    parts = [r.height[None], r.quat, r.linear, r.angular, joints, 0.1 * rates, ends]
+    return jnp.concatenate([*parts, last])
+
+
+def progress(r: Root) -> dict[str, Float[Array, ""]]:
+    """Terms of the reward that all these bodies share."""
+    return {"forward": r.linear[0], "up": 0.1 * r.up, "heading": r.heading}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,45 +103,19 @@ class FloatingTask(Task):
         Raises:
             ValueError: `contact_time` is below twice `sim_dt`.
         """
-        if self.contact_time < 2 * self.sim_dt - 1e-9:
-            raise ValueError(
-                f"contact_time={self.contact_time} is below 2 * sim_dt={2 * self.sim_dt:.6g}, "
-                "where MuJoCo would quietly soften it; "
-                f"lower sim_dt, to {self.contact_time / 2:.6g}"
-            )
+        check_contact_time(self.contact_time, self.ctrl_dt, self.sim_dt)
         model = super().model()
-        model.geom_solref[:, 0] = self.contact_time
-        model.pair_solref[:, 0] = self.contact_time
+        set_contact_time(model, self.contact_time)
         return model
 
-    def start(self) -> Float[np.ndarray, " nq"]:
-        """The start pose without noise."""
-        # Tracing calls this many times; the model is compiled once for a configuration.
-        if self not in _START:
-            _START[self] = mujoco.MjModel.from_xml_string(self.mjcf()).key_qpos[0].copy()
-        return _START[self]
-
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: the start pose with PWM's noise, but never lowered.
-
-        Uniform: 0.1 m along x and y, 0 to 0.1 m upwards, a tilt of up to 7.5 degrees, 0.2 rad on
-        each joint, 0.25 on every velocity.
-        """
-        pose = jnp.asarray(self.start())
-        key_at, key_tilt, key_joints, key_qvel = jax.random.split(key, 4)
-        at = jax.random.uniform(key_at, (3,), minval=jnp.array([-0.1, -0.1, 0]), maxval=0.1)
-        turn = tilt(key_tilt, self.noise * math.pi / 24)
-        joints = jax.random.uniform(key_joints, (pose.size - 7,), minval=-0.2, maxval=0.2)
-        qvel = jax.random.uniform(key_qvel, (pose.size - 1,), minval=-0.25, maxval=0.25)
-        moved = jnp.concatenate([pose[:3] + self.noise * at, turn, pose[7:] + self.noise * joints])
-        return Initial(moved, self.noise * qvel, jnp.zeros(0))
+        """See `Task`: the start pose with PWM's noise (`start.noisy`), but not in the floor."""
+        qpos, qvel = start.noisy(key, self._start(), self.noise)
+        return Initial(start.lifted(self._start(), qpos), qvel, jnp.zeros(0))
 
     def observe(self, physics: Physics) -> Float[Array, " o"]:
         """See `Task`."""
-        r, joints, rates = root(physics.qpos, physics.qvel), physics.qpos[7:], physics.qvel[6:]
-        ends = jnp.stack([r.up, r.heading])
-        parts = [r.height[None], r.quat, r.linear, r.angular, joints, 0.1 * rates, ends]
-        return jnp.concatenate([*parts, physics.ctrl])
+        return observe(physics, physics.ctrl)
 
     def height_reward(self, height: Float[Array, ""]) -> Float[Array, ""]:
         """The term of the root's height [m]: the metres above the height of a fall."""
@@ -147,10 +126,7 @@ class FloatingTask(Task):
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """See `Task`: r = v_x + 0.1 up + heading + height term - effort |a|^2."""
         r = root(after.qpos, after.qvel)
-        terms = {
-            "forward": r.linear[0],
-            "up": 0.1 * r.up,
-            "heading": r.heading,
+        terms = progress(r) | {
             "height": self.height_reward(r.height),
             "effort": -self.effort * jnp.sum(action**2),
         }
@@ -160,5 +136,11 @@ class FloatingTask(Task):
         """See `Task`: the root has sunk."""
         return physics.qpos[2] < self.fall_height
 
+    def _start(self) -> start.Start:
+        # Tracing asks for it many times; the model is compiled once for a configuration.
+        if self not in _STARTS:
+            _STARTS[self] = start.of(mujoco.MjModel.from_xml_string(self.mjcf()))
+        return _STARTS[self]
 
-_START: dict[FloatingTask, Float[np.ndarray, " nq"]] = {}
+
+_STARTS: dict[FloatingTask, start.Start] = {}

@@ -8,17 +8,15 @@ activations in [0, 1] as in SHAC: muscles pull only. The body is another one, co
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from envs.core import Initial, Physics, Task
-from envs.locomotion import muscle_body
-from envs.locomotion.floating import root, tilt
+from envs.locomotion import muscle_body, start
+from envs.locomotion.floating import observe, progress, root
 from envs.locomotion.muscle_body.poses import follow
 
 
@@ -53,45 +51,34 @@ class MuscleHumanoid(Task):
         return muscle_body.model(self.body)
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: the start pose with PWM's noise, within the joints' ranges, never lowered.
+        """See `Task`: the start pose with PWM's noise (`start.noisy`), but not in the floor.
 
-        Uniform: 0.1 m along x and y, 0 to 0.1 m upwards, a tilt of up to 7.5 degrees, 0.2 rad on
-        each joint, 0.25 on every velocity. Muscles start at rest.
+        Muscles start at rest, and coupled joints where the couplings have them.
         """
-        model = muscle_body.model(self.body)
-        pose, (low, high) = jnp.asarray(model.key_qpos[0]), jnp.asarray(model.jnt_range[1:].T)
-        key_at, key_tilt, key_joints, key_qvel = jax.random.split(key, 4)
-        at = jax.random.uniform(key_at, (3,), minval=jnp.array([-0.1, -0.1, 0]), maxval=0.1)
-        turn = tilt(key_tilt, self.noise * math.pi / 24)
-        joints = jax.random.uniform(key_joints, low.shape, minval=-0.2, maxval=0.2)
-        joints = jnp.clip(pose[7:] + self.noise * joints, low, high)
-        qvel = jax.random.uniform(key_qvel, (model.nv,), minval=-0.25, maxval=0.25)
-        qpos = jnp.concatenate([pose[:3] + self.noise * at, turn, joints])
-        return Initial(*follow(model, qpos, self.noise * qvel), jnp.zeros(model.na))
+        model, begin = muscle_body.model(self.body), _start(self.body)
+        qpos, qvel = follow(model, *start.noisy(key, begin, self.noise))
+        return Initial(start.lifted(begin, qpos), qvel, jnp.zeros(model.na))
 
     def observe(self, physics: Physics) -> Float[Array, " o"]:
         """See `Task`."""
-        r, joints, rates = root(physics.qpos, physics.qvel), physics.qpos[7:], physics.qvel[6:]
-        ends = jnp.stack([r.up, r.heading])
-        parts = [r.height[None], r.quat, r.linear, r.angular, joints, 0.1 * rates, ends]
-        return jnp.concatenate([*parts, physics.act])
+        return observe(physics, physics.act)
 
     def reward(
         self, before: Physics, action: Float[Array, " a"], after: Physics
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """See `Task`: r = v_x + 0.1 up + heading - effort x sum of activations in [0, 1]."""
-        r = root(after.qpos, after.qvel)
-        terms = {
-            "forward": r.linear[0],
-            "up": 0.1 * r.up,
-            "heading": r.heading,
-            "effort": -self.effort * jnp.sum((action + 1) / 2),
-        }
+        effort = -self.effort * jnp.sum((action + 1) / 2)
+        terms = progress(root(after.qpos, after.qvel)) | {"effort": effort}
         return jnp.stack(list(terms.values())).sum(), terms
 
     def terminated(self, physics: Physics) -> Bool[Array, ""]:
         """See `Task`: the pelvis has sunk."""
         return physics.qpos[2] < self.fall_height
+
+
+@functools.cache
+def _start(body: str) -> start.Start:
+    return start.of(muscle_body.model(body))
 
 
 TASKS: dict[str, Callable[[], Task]] = {

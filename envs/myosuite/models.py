@@ -19,6 +19,11 @@ from typing import Any
 
 import mujoco
 
+from envs.packages import compose
+
+PINNED = {"myo-sim": "0.2.3", "myosuite": "3.0.0"}
+"""The versions that these bodies are composed from."""
+
 _OBJ, _SENS = mujoco.mjtObj, mujoco.mjtSensor
 
 # Where MyoSuite puts the root of the composed arm, so that positions agree with its targets.
@@ -42,8 +47,11 @@ def once(build: Callable[[], mujoco.MjSpec]) -> Callable[[], mujoco.MjModel]:
     """Turns a function that composes a spec into one that compiles it at the first call.
 
     All callers share the model: it is for reading. `copied` gives one to change.
+
+    Raises (at that call):
+        ValueError: a package is missing, or another version of it does not compose.
     """
-    return functools.cache(lambda: build().compile())
+    return functools.cache(lambda: compose(lambda: build().compile(), PINNED))
 
 
 def copied(model: mujoco.MjModel) -> mujoco.MjModel:

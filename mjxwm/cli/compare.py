@@ -59,7 +59,7 @@ def score(args: list[str]) -> int:
     if not options.runs:
         raise ConfigError("score needs at least one run folder")
     ends, references = (
-        [scores.read(runs.find(path)) for path in paths]
+        scores.distinguish([scores.read(runs.find(path)) for path in paths])
         for paths in (options.runs, options.reference)
     )
     scored = scores.score(ends, references)

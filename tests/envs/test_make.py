@@ -32,7 +32,11 @@ def test_every_name_makes_an_environment_that_steps(key):
         ({"name": "hopper", "fall_hight": 1}, "no field 'fall_hight'; did you mean 'fall_height'"),
         ({"name": "hopper", "episode_length": 0}, "episode_length=0 is out of range"),
         ({"name": "hopper", "episode_length": 2.5}, "episode_length=2.5 is not a whole number"),
-        ({"name": "hopper", "episode_length": "long"}, "episode_length='long' is not a number"),
+        ({"name": "hopper", "episode_length": "long"}, "episode_length='long' is not a finite"),
+        ({"name": "ant", "contact_time": float("nan")}, "contact_time=nan is not a finite number"),
+        ({"name": "ant", "noise": -1}, "noise=-1 is out of range; it must be at least 0"),
+        ({"name": "cartpole-swingup", "sparse": "false"}, "sparse='false' is not true or false"),
+        ({"name": "muscle-humanoid", "body": ["direct"]}, r"body=\['direct'\] is not a word"),
         ({"name": "hopper", "sim_dt": -0.1}, "sim_dt=-0.1 is out of range"),
         ({"name": "hopper", "action_repeat": 0}, "action_repeat=0 is out of range"),
         (

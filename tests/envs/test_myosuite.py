@@ -24,6 +24,7 @@ from envs.myosuite.pen import HandPen
 from envs.myosuite.pose import HandPose
 from envs.myosuite.reach import FingerReach, HandReach
 from envs.myosuite.walk import LegWalk
+from envs.packages import compose
 
 PACKAGES = ("myo_sim", "myosuite")
 needs_bodies = pytest.mark.skipif(
@@ -265,3 +266,13 @@ def test_what_mjx_lacks_is_refused_and_what_it_does_roughly_is_said():
         envs.make("myo-hand-key-turn", engine="mjx")
     with pytest.warns(UserWarning, match="only approximates contacts of capsule-ellipsoid"):
         envs.make("myo-hand-obj-hold", engine="mjx")
+
+
+def test_a_package_of_another_version_that_does_not_compose_names_the_remedy():
+    def broken():
+        raise KeyError("hand")
+
+    with pytest.raises(ValueError, match=r"pip install 'pytest==0\.1'"):
+        compose(broken, {"pytest": "0.1"})
+    with pytest.raises(KeyError):  # not the version's fault
+        compose(broken, {"pytest": pytest.__version__})

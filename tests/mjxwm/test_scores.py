@@ -74,6 +74,34 @@ def test_a_score_is_a_quotient_and_the_unit_the_mean_of_ppo_on_the_task():
     assert "ant: pwm 2.500, mean 2.500, 1 run" in scores.table(scored, list(rows.values()))
 
 
+def test_settings_of_one_algorithm_are_told_apart_and_seeds_are_not():
+    ends = [
+        end("ant", "pwm", 1.0, "a")._replace(settings=(("gamma", "0.99"), ("lam", "0.9"))),
+        end("ant", "pwm", 2.0, "b")._replace(settings=(("gamma", "0.95"), ("lam", "0.9"))),
+        end("ant", "ppo", 1.0, "c"),
+        end("ant", "ppo", 3.0, "d"),
+    ]
+    named = scores.distinguish(ends)
+    assert [e.algorithm for e in named] == ["pwm (gamma=0.99)", "pwm (gamma=0.95)", "ppo", "ppo"]
+    assert [s.score for s in scores.score(named)] == [0.5, 1.0, 0.5, 1.5]
+    with pytest.raises(config.ConfigError, match="run a is given twice"):
+        scores.distinguish([ends[0], ends[0]])
+
+
+def test_ppo_with_two_budgets_is_no_unit():
+    ends = [
+        end("ant", "ppo", 1.0, run)._replace(settings=(("env_steps", steps),))
+        for run, steps in (("a", "10"), ("b", "20"))
+    ]
+    with pytest.raises(config.ConfigError, match=r"several settings.*env_steps=10\)"):
+        scores.score(scores.distinguish(ends))
+
+
+def test_a_run_that_was_cut_off_says_so():
+    scored = scores.score([end("ant", "ppo", 1.0)._replace(budget=4000)])
+    assert "1,000 env steps of 4,000" in scores.table(scored, scores.aggregate(scored))
+
+
 def test_given_references_go_before_those_among_the_runs():
     ends = [end("hopper", "pwm", 3000.0), end("hopper", "ppo", 1000.0)]
     assert scores.score(ends, [end("hopper", "ppo", 1500.0)])[0].score == 2.0

@@ -39,5 +39,6 @@ def model(body: str) -> mujoco.MjModel:
 
 @functools.cache
 def _model(body: str, installed: str) -> mujoco.MjModel:
-    key = cache.key(installed, mujoco.__version__, body, *cache.sources_of(__file__))
+    made_of = (*cache.sources_of(__file__), *cache.files_of("myo_sim"))
+    key = cache.key(installed, mujoco.__version__, body, *made_of)
     return cache.load_or_make(f"muscle-{body}-{key}", lambda: compose(body))

@@ -6,6 +6,7 @@ where it cannot be read, is damaged or cannot be written, the model is composed 
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
@@ -37,6 +38,18 @@ def sources_of(module: str) -> list[str]:
     return [assets.read("muscle_humanoid.xml"), *(file.read_text() for file in files)]
 
 
+def files_of(package: str) -> list[str]:
+    """Name, size and time of every file of an installed package, so that an edited one is seen."""
+    found = importlib.util.find_spec(package)
+    places = found.submodule_search_locations if found else None
+    return [
+        f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}"
+        for place in places or ()
+        for path in sorted(Path(place).rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    ]
+
+
 def load_or_make(name: str, make: Callable[[], mujoco.MjModel]) -> mujoco.MjModel:
     """The model stored under `name`, or else what `make` returns, stored if that is possible."""
     with contextlib.suppress(OSError, ValueError, RuntimeError):
@@ -65,6 +78,7 @@ def _store(path: Path, model: mujoco.MjModel) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(content.tobytes())
             file.write(hashlib.sha256(content.tobytes()).digest())
+        os.chmod(own, 0o644)  # others may share the folder
         os.replace(own, path)
     except BaseException:
         Path(own).unlink(missing_ok=True)

@@ -39,19 +39,19 @@ class PPO:
     lr: float = 3e-4
     """Learning rate of Adam, constant [learning_rate]."""
     max_grad_norm: float | None = 1.0
-    """Longer gradients are scaled down to this norm."""
+    """Longer gradients are scaled down to this norm [max_grad_norm]."""
     reward_scaling: float = 0.1
     """Factor on rewards in the losses; returns of episodes are in the task's own units."""
     normalize_obs: bool = True
     """Networks see observations in running deviations [normalize_observations]."""
     normalize_advantage: bool = True
-    """Advantages have mean 0 and deviation 1 in each gradient update."""
+    """Advantages have mean 0 and deviation 1 in each gradient update [normalize_advantage]."""
     policy_layers: tuple[int, ...] = (128, 128, 128)
-    """Hidden layers of the policy."""
+    """Hidden layers of the policy [policy_hidden_layer_sizes]."""
     value_layers: tuple[int, ...] = (256, 256, 256)
-    """Hidden layers of the critic."""
+    """Hidden layers of the critic [value_hidden_layer_sizes]."""
     activation: Activation = "swish"
-    """Of both networks."""
+    """Of both networks [activation]."""
 
     @property
     def segments(self) -> int:
@@ -90,14 +90,14 @@ class SAC:
     warmup: int = 8192
     """Env steps of the untrained policy before the first update; they count [min_replay_size]."""
     capacity: int | None = None
-    """Transitions that the replay holds; by default all that are collected. A full replay of
-    brax's is moved in memory by every insert, which on a CPU costs more than all the rest."""
+    """Transitions that the replay holds [max_replay_size]; by default all that are collected. A full
+    replay of brax's is moved in memory by every insert, which on a CPU costs more than all the rest."""
     batch: int = 512
     """Transitions per gradient update [batch_size]."""
     gamma: float = 0.99
     """Discount per agent step [discounting]."""
     tau: float = 0.005
-    """Share of the critics that their target copies take over per update."""
+    """Share of the critics that their target copies take over per update [tau]."""
     lr: float = 3e-4
     """Learning rate of Adam for policy and critics [learning_rate]; the temperature's is brax's."""
     reward_scaling: float = 1.0
@@ -109,7 +109,7 @@ class SAC:
     layer_norm: bool = True
     """Layer normalisation in the critics [q_network_layer_norm]."""
     activation: Activation = "relu"
-    """Of all networks."""
+    """Of all networks [activation]."""
 
     @property
     def warmup_rounds(self) -> int:
