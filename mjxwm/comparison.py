@@ -1,7 +1,8 @@
 """Several algorithms on one task, several seeds each, under equal conditions.
 
 Equal are the task, the seeds, the hidden layers of actor and critics, the policy's noise at the
-start and its floor, and the wall-clock time, if a limit is given. Rewards are the task's own. All
+start and its floor (PPO's and SAC's noise is their own), and the wall-clock time, if a limit is
+given; SHAC, SAPO and APG differ in nothing but what defines them. Rewards are the task's own. All
 data count: random ones, the replay's warm-up, everything.
 """
 
@@ -10,18 +11,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from mjxwm import actor_critic, config, plot, runs, track, train
 from mjxwm.algos import shac
 from mjxwm.runs import RunFolder
 
-_SAPO = {"entropy": 1e-2, "tune_entropy": True, "actor_value": "mean", "target_tau": 1.0}
+_SHAC = {"bootstrap": True, "entropy": 0.0, "tune_entropy": False, "actor_value": "min"}
+_SAPO = {"bootstrap": True, "entropy": 1e-2, "tune_entropy": True, "actor_value": "mean"}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "pwm": ("pwm", {}),
-    "shac": ("shac", {}),
-    "sapo": ("shac", _SAPO),
-    "apg": ("shac", {"bootstrap": False}),
+    "shac": ("shac", _SHAC),
+    "sapo": ("shac", {**_SAPO, "target_tau": 1.0}),
+    "apg": ("shac", {**_SHAC, "bootstrap": False}),
     "ppo": ("ppo", {}),
     "sac": ("sac", {}),
 }
@@ -70,7 +73,9 @@ class Row(NamedTuple):
 
 
 def preset(name: str, task: str) -> train.Config:
-    """The preset that fits an algorithm and a task best: a CPU's where there is no GPU.
+    """The preset of an algorithm for a task: a CPU's where there is no GPU, where it has both.
+
+    SAPO and APG start from SHAC's, so that nothing else differs.
 
     Raises:
         ConfigError: there is none.
@@ -84,9 +89,10 @@ def preset(name: str, task: str) -> train.Config:
             f"{', '.join(n for n, c in found if c.algorithm == algorithm)} and run it by itself"
         )
 
+    on_cpu = jax.default_backend() == "cpu"
+
     def rank(item: tuple[str, train.Config]) -> tuple[bool, bool]:
-        # A preset that bears the variant's name comes first, then one for this kind of machine.
-        return item[0].startswith(f"{name}-"), item[0].endswith("-cpu") or "gpu" in item[0]
+        return item[0].startswith(f"{algorithm}-"), item[0].endswith("-cpu") == on_cpu
 
     return max(fitting, key=rank)[1]
 
@@ -104,13 +110,9 @@ def settings(cfg: Config, name: str, seed: int) -> train.Config:
         )
     base = preset(name, cfg.task)
     algo = dataclasses.replace(base.algo, **VARIANTS[name][1])
-    if hasattr(algo, "policy"):
-        critics = 2 if name == "sapo" else algo.policy.critics
-        policy = actor_critic.Config(cfg.actor, cfg.critic, critics, cfg.init_std, cfg.min_std)
-        algo = dataclasses.replace(algo, policy=policy)
     return dataclasses.replace(
         base,
-        algo=algo,
+        algo=_equalised(cfg, name, algo),
         seed=seed,
         minutes=cfg.minutes,
         evaluations=cfg.evaluations,
@@ -118,6 +120,17 @@ def settings(cfg: Config, name: str, seed: int) -> train.Config:
         video=False,
         checkpoints=0,
     )
+
+
+def _equalised(cfg: Config, name: str, algo: Any) -> Any:
+    """The settings with the networks and the noise that all have."""
+    if name == "ppo":
+        return dataclasses.replace(algo, policy_layers=cfg.actor, value_layers=cfg.critic)
+    if name == "sac":
+        return dataclasses.replace(algo, layers=cfg.actor)
+    critics = {"sapo": 2, "pwm": algo.policy.critics}.get(name, 1)
+    policy = actor_critic.Config(cfg.actor, cfg.critic, critics, cfg.init_std, cfg.min_std)
+    return dataclasses.replace(algo, policy=policy)
 
 
 def run(

@@ -6,6 +6,7 @@ early end, 100 steps long, "-hard" for random ("myo-reach-hard").
 """
 
 import functools
+import math
 from collections.abc import Callable
 
 from envs.core import Task
@@ -22,7 +23,7 @@ _HAND: dict[str, tuple[Callable[..., MuscleTask], Callable[..., MuscleTask]]] = 
     "reach": (HandReach, functools.partial(HandReach, random=True, far=0.075)),
     "pose": (HandPose, functools.partial(HandPose, random=True)),
     "obj-hold": (HandHold, functools.partial(HandHold, random=True)),
-    "key-turn": (HandKey, functools.partial(HandKey, random=True, angle=6.283185307179586)),
+    "key-turn": (HandKey, functools.partial(HandKey, random=True, angle=2 * math.pi)),
     "pen-twirl": (HandPen, functools.partial(HandPen, random=True)),
 }
 _TDMPC2 = {"terminates": False, "episode_length": 100}

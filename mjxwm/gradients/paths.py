@@ -107,7 +107,9 @@ def hybrid(
     the model's Jacobians stay, the drift of its states goes (arXiv 2509.00215). Needs no gradient
     of the engine.
     """
-    true = jax.lax.stop_gradient(through_simulator(env, subject, parameters, initial, noise, how))
+    # Stopped before, not after: an engine without gradients must not even see tangents.
+    still = jax.lax.stop_gradient((subject, parameters, initial, noise))
+    true = through_simulator(env, *still, how)
 
     def advance(z: Array, x: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
         noise, plan, reward, going_on, true_z = x

@@ -114,8 +114,11 @@ def label(touches: Bool[NDArray, "T B"], episode: Episode, horizon: int) -> NDAr
     broken = ended | np.asarray(episode.cut)
     contacts = bool(touches.any())
     for t in range(steps - horizon):
-        ahead = slice(t + 1, t + horizon)
-        near = ended[t : t + 2 * horizon].any(axis=0)
+        ahead = slice(t + 1, t + horizon + 1)
+        # Of this episode: what follows a cut is another one.
+        cuts = np.asarray(episode.cut)[t : t + 2 * horizon]
+        own = np.cumsum(cuts, axis=0) - cuts == 0
+        near = (ended[t : t + 2 * horizon] & own).any(axis=0)
         whole = ~broken[t : t + horizon].any(axis=0)
         lands = touches[ahead].any(axis=0)
         kind = np.where(touches[t], "stance", np.where(lands, "impact", "flight"))

@@ -24,6 +24,18 @@ def test_what_should_be_equal_is():
     assert found["shac"].engine == "mjx"
 
 
+@pytest.mark.parametrize("task", ["hopper", "cartpole-swingup", "muscle-humanoid"])
+def test_shac_sapo_and_apg_differ_in_what_defines_them_alone(task):
+    cfg = comparison.Config(task=task)
+    base, *others = (comparison.settings(cfg, name, 0) for name in ("shac", "sapo", "apg"))
+    own = {"bootstrap", "entropy", "tune_entropy", "actor_value", "target_tau", "policy"}
+    for other in others:
+        assert dataclasses.replace(other, algo=base.algo) == base
+        one, two = (dataclasses.asdict(c.algo) for c in (base, other))
+        assert {k for k in one if one[k] != two[k]} <= own
+        assert one["policy"] | {"critics": 2} == two["policy"] | {"critics": 2}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -87,8 +87,23 @@ def test_targets_stop_at_ends_and_take_the_value_where_an_episode_was_cut():
 
 def test_the_entropy_is_normalised_to_the_number_of_actions():
     noise = jnp.zeros((5, 7))
+    constant = 7 * 0.5 * np.log(2 * np.pi * np.e)  # `Actor.entropy` leaves the Gaussian's out
     for entropy, normal in ((-7.0, 0.0), (7.0, 1.0), (-3.5, 0.25)):
-        np.testing.assert_allclose(normal_entropy(jnp.full(5, entropy), noise), normal)
+        np.testing.assert_allclose(normal_entropy(jnp.full(5, entropy - constant), noise), normal)
+
+
+def test_the_entropy_is_that_of_the_squashed_gaussian(key):
+    """By the histogram of actions; so the target can be met from both sides."""
+    config = actor_critic.Config(actor=(4,), init_std=0.5, min_std=0.1)
+    actor = actor_critic.Actor(config, 2, 1, key=key)
+    noise, x = jax.random.normal(key, (200_000, 1)), jnp.zeros((200_000, 2))
+    found = normal_entropy(actor.entropy(x, noise), noise).mean()
+    density, edges = np.histogram(actor.sample(x, noise), bins=400, density=True)
+    kept = density > 0
+    exact = -(density * np.log(np.where(kept, density, 1)) * np.diff(edges)).sum()
+    assert found == pytest.approx((exact + 1) / 2, abs=5e-3)
+    assert found > 0.25  # more than the target at an ordinary noise, less at a small one
+    assert normal_entropy(jnp.asarray(np.log(0.1)), noise[0]) < 0.25
 
 
 # Gradients

@@ -90,8 +90,9 @@ class SAC:
     warmup: int = 8192
     """Env steps of the untrained policy before the first update; they count [min_replay_size]."""
     capacity: int | None = None
-    """Transitions that the replay holds [max_replay_size]; by default all that are collected. A full
-    replay of brax's is moved in memory by every insert, which on a CPU costs more than all the rest."""
+    """Transitions that the replay holds [max_replay_size]; by default all that are collected. A
+    full replay of brax's is moved in memory by every insert, which on a CPU costs more than all the
+    rest."""
     batch: int = 512
     """Transitions per gradient update [batch_size]."""
     gamma: float = 0.99

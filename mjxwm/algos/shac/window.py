@@ -3,6 +3,7 @@
 # Modules are trees of arrays, but no type says so.
 # pyright: reportArgumentType=false, reportReturnType=false
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -81,10 +82,19 @@ def run(
 def normal_entropy(entropy: Float[Array, "*s"], noise: Float[Array, "*s a"]) -> Float[Array, "*s"]:
     """Entropy shifted and scaled to 0 at -a and to 1 at a, SAPO's: comparable across a actions.
 
+    Args:
+        entropy: as `Actor.entropy` has it, without the Gaussian's constant.
+        noise: for the number of actions a.
+
     Source: Xing et al. 2025 (SAPO), design choice II; the target, -a / 2, lies at 1/4.
     """
     size = noise.shape[-1]
-    return (entropy + size) / (2 * size)
+    whole = entropy + size * _GAUSSIAN
+    return (whole + size) / (2 * size)
+
+
+_GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
+"""Entropy of a standard normal: what `Actor.entropy` leaves out, and the target counts in."""
 
 
 def segments(
