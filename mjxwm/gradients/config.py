@@ -22,9 +22,8 @@ class Config:
     bootstrap: bool = True
     """Whether the critic values where a path ends."""
     smoothing: float = 0.02
-    """Deviation of the perturbations of start positions and velocities, for `smoothed`."""
-    perturbations: int = 4
-    """Perturbed starts that `smoothed` takes the mean of."""
+    """Deviation of the perturbation of start positions and velocities, which every sample of
+    `smoothed` draws anew."""
     soft_time: float = 0.08
     """Time constant of contacts in the backward pass of `soft` [s]."""
     resolution: bool = True
@@ -39,7 +38,7 @@ class Config:
 
 def validate(config: Config) -> None:
     """Raises ConfigError on the first setting that is out of its range."""
-    for name in ("horizon", "states", "perturbations", "worlds", "smoothing", "soft_time"):
+    for name in ("horizon", "states", "worlds", "smoothing", "soft_time"):
         if not getattr(config, name) > 0:
             raise ConfigError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
     for name, least in (("samples", 8), ("truth", 64)):

@@ -6,7 +6,7 @@ chunk by chunk and keeps the sums that the statistics need, never all samples.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpy.typing import NDArray
 
-from mjxwm.gradients.metrics import Sums, merge, summarize
 from mjxwm.gradients.paths import Path
 from mjxwm.gradients.subject import Parameters, Subject, Switches, flatten
+from mjxwm.gradients.sums import Sums, merge, summarize
 from mjxwm.ops import returns
 
 World = Any
@@ -24,21 +24,37 @@ World = Any
 Rollout = Callable[[Subject, Parameters, World, Float[Array, "H a"], Switches], Path]
 Gradient = tuple[Float[Array, "*s d"], Float[Array, "*s p"], Float[Array, "*s"]]
 """With respect to the actor's parameters and to the plan; and the return."""
-Estimator = Callable[[Subject, Parameters, World, Float[Array, "S C H a"], Switches], Gradient]
+Keys = Any
+"""A key for each sample [S, C]."""
+Estimator = Callable[
+    [Subject, Parameters, World, Float[Array, "S C H a"], Keys, Switches], Gradient
+]
 """Of S worlds, of which `parameters.plan` has one row each: [S, H, a]."""
+Perturb = Callable[[World, PRNGKeyArray, Float[Array, ""]], World]
+"""A world moved at random, by so much."""
 
 
-def first_order(rollout: Rollout) -> Estimator:
-    """The derivative of each path's return."""
+def first_order(rollout: Rollout, perturb: Perturb | None = None) -> Estimator:
+    """The derivative of each path's return.
 
-    def one(subject: Subject, parameters: Parameters, world: World, noise: Array, how: Switches):
+    Args:
+        rollout: the path.
+        perturb: moves the start of every sample by `Switches.smoothing`: gradients of the return
+            smoothed by that, what randomised smoothing alone does.
+    """
+
+    def one(subject: Subject, parameters: Parameters, world: World, noise: Array, key: Any, how):
+        start = world if perturb is None else perturb(world, key, how.smoothing)
+
         def value(parameters: Parameters) -> Array:
-            return rollout(subject, parameters, world, noise, how).total
+            return rollout(subject, parameters, start, noise, how).total
 
         result, gradient = jax.value_and_grad(value)(parameters)
         return *flatten(gradient), result
 
-    return jax.jit(_over_worlds(one))
+    over_noise = jax.vmap(one, (None, None, None, 0, 0, None))
+    axes = (None, Parameters(None, 0), 0, 0, 0, None)  # type: ignore[arg-type]
+    return jax.jit(jax.vmap(over_noise, axes))
 
 
 def zeroth_order(rollout: Rollout) -> Estimator:
@@ -64,34 +80,39 @@ def zeroth_order(rollout: Rollout) -> Estimator:
         gradients = jax.vmap(score)(paths, to_go - others)
         return *jax.vmap(flatten)(gradients), paths.total
 
-    def all_worlds(subject: Subject, parameters: Parameters, world: World, noise: Array, how: Any):
+    def all_worlds(
+        subject: Subject, parameters: Parameters, world: World, noise: Array, keys: Any, how: Any
+    ):
+        del keys
         axes = (None, Parameters(None, 0), 0, 0, None)  # type: ignore[arg-type]
         return jax.vmap(many, axes)(subject, parameters, world, noise, how)
 
     return jax.jit(all_worlds)
 
 
-def smoothed(estimator: Estimator, perturb: Callable[[World, PRNGKeyArray], World], number: int):
-    """The mean of an estimator over perturbed starts: what randomised smoothing alone does."""
-
-    def run(subject: Subject, parameters: Parameters, world: World, noise: Array, how: Switches):
-        key = jax.random.key(0)
-        parts = [
-            estimator(subject, parameters, perturb(world, jax.random.fold_in(key, i)), noise, how)
-            for i in range(number)
-        ]
-        return jax.tree.map(lambda *x: sum(x) / number, *parts)
-
-    return run
-
-
 class Measured(NamedTuple):
     """What an estimator's samples came to, at one level."""
 
     sums: Sums
-    norms: Float[NDArray, " N"]
+    early: Float[NDArray, "S d"]
+    """Mean of the first `few` samples, finite ones: what a small batch would have had."""
+    norms: Float[NDArray, "S N"]
     """Length of every sample, not finite ones included."""
-    nonfinite: int
+    heads: Float[NDArray, "S N"]
+    """The same of the gradient's first `head` entries."""
+
+
+class Sampling(NamedTuple):
+    """How many samples are taken, and which."""
+
+    samples: int
+    """Per start state; rounded up to whole chunks."""
+    chunk: int
+    """Samples at once, at least 2."""
+    seed: int
+    """Of the noise; equal seeds and chunks give equal noise."""
+    few: int = 1
+    """Samples that `Measured.early` is of."""
 
 
 def measure(
@@ -100,13 +121,13 @@ def measure(
     parameters: Parameters,
     world: World,
     how: Switches,
+    sampling: Sampling,
     *,
-    samples: int,
-    chunk: int,
-    seed: int,
+    level: Literal["actor", "plan"],
+    head: int = 1,
     tick: Callable[[], None] = lambda: None,
-) -> tuple[Measured, Measured]:
-    """Samples of an estimator at S start states: of the actor's parameters, and of the plan.
+) -> Measured:
+    """Samples of an estimator at S start states.
 
     Args:
         estimator: see `Estimator`.
@@ -114,33 +135,27 @@ def measure(
         parameters: with one plan per start state.
         world: S start states.
         how: see `Switches`.
-        samples: per start state; rounded up to whole chunks.
-        chunk: samples at once, at least 2.
-        seed: of the noise; equal seeds and chunks give equal noise.
+        sampling: how many.
+        level: gradients of the actor's parameters, or of the plan.
+        head: entries of `Measured.heads`.
         tick: called after each chunk.
     """
     worlds, *shape = parameters.plan.shape
-    levels: list[list[Any]] = [[], []]
-    for i in range(-(-samples // chunk)):
-        key = jax.random.fold_in(jax.random.key(seed), i)
-        noise = jax.random.normal(key, (worlds, chunk, *shape))
-        *gradients, _ = jax.device_get(estimator(subject, parameters, world, noise, how))
-        for level, gradient in zip(levels, gradients, strict=True):
-            sums, nonfinite = summarize(gradient)
-            level.append((sums, np.linalg.norm(gradient, axis=-1).ravel(), nonfinite))
+    which, parts, early = ("actor", "plan").index(level), [], []
+    for i in range(-(-sampling.samples // sampling.chunk)):
+        key = jax.random.fold_in(jax.random.key(sampling.seed), i)
+        noise = jax.random.normal(key, (worlds, sampling.chunk, *shape))
+        keys = jax.random.split(jax.random.fold_in(key, 1), (worlds, sampling.chunk))
+        found = estimator(subject, parameters, world, noise, keys, how)[which]
+        gradient = np.asarray(jax.device_get(found))
+        norms, heads = (np.linalg.norm(g, axis=-1) for g in (gradient, gradient[..., :head]))
+        parts.append((summarize(gradient)[0], norms, heads))
+        left = sampling.few - i * sampling.chunk
+        if left > 0:
+            early.append(summarize(gradient[:, :left])[0])
         tick()
-    return tuple(_collected(level) for level in levels)  # type: ignore[return-value]
-
-
-def _collected(parts: list[Any]) -> Measured:
-    sums, norms, nonfinite = zip(*parts, strict=True)
-    return Measured(merge(sums), np.concatenate(norms), sum(nonfinite))
-
-
-def _over_worlds(one: Callable) -> Callable:
-    over_noise = jax.vmap(one, (None, None, None, 0, None))
-    axes = (None, Parameters(None, 0), 0, 0, None)  # type: ignore[arg-type]
-    return jax.vmap(over_noise, axes)
+    sums, norms, heads = zip(*parts, strict=True)
+    return Measured(merge(sums), merge(early).mean, np.hstack(norms), np.hstack(heads))
 
 
 def _to_go(subject: Subject, path: Path, how: Switches) -> Float[Array, " H"]:

@@ -10,9 +10,11 @@ import envs
 from envs.core import Env
 from mjxwm.config import ConfigError
 from mjxwm.gradients import config as settings
-from mjxwm.gradients import gates, laboratory, landscape, metrics, strata
+from mjxwm.gradients import engine_gates, gates, laboratory, landscape, strata, summary
+from mjxwm.gradients.bootstrap import Interval
 from mjxwm.gradients.config import Config
-from mjxwm.gradients.gates import Gate
+from mjxwm.gradients.estimators import Measured
+from mjxwm.gradients.gate import Gate
 from mjxwm.gradients.laboratory import TRUTH, Bench, Found, Worlds
 from mjxwm.gradients.subject import Subject
 
@@ -35,16 +37,18 @@ class Report(NamedTuple):
     starts: dict[str, int]
     """Start states by stratum."""
     gates: list[Gate]
-    plan: dict[str, Any]
-    """Statistics of action-sequence gradients by estimator, see `laboratory.summarize`."""
-    actor: dict[str, Any]
-    """The same of gradients with respect to the policy's parameters."""
-    strata: dict[str, dict[str, Any]]
+    plan: summary.Rows
+    """Action-sequence gradients by estimator, at their start states."""
+    actor: summary.Rows
+    """Gradients with respect to the policy's parameters, of the mean over start states."""
+    strata: dict[str, summary.Rows]
     """`plan` for the start states of each stratum."""
-    horizons: dict[int, dict[str, Any]]
+    horizons: dict[int, summary.Rows]
     """`plan` by horizon, the longest included."""
-    growth: dict[str, dict[int, float]]
-    """Median length of the gradient with respect to the first action alone, by horizon."""
+    growth: dict[str, dict[str, Any]]
+    """Of the first action's gradient with the horizon, see `summary.growth`."""
+    ahead: dict[str, dict[str, Interval]]
+    """By level and stratum: the model's statistics less the simulator's, on the same draws."""
     lines: list[landscape.Line]
     improvements: list[landscape.Improvement]
 
@@ -104,29 +108,36 @@ def run(config: Config, task: Task, subject: Subject, tick: Tick = lambda _: Non
         raise ConfigError(str(error)) from error
     bench = laboratory.prepare(config, engines.fast, subject, starts)
     table = laboratory.entries(config, engines)
-    checks = _gates(config, task, engines, bench, tick)
-    found, growth = {}, {}
-    for horizon in (*config.horizons, config.horizon):
-        found[horizon] = laboratory.measure(config, bench, table, "plan", horizon, tick)
-        growth[horizon] = _first_action(found[horizon], bench)
+    groups = laboratory.strata(bench.starts)
+    everywhere = list(groups.values())
+    checks = _gates(config, task, engines, bench, table, tick)
+    by_horizon = {
+        horizon: laboratory.measure(config, bench, table, "plan", horizon, tick)
+        for horizon in (*config.horizons, config.horizon)
+    }
+    plan = by_horizon[config.horizon]
     actor = laboratory.measure(config, bench, table, "actor", config.horizon, tick)
-    plan = found[config.horizon]
-    shortest = min(found)
-    if shortest == 1:
-        checks.insert(2, gates.bias_gate("G3 single step", found[1]))
     checks.append(gates.finite({**{f"{k} (plan)": m for k, m in plan.items()}, **actor}))
-    lines, gains = _landscape(config, engines.fast, bench, actor, tick)
-    names = {n: len(ids) for n, ids in laboratory.by_stratum(starts)}
+    checks.append(gates.truth({"plan": (plan, False), "actor": (actor, True)}, everywhere))
+    lines, gains = _landscape(config, engines.fast, bench, actor, everywhere, tick)
+    pair = ("model", "simulator")
     return Report(
         task=task.name,
         horizon=config.horizon,
-        starts=names,
+        starts={name: len(ids) for name, ids in groups.items()},
         gates=checks,
-        plan=laboratory.summarize(plan, None),
-        actor=laboratory.summarize(actor, None),
-        strata={n: laboratory.summarize(plan, ids) for n, ids in laboratory.by_stratum(starts)},
-        horizons={h: laboratory.summarize(f, None) for h, f in found.items()},
-        growth={name: {h: growth[h][name] for h in growth} for name in plan},
+        plan=summary.summarize(plan, everywhere, pooled=False),
+        actor=summary.summarize(actor, everywhere, pooled=True),
+        strata={n: summary.summarize(plan, [ids], pooled=False) for n, ids in groups.items()},
+        horizons={
+            h: summary.summarize(found, everywhere, pooled=False) for h, found in by_horizon.items()
+        },
+        growth=summary.growth(by_horizon, everywhere),
+        ahead={
+            "plan": summary.difference(plan, *pair, everywhere, pooled=False),
+            "actor": summary.difference(actor, *pair, everywhere, pooled=True),
+            **{n: summary.difference(plan, *pair, [i], pooled=False) for n, i in groups.items()},
+        },
         lines=lines,
         improvements=gains,
     )
@@ -135,53 +146,65 @@ def run(config: Config, task: Task, subject: Subject, tick: Tick = lambda _: Non
 def steps(config: Config, task: Task) -> int:
     """How often `run` ticks."""
     table = laboratory.entries(config, worlds(config, task))
-    lines = 4 * _DIRECTIONS
-    sizes = len(landscape.SIZES) * sum(e.level in ("actor", "both") for e in table.values())
-    return laboratory.ticks(config, table) + lines + sizes + 2 + config.resolution
+    actors = sum(e.level in ("actor", "both") for e in table.values()) + len(_ORACLES)
+    drawn = 4 * _DIRECTIONS + len(landscape.SIZES) * actors
+    return laboratory.ticks(config, table) + gates.ticks(config, table) + drawn
 
 
 _DIRECTIONS = 5
+_ORACLES = (TRUTH,)
+"""Estimators whose step is taken with all of their samples, too."""
 
 
-def _gates(config: Config, task: Task, engines: Worlds, bench: Bench, tick: Tick) -> list[Gate]:
-    checks = [gates.differences(task.name, task.fields, task.action_repeat, bench, config.seed)]
+def _gates(
+    config: Config,
+    task: Task,
+    engines: Worlds,
+    bench: Bench,
+    table: dict[str, laboratory.Entry],
+    tick: Tick,
+) -> list[Gate]:
+    checks = [engine_gates.derivative(engines, bench, config.seed)]
     tick("G1")
     checks.append(gates.pendulum(config))
     tick("G2")
+    checks.append(gates.single_step(config, bench, table, tick))
     if config.resolution:
-        checks.append(gates.resolution(config, engines.differentiable, bench))
+        checks.append(engine_gates.resolution(config, engines.differentiable, bench))
         tick("G4")
     else:
         checks.append(Gate("G4 resolution", None, "not run", {}))
     return checks
 
 
-def _first_action(found: Found, bench: Bench) -> dict[str, float]:
-    """Median over start states of the length of the mean gradient for the first action."""
-    size = bench.plan.shape[-1]
-    return {
-        name: float(np.median(np.linalg.norm(m.sums.mean[:, :size], axis=1)))
-        for name, m in found.items()
-    }
-
-
 def _landscape(
-    config: Config, env: Env, bench: Bench, actor: Found, tick: Tick
+    config: Config,
+    env: Env,
+    bench: Bench,
+    actor: Found,
+    strata: list[np.ndarray],
+    tick: Tick,
 ) -> tuple[list[landscape.Line], list[landscape.Improvement]]:
-    means = {name: m.sums.mean[m.sums.count > 1].mean(axis=0) for name, m in actor.items()}
+    few = {name: (_mean_over_states(m.early, m), config.samples) for name, m in actor.items()}
+    every = {name: (_mean_over_states(m.sums.mean, m), config.truth) for name, m in actor.items()}
     objective = landscape.Objective(config, env, bench, noises=128)
-    shown = {name: means[name] for name in (TRUTH, "simulator", "model")}
+    shown = {name: every[name][0] for name in (TRUTH, "simulator", "model")}
     for seed in range(_DIRECTIONS - len(shown)):
         shown[f"random {seed}"] = landscape.random_direction(objective, seed)
+    steps = few | {f"{name}, all samples": every[name] for name in _ORACLES}
     return (
-        landscape.lines(objective, shown, tick),
-        landscape.improvements(objective, means, tick),
+        landscape.lines(objective, shown, strata, tick),
+        landscape.improvements(objective, steps, strata, tick),
     )
 
 
+def _mean_over_states(means: np.ndarray, measured: Measured) -> np.ndarray:
+    return means[measured.sums.count > 1].mean(axis=0)
+
+
 def plain(value: Any) -> Any:
-    """A report as JSON takes it: no tuples with names, no NaN."""
-    if isinstance(value, metrics.Interval):
+    """A report as JSON takes it: no tuples with names; NaN is null, infinity a word."""
+    if isinstance(value, Interval):
         return [plain(x) for x in value]
     if hasattr(value, "_asdict"):
         return {k: plain(v) for k, v in value._asdict().items()}
@@ -190,6 +213,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     if isinstance(value, float | np.floating):
+        if np.isinf(value):
+            return "infinity" if value > 0 else "-infinity"
         return float(f"{value:.6g}") if np.isfinite(value) else None
     if isinstance(value, np.integer | np.bool_):
         return value.item()

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from mjxwm.gradients.bootstrap import Interval
 from mjxwm.gradients.experiment import Report
 from mjxwm.gradients.laboratory import TRUTH
-from mjxwm.gradients.landscape import SIZES
-from mjxwm.gradients.metrics import Interval
+from mjxwm.gradients.summary import BATCHES
 
 
 def paragraph(report: Report) -> str:
@@ -16,7 +16,7 @@ def paragraph(report: Report) -> str:
         *_strata(report),
         *_steps(report),
     ]
-    failed = [gate.name for gate in report.gates if gate.passed is False]
+    failed = [gate.name for gate in report.gates if gate.passed is not True]
     if failed:
         said.append(f"Read all this with care: {', '.join(failed)} did not pass.")
     return " ".join(said)
@@ -32,41 +32,59 @@ def _direction(report: Report, level: str, of: str) -> list[str]:
         f"the model's is {quieter:.2g} times the simulator's, its squared bias "
         f"{_say(model['bias2'])} against {_say(sim['bias2'])}."
     )
-    errors = np.array([sim["mse"], model["mse"]])
-    batches = np.nonzero(errors[1] < errors[0])[0]
-    if len(batches) == errors.shape[1]:
-        tail = "At every batch size from 1 to 4096 the model's mean squared error is the smaller."
-    elif not len(batches):
-        tail = "At every batch size from 1 to 4096 the simulator's mean squared error is smaller."
-    else:
-        tail = f"The model's mean squared error is the smaller up to batches of {4 ** batches[-1]}."
-    return [said, tail]
+    return [said, _errors(sim, model), _verdict(report.ahead[level]["cosine"])]
+
+
+def _errors(sim: dict, model: dict) -> str:
+    errors = np.array([[e.value for e in row["mse"]] for row in (sim, model)])
+    wins = errors[1] < errors[0]
+    if wins.all() or not wins.any():
+        who = "model's" if wins.all() else "simulator's"
+        return (
+            f"At every batch size from 1 to {BATCHES[-1]} the {who} mean squared error is the "
+            "smaller."
+        )
+    if wins[0]:
+        up_to = BATCHES[int(np.argmin(wins)) - 1]
+        return f"The model's mean squared error is the smaller up to batches of {up_to}."
+    since = BATCHES[int(np.argmax(wins))]
+    return f"The model's mean squared error is the smaller from batches of {since} on."
+
+
+def _verdict(ahead: Interval) -> str:
+    said = f"their cosines differ by {_say(ahead)}"
+    if ahead.low > 0:
+        return f"The model points nearer to the truth: {said}."
+    if ahead.high < 0:
+        return f"The simulator points nearer to the truth: {said}."
+    return f"Which of the two points nearer to the truth is not decided: {said}."
 
 
 def _strata(report: Report) -> list[str]:
-    gaps = {
-        name: (rows["simulator"]["cosine"].value, rows["model"]["cosine"].value)
-        for name, rows in report.strata.items()
-    }
-    lost = [n for n, (sim, model) in gaps.items() if model < sim]
-    won = [n for n, (sim, model) in gaps.items() if model > sim]
+    """By stratum, on the same draws for both."""
     said = []
-    if won:
-        said.append(f"The model points nearer to the truth in {', '.join(won)}.")
-    if lost:
-        said.append(f"The model loses in {', '.join(lost)}.")
+    ahead = {name: report.ahead[name]["cosine"] for name in report.strata}
+    for words, chosen in (
+        ("The model points nearer to the truth in", [n for n, a in ahead.items() if a.low > 0]),
+        ("The model loses in", [n for n, a in ahead.items() if a.high < 0]),
+        ("Not decided:", [n for n, a in ahead.items() if not (a.low > 0 or a.high < 0)]),
+    ):
+        if chosen:
+            said.append(f"{words} {', '.join(chosen)}.")
     return said
 
 
 def _steps(report: Report) -> list[str]:
-    best = max(report.improvements, key=lambda row: row.best)
     by_name = {row.estimator: row for row in report.improvements}
-    parts = []
-    for name in (TRUTH, "simulator", "model"):
-        row = by_name[name]
-        i = int(np.argmax([g.value for g in row.gains]))
-        parts.append(f"{name} {_say(row.gains[i])} (a step of {SIZES[i]:g})")
-    return [f"The best step along each gained: {'; '.join(parts)}; most of all {best.estimator}."]
+    parts = [
+        f"{name} {_say(by_name[name].gain)} (a step of {by_name[name].size:g})"
+        for name in (TRUTH, "simulator", "model", f"{TRUTH}, all samples")
+    ]
+    samples = by_name["model"].samples
+    return [
+        f"A step along the mean of {samples} samples per start state, of the length that was best "
+        f"at half of the states, gained at the other half: {'; '.join(parts)}."
+    ]
 
 
 def _say(x: Interval) -> str:

@@ -1,21 +1,22 @@
-"""Runs every estimator on the same start states and puts the statistics together."""
+"""Every estimator on the same start states."""
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
+from numpy.typing import NDArray
 
 from envs import engines
 from envs.core import Env, Initial
-from mjxwm.gradients import estimators, metrics, paths
+from mjxwm.gradients import estimators, paths
 from mjxwm.gradients.config import Config
-from mjxwm.gradients.estimators import Estimator, Measured
+from mjxwm.gradients.estimators import Estimator, Measured, Sampling
 from mjxwm.gradients.strata import Starts
 from mjxwm.gradients.subject import Parameters, Subject, Switches, switches
 
@@ -47,6 +48,7 @@ class Entry(NamedTuple):
     """plan, actor, or both."""
     samples: int
     chunk: int
+    smoothing: float = 0.0
 
 
 def soft_twin(env: Env, time: float) -> Env:
@@ -77,10 +79,10 @@ def entries(config: Config, worlds: Worlds) -> dict[str, Entry]:
         return paths.hybrid(fast, s, p, w, n, h)
 
     zeroth, first = estimators.zeroth_order, estimators.first_order
-    in_sim, in_model = first(simulate(mjx)), first(paths.through_model)
+    # One program for the simulator's gradient with and without smoothing: it compiles for minutes.
+    in_sim, in_model = first(simulate(mjx), _perturb), first(paths.through_model)
     soft = first(simulate(mjx, paths.softened(mjx, worlds.soft)))
     hybrid, few = first(mixed), config.samples
-    bar = estimators.smoothed(in_sim, _perturb(config.smoothing), config.perturbations)
     return {
         TRUTH: Entry(zeroth(simulate(fast)), True, False, "both", config.truth, MANY),
         "simulator": Entry(in_sim, True, False, "both", few, CHUNK),
@@ -91,20 +93,18 @@ def entries(config: Config, worlds: Worlds) -> dict[str, Entry]:
         "hybrid_detached": Entry(hybrid, False, False, "actor", few, CHUNK),
         "zeroth_model": Entry(zeroth(paths.through_model), True, True, "both", config.truth, MANY),
         "soft": Entry(soft, True, False, "both", few, CHUNK),
-        "smoothed": Entry(bar, True, False, "both", few, CHUNK),
+        "smoothed": Entry(in_sim, True, False, "both", few, CHUNK, config.smoothing),
     }
 
 
-def _perturb(size: float) -> Callable[[Initial, PRNGKeyArray], Initial]:
-    def perturb(initial: Initial, key: PRNGKeyArray) -> Initial:
-        keys = jax.random.split(key)
-        qpos, qvel = (
-            x + size * jax.random.normal(k, x.shape)
-            for x, k in zip((initial.qpos, initial.qvel), keys, strict=True)
-        )
-        return initial._replace(qpos=qpos, qvel=qvel)
-
-    return perturb
+def _perturb(initial: Initial, key: PRNGKeyArray, size: Array) -> Initial:
+    """Moves positions and velocities by normal noise of deviation `size`."""
+    keys = jax.random.split(key)
+    qpos, qvel = (
+        x + size * jax.random.normal(k, x.shape, x.dtype)
+        for x, k in zip((initial.qpos, initial.qvel), keys, strict=True)
+    )
+    return initial._replace(qpos=qpos, qvel=qvel)
 
 
 class Bench(NamedTuple):
@@ -141,7 +141,7 @@ def measure(
     config: Config,
     bench: Bench,
     table: dict[str, Entry],
-    level: str,
+    level: Literal["actor", "plan"],
     horizon: int,
     tick: Callable[[str], None],
     bootstrap: bool | None = None,
@@ -159,19 +159,19 @@ def measure(
     for i, (name, entry) in enumerate(table.items()):
         if entry.level not in (level, "both"):
             continue
-        both = estimators.measure(
+        # The truth's noise is nobody else's; all first-order estimators share theirs.
+        seed = config.seed + (1000 + i if entry.chunk == MANY else 0)
+        found[name] = estimators.measure(
             entry.estimator,
             bench.subject,
             parameters,
             bench.obs if entry.in_model else bench.starts.initial,
-            switches(horizon, feedback, entry.attached, value),
-            samples=entry.samples,
-            chunk=entry.chunk,
-            # The truth's noise is nobody else's; all first-order estimators share theirs.
-            seed=config.seed + (1000 + i if entry.chunk == MANY else 0),
+            switches(horizon, feedback, entry.attached, value, entry.smoothing),
+            Sampling(entry.samples, entry.chunk, seed, config.samples),
+            level=level,
+            head=bench.plan.shape[-1],
             tick=lambda name=name: tick(f"{level}, {horizon} steps: {name}"),
         )
-        found[name] = both[0] if feedback else both[1]
     return found
 
 
@@ -184,47 +184,7 @@ def ticks(config: Config, table: dict[str, Entry]) -> int:
     return chunks("actor") + chunks("plan") * (1 + len(config.horizons))
 
 
-def summarize(found: Found, groups: Any, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Statistics with intervals, errors against batch size, break-even, tails; by estimator.
-
-    Args:
-        found: measurements; the truth among them.
-        groups: which start states count: indices, or all of them for None.
-        seed: of the bootstrap.
-    """
-    truth = _pick(found[TRUTH].sums, groups)
-    rows: dict[str, dict[str, Any]] = {}
-    for name, measured in found.items():
-        sums = _pick(measured.sums, groups)
-        number = len(sums.count)
-        functions = metrics.statistics(sums, truth)
-        row: dict[str, Any] = {
-            statistic: metrics.bootstrap(function, number, seed=seed)
-            for statistic, function in functions.items()
-            if name != TRUTH or statistic not in ("bias2", "cosine")
-        }
-        row["nonfinite"] = measured.nonfinite / len(measured.norms)
-        row["tails"] = metrics.tails(measured.norms)
-        rows[name] = row
-    spread = rows[TRUTH]["variance"].value
-    for name, row in rows.items():
-        bias2 = 0.0 if name == TRUTH else row["bias2"].value
-        row["mse"] = metrics.mse(bias2, row["variance"].value, BATCHES)
-        if name != TRUTH:
-            row["break_even"] = metrics.break_even(bias2, row["variance"].value, spread)
-    return rows
-
-
-BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
-"""Batch sizes for the mean squared error."""
-
-
-def _pick(sums: metrics.Sums, groups: Any) -> metrics.Sums:
-    return sums if groups is None else metrics.Sums(*(x[groups] for x in sums))
-
-
-def by_stratum(starts: Starts) -> Iterator[tuple[str, np.ndarray]]:
+def strata(starts: Starts) -> dict[str, NDArray]:
     """The strata that occur, and which start states are theirs."""
     names = np.array(starts.stratum)
-    for name in dict.fromkeys(starts.stratum):
-        yield name, np.nonzero(names == name)[0]
+    return {name: np.nonzero(names == name)[0] for name in dict.fromkeys(starts.stratum)}

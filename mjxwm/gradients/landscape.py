@@ -4,7 +4,7 @@ Values are of the simulator (the native engine) and of the model, from the same 
 the same noise at every point, so that differences are not those of draws.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from envs.core import Env
 from mjxwm.gradients import metrics, paths
+from mjxwm.gradients.bootstrap import Interval, bootstrap
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.laboratory import Bench
-from mjxwm.gradients.metrics import Interval
 from mjxwm.gradients.subject import Parameters, switches
 
 SIZES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -38,17 +38,23 @@ class Line(NamedTuple):
     noise: bool
     """Whether the policy's noise was on."""
     values: list[float]
-    roughness: float
-    """See `metrics.roughness`."""
+    """Means over start states."""
+    roughness: Interval
+    """See `metrics.roughness`; over start states."""
 
 
 class Improvement(NamedTuple):
     """What a step along an estimator's mean gradient did in the simulator."""
 
     estimator: str
+    samples: int
+    """Per start state, of the gradient."""
     gains: list[Interval]
     """By length of the step, `SIZES`; intervals over start states."""
-    best: float
+    size: float
+    """The length of the step that gained most at every other start state."""
+    gain: Interval
+    """What that step gained at the others."""
 
 
 class Objective:
@@ -95,24 +101,46 @@ def _over(value: Callable, starts: Any) -> Callable:
 
 
 def improvements(
-    objective: Objective, gradients: dict[str, Float[NDArray, " d"]], tick: Callable[[str], None]
+    objective: Objective,
+    gradients: dict[str, tuple[Float[NDArray, " d"], int]],
+    strata: Sequence[NDArray],
+    tick: Callable[[str], None],
 ) -> list[Improvement]:
-    """A step along each unit gradient, of every size, in the simulator, against none."""
+    """A step along each gradient, of every size, in the simulator, against none.
+
+    Args:
+        objective: in both dynamics.
+        gradients: by name; each with the samples per start state that it is the mean of.
+        strata: start states by stratum.
+        tick: called after each step.
+    """
     here, length = objective(objective.theta), np.linalg.norm(objective.theta)
+    choose, score = ([ids[i::2] for ids in strata if len(ids) > i] for i in (0, 1))
     rows = []
-    for name, gradient in gradients.items():
+    for name, (gradient, samples) in gradients.items():
         direction = gradient / max(np.linalg.norm(gradient), 1e-300)
         gains = []
         for size in SIZES:
-            gain = objective(objective.theta + size * length * direction) - here
-            gains.append(metrics.bootstrap(lambda ids, g=gain: float(g[ids].mean()), len(gain)))
+            gains.append(objective(objective.theta + size * length * direction) - here)
             tick(f"step along {name}")
-        rows.append(Improvement(name, gains, max(g.value for g in gains)))
+        chosen = np.concatenate(choose) if choose else np.zeros(0, int)
+        best = int(np.argmax([gain[chosen].mean() for gain in gains]))
+        spread = [_mean(gain, strata) for gain in gains]
+        rows.append(Improvement(name, samples, spread, SIZES[best], _mean(gains[best], score)))
     return rows
 
 
+def _mean(values: Float[NDArray, " S"], strata: Sequence[NDArray]) -> Interval:
+    if not strata:
+        return Interval(*3 * [float("nan")])
+    return bootstrap(lambda ids: {"mean": float(values[ids].mean())}, strata)["mean"]
+
+
 def lines(
-    objective: Objective, directions: dict[str, Float[NDArray, " d"]], tick: Callable[[str], None]
+    objective: Objective,
+    directions: dict[str, Float[NDArray, " d"]],
+    strata: Sequence[NDArray],
+    tick: Callable[[str], None],
 ) -> list[Line]:
     """The objective on a line through the parameters, in simulator and model, noise on and off."""
     length, found = np.linalg.norm(objective.theta), []
@@ -122,12 +150,14 @@ def lines(
             for noise in (True, False):
                 values = np.array(
                     [
-                        objective(objective.theta + a * length * unit, dynamics, noise).mean()
+                        objective(objective.theta + a * length * unit, dynamics, noise)
                         for a in np.linspace(-REACH, REACH, POINTS)
                     ]
                 )
-                rough = metrics.roughness(values)
-                found.append(Line(name, dynamics, noise, values.tolist(), rough))
+                rough = bootstrap(
+                    lambda ids, v=values: {"": metrics.roughness(v[:, ids].mean(axis=1))}, strata
+                )[""]
+                found.append(Line(name, dynamics, noise, values.mean(axis=1).tolist(), rough))
                 tick(f"line along {name}")
     return found
 

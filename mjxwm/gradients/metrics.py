@@ -4,71 +4,23 @@ An estimator gives samples g_i [N, d] of a gradient; the truth is the mean of an
 samples, zeroth-order ones in the simulator. Every statistic of squared means is debiased: the mean
 square of a noisy mean is too large by its variance over N, and a cosine of noisy means too small.
 
-Samples come in groups, one per start state, and intervals are percentile bootstraps that draw whole
-groups anew: samples of one state are not independent draws over states.
+Samples come in groups, one per start state. There are two questions: how good is a gradient at a
+start state (`by_state`: action sequences, which belong to a state), and how good is that of the
+mean over start states (`over_states`: policy parameters, which serve all of them).
 
 Sources: Suh et al. 2022 (arXiv 2202.00817) for bias and variance; Parmas et al. 2023 for the
 expected signal-to-noise ratio, which PWM (arXiv 2407.02466) computes per parameter.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-
-class Interval(NamedTuple):
-    """A statistic with its 95% bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Sums(NamedTuple):
-    """What the statistics need of S groups of K samples in d dimensions; finite samples only."""
-
-    mean: Float[NDArray, "S d"]
-    """Mean of each group."""
-    square: Float[NDArray, " S"]
-    """Mean squared length in each group."""
-    var: Float[NDArray, "S d"]
-    """Unbiased variance in each group, by dimension."""
-    count: Float[NDArray, " S"]
-    """Finite samples in each group; statistics leave out groups with fewer than two."""
-
-
-def summarize(samples: Float[NDArray, "S K d"]) -> tuple[Sums, int]:
-    """Sums of the finite samples, and how many were not finite."""
-    finite = np.asarray(np.isfinite(samples).all(axis=-1))
-    count = finite.sum(axis=1).astype(float)
-    kept = np.where(finite[..., None], samples, 0)
-    n = np.maximum(count, 1)[:, None]
-    mean = kept.sum(axis=1) / n
-    var = np.where(finite[..., None], (kept - mean[:, None]) ** 2, 0).sum(axis=1)
-    var = var / np.maximum(n - 1, 1)
-    square = (kept**2).sum(axis=(1, 2)) / n[:, 0]
-    return Sums(mean, square, var, count), int((~finite).sum())
-
-
-def merge(parts: Sequence[Sums]) -> Sums:
-    """The sums of several sets of samples of the same groups (Chan et al. 1979)."""
-    whole = Sums(*(np.asarray(x, float) for x in parts[0]))
-    for part in parts[1:]:
-        n, m = whole.count[:, None], part.count[:, None]
-        total = np.maximum(n + m, 1)
-        apart = part.mean - whole.mean
-        deviations = whole.var * np.maximum(n - 1, 0) + part.var * np.maximum(m - 1, 0)
-        deviations = deviations + apart**2 * n * m / total
-        whole = Sums(
-            mean=whole.mean + apart * m / total,
-            square=(whole.square * n[:, 0] + part.square * m[:, 0]) / total[:, 0],
-            var=deviations / np.maximum(n + m - 1, 1),
-            count=whole.count + part.count,
-        )
-    return whole
+from mjxwm.gradients.bootstrap import Statistics
+from mjxwm.gradients.sums import Sums
 
 
 def length2(a: Sums) -> Float[NDArray, " S"]:
@@ -81,62 +33,75 @@ def product(a: Sums, b: Sums) -> Float[NDArray, " S"]:
     return (a.mean * b.mean).sum(axis=1)
 
 
-def statistics(a: Sums, truth: Sums) -> dict[str, Callable[[NDArray], float]]:
-    """Named statistics as functions of the groups drawn (indices), for `bootstrap`.
-
-    Expectations are per start state; squares and products are averaged over states.
+def by_state(a: Sums, truth: Sums) -> Statistics:
+    """Statistics of gradients at a start state; squares and products are averaged over states.
 
     - bias2: |E g - truth|^2, debiased; it may come out below 0.
     - variance: trace of the covariance at a state.
     - cosine: of E g and the truth, debiased.
     - esnr: |E g|^2 / variance; esnr_mean: the mean over dimensions of their own ratios, PWM's.
     - norm: root mean square of a sample's length.
+    - truth2: |truth|^2.
     """
-    norm_a, norm_t, inner = length2(a), length2(truth), product(a, truth)
-    spread = a.var.sum(axis=1)
-    weight = (a.count > 1) & (truth.count > 1)
+    known = (a.count > 1) & (truth.count > 1)
+    live = (a.var > 0).any(axis=0)  # entries past the horizon or dead in the policy say nothing
+    ratio = a.mean[:, live] ** 2 / (a.var[:, live] + 1e-9) - 1 / np.maximum(a.count, 1)[:, None]
+    own = ratio.mean(axis=1) if live.any() else np.full(len(a.count), np.nan)
+    columns = np.stack(
+        [length2(a), length2(truth), product(a, truth), a.var.sum(axis=1), a.square, own], axis=1
+    )
 
-    def mean(x: NDArray, ids: NDArray) -> float:
-        kept = ids[weight[ids]]
-        return float(x[kept].mean()) if kept.size else float("nan")
+    def statistics(ids: NDArray) -> dict[str, float]:
+        kept = ids[known[ids]]
+        if not kept.size:
+            return dict.fromkeys(_NAMES, float("nan"))
+        norm2, truth2, inner, variance, square, ratio = columns[kept].mean(axis=0)
+        return _named(norm2, truth2, inner, variance, square, ratio)
 
-    def cosine(ids: NDArray) -> float:
-        square = mean(norm_a, ids) * mean(norm_t, ids)
-        # Below zero, the noise is larger than the signal: there is no direction to speak of.
-        both = mean(norm_a, ids) > 0 and mean(norm_t, ids) > 0
-        return mean(inner, ids) / np.sqrt(square) if both else float("nan")
-
-    def per_dimension(ids: NDArray) -> float:
-        kept = ids[weight[ids]]
-        n = a.count[kept][:, None]
-        ratio = a.mean[kept] ** 2 / (a.var[kept] + 1e-9) - 1 / n
-        return float(ratio.mean()) if kept.size else float("nan")
-
-    return {
-        "bias2": lambda ids: mean(norm_a + norm_t - 2 * inner, ids),
-        "variance": lambda ids: mean(spread, ids),
-        "cosine": cosine,
-        "esnr": lambda ids: mean(norm_a, ids) / mean(spread, ids),
-        "esnr_mean": per_dimension,
-        "norm": lambda ids: float(np.sqrt(mean(a.square, ids))),
-    }
+    return statistics
 
 
-def bootstrap(
-    function: Callable[[NDArray], float], groups: int, resamples: int = 1000, seed: int = 0
-) -> Interval:
-    """A statistic and its 95% interval over groups drawn with replacement.
+def over_states(a: Sums, truth: Sums) -> Statistics:
+    """Statistics of the gradient of the mean over start states: a sample is a state and a noise.
 
-    Draws on which it is not defined are left out; where fewer than half are, the interval is NaN.
+    The names are those of `by_state`, but biases that cancel over states are none, and the
+    variance counts how gradients differ from state to state. Squared lengths are means of products
+    of different states' means, which share no noise, so that nothing needs to be debiased.
     """
-    rng = np.random.default_rng(seed)
-    drawn = np.array([function(rng.integers(0, groups, groups)) for _ in range(resamples)])
-    drawn = drawn[np.isfinite(drawn)]
-    value = float(function(np.arange(groups)))
-    if len(drawn) < resamples / 2:
-        return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    known = (a.count > 1) & (truth.count > 1)
+    grams = [x @ y.T for x, y in ((a.mean, a.mean), (truth.mean, truth.mean), (a.mean, truth.mean))]
+    within = a.var * (1 - 1 / np.maximum(a.count, 1))[:, None] + a.mean**2
+
+    def statistics(ids: NDArray) -> dict[str, float]:
+        weight = np.bincount(ids, minlength=len(known)) * known
+        pairs = weight.sum() ** 2 - (weight**2).sum()
+        if not pairs:
+            return dict.fromkeys(_NAMES, float("nan"))
+        norm2, truth2, inner = (
+            (weight @ gram @ weight - weight**2 @ np.diag(gram)) / pairs for gram in grams
+        )
+        share = weight / weight.sum()
+        square = float(share @ a.square)
+        signal = ((weight @ a.mean) ** 2 - weight**2 @ a.mean**2) / pairs
+        spread = share @ within - signal
+        live = spread > 0
+        ratio = float((signal[live] / (spread[live] + 1e-9)).mean()) if live.any() else np.nan
+        return _named(norm2, truth2, inner, square - norm2, square, ratio)
+
+    return statistics
+
+
+_NAMES = ("bias2", "variance", "cosine", "esnr", "esnr_mean", "norm", "truth2")
+
+
+def _named(
+    norm2: float, truth2: float, inner: float, variance: float, square: float, ratio: float
+) -> dict[str, float]:
+    # Below zero, the noise is larger than the signal: there is no direction to speak of.
+    cosine = inner / np.sqrt(norm2 * truth2) if min(norm2, truth2) > 0 else np.nan
+    esnr = norm2 / variance if variance > 0 else np.nan
+    values = (norm2 + truth2 - 2 * inner, variance, cosine, esnr, ratio, np.sqrt(square), truth2)
+    return {name: float(value) for name, value in zip(_NAMES, values, strict=True)}
 
 
 def mse(bias2: float, variance: float, batch: Sequence[int]) -> list[float]:
@@ -150,19 +115,25 @@ def break_even(bias2: float, variance: float, other_variance: float) -> float:
     Infinity where the biased one has the smaller error at any size; 0 where it never has.
     """
     gain = other_variance - variance
+    if np.isnan(gain + bias2):
+        return float("nan")
     if gain <= 0:
         return 0.0
     return gain / bias2 if bias2 > 0 else float("inf")
 
 
-def tails(norms: Float[NDArray, " N"]) -> dict[str, float]:
-    """How heavy the tail of the samples' lengths is: of finite ones.
+def tails(norms: Float[NDArray, "S N"]) -> dict[str, float]:
+    """How heavy the tail of the samples' lengths is: of finite ones, in units of a state's median.
 
     - max_to_median, p999_to_median
     - hill: Hill's index of the upper twentieth; below 2 the variance is not to be trusted.
     - dropped: how far the mean length moves, relative, without the largest hundredth.
     """
-    x = np.sort(norms[np.isfinite(norms)])
+    finite = np.where(np.isfinite(norms), norms, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # states without a finite sample
+        scaled = finite / np.nanmedian(finite, axis=1, keepdims=True)
+    x = np.sort(scaled[np.isfinite(scaled)])
     if len(x) < 20 or x[len(x) // 2] <= 0:
         return dict.fromkeys(("max_to_median", "p999_to_median", "hill", "dropped"), float("nan"))
     median = x[len(x) // 2]

@@ -3,15 +3,16 @@
 import base64
 import html
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from mjxwm.gradients.bootstrap import Interval
 from mjxwm.gradients.experiment import Report
-from mjxwm.gradients.laboratory import BATCHES, TRUTH
+from mjxwm.gradients.laboratory import TRUTH
 from mjxwm.gradients.landscape import POINTS, REACH, SIZES
-from mjxwm.gradients.metrics import Interval
+from mjxwm.gradients.summary import BATCHES, Rows
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em }
@@ -21,6 +22,7 @@ td:first-child, th:first-child { text-align: left } img { max-width: 100% }
 .yes { color: #176117 } .no { color: #a11 } small { color: #666 }
 """
 _COLUMNS = ("norm", "cosine", "bias2", "variance", "esnr", "esnr_mean")
+_COLUMNS += ("break_even", "nonfinite", "hill", "max_to_median")
 _ABOUT = {
     TRUTH: "score function in the simulator, many samples: the truth",
     "simulator": "through the simulator, closed loop (SHAC)",
@@ -31,7 +33,7 @@ _ABOUT = {
     "hybrid_detached": "the same, cut from state to action",
     "zeroth_model": "score function in the model, many samples",
     "soft": "the simulator's values, Jacobians of softer contacts",
-    "smoothed": "mean of simulator gradients over perturbed starts",
+    "smoothed": "simulator gradients at perturbed starts, each sample its own",
 }
 
 
@@ -51,6 +53,7 @@ def render(report: Report, facts: dict[str, Any], text: str) -> str:
         "<h2>Action sequences</h2>",
         _table(report.plan),
         _image(_by_horizon(report)),
+        _growth(report),
         "<h2>Action sequences, by what happens next</h2>",
         *(f"<h3>{n} ({report.starts[n]} states)</h3>{_table(t)}" for n, t in report.strata.items()),
         "<h2>Policy parameters</h2>",
@@ -73,7 +76,7 @@ def render(report: Report, facts: dict[str, Any], text: str) -> str:
 
 
 def _gate_list(report: Report) -> str:
-    marks = {True: ("yes", "passed"), False: ("no", "FAILED"), None: ("", "not run")}
+    marks = {True: ("yes", "passed"), False: ("no", "FAILED"), None: ("", "not decided")}
     rows = []
     for gate in report.gates:
         kind, word = marks[gate.passed]
@@ -89,15 +92,12 @@ def _facts(report: Report, facts: dict[str, Any]) -> str:
     return f"<p><small>{html.escape('; '.join(said))}</small></p>"
 
 
-def _table(rows: dict[str, Any]) -> str:
+def _table(rows: Rows) -> str:
     def cells(row: dict[str, Any]) -> Iterable[str]:
         yield from (_number(row.get(c)) for c in _COLUMNS)
-        yield "-" if "break_even" not in row else f"{row['break_even']:.3g}"
-        yield f"{row['nonfinite']:.2%}"
-        yield "-" if row["tails"]["hill"] != row["tails"]["hill"] else f"{row['tails']['hill']:.2g}"
 
     head = ["estimator", "length", "cosine to truth", "bias²", "variance", "ESNR", "ESNR per entry"]
-    head += ["better than zeroth-order up to N", "not finite", "tail index"]
+    head += ["better than zeroth-order up to N", "not finite", "tail index", "longest to median"]
     return _html_table(head, ([name, *cells(row)] for name, row in rows.items()))
 
 
@@ -131,15 +131,13 @@ def _image(figure: Any) -> str:
 def _by_horizon(report: Report) -> Any:
     figure, axes = _figure(3)
     horizons = sorted(report.horizons)
-    value: Callable[[str, int, str], Interval] = lambda n, h, s: report.horizons[h][n][s]  # noqa: E731
     for name in report.plan:
+        rows = [report.horizons[h][name] for h in horizons]
+        lengths = [report.growth[name]["length"][h] for h in horizons]
         if name != TRUTH:
-            found = [value(name, h, "cosine") for h in horizons]
-            axes[0].errorbar(
-                horizons, [v.value for v in found], _bars(found), marker=".", label=name
-            )
-        axes[1].plot(horizons, [value(name, h, "esnr").value for h in horizons], marker=".")
-        axes[2].plot(horizons, [report.growth[name][h] for h in horizons], marker=".", label=name)
+            _draw(axes[0], horizons, [row["cosine"] for row in rows], name)
+        _draw(axes[1], horizons, [row["esnr"] for row in rows], name)
+        _draw(axes[2], horizons, lengths, name)
     for axis, title in zip(
         axes, ("cosine to the truth", "ESNR", "length, first action's part"), strict=True
     ):
@@ -151,7 +149,18 @@ def _by_horizon(report: Report) -> Any:
     return figure
 
 
-def _bars(found: list[Interval]) -> np.ndarray:
+def _draw(axis: Any, x: Sequence[float], found: Sequence[Interval], name: str) -> None:
+    """A line with its intervals; the truth in black."""
+    colour = {"color": "k"} if name == TRUTH else {}
+    axis.errorbar(x, [f.value for f in found], _bars(found), marker=".", label=name, **colour)
+
+
+def _growth(report: Report) -> str:
+    head = ["estimator", "growth of the first action's part per step (log)"]
+    return _html_table(head, ([n, _number(g["rate"])] for n, g in report.growth.items()))
+
+
+def _bars(found: Sequence[Interval]) -> np.ndarray:
     bars = np.array([[f.value - f.low, f.high - f.value] for f in found]).T
     return np.nan_to_num(np.maximum(bars, 0))
 
@@ -162,7 +171,7 @@ def _errors(report: Report) -> Any:
         axes, (report.plan, report.actor), ("action sequences", "policy parameters"), strict=True
     ):
         for name, row in rows.items():
-            axis.plot(BATCHES, row["mse"], label=name, color="k" if name == TRUTH else None)
+            _draw(axis, BATCHES, row["mse"], name)
         axis.set(xscale="log", yscale="log", xlabel="samples in a batch N", title=title)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("mean squared error: bias² + variance / N")
@@ -190,7 +199,7 @@ def _landscape(report: Report) -> Any:
 def _roughness(report: Report) -> str:
     head = ["direction", "dynamics", "noise", "roughness"]
     rows = (
-        [x.direction, x.dynamics, "on" if x.noise else "off", f"{x.roughness:.3g}"]
+        [x.direction, x.dynamics, "on" if x.noise else "off", _number(x.roughness)]
         for x in report.lines
     )
     return _html_table(head, rows)
@@ -210,5 +219,12 @@ def _steps(report: Report) -> Any:
 
 
 def _gains(report: Report) -> str:
-    head = ["estimator", *(f"step {s:g}" for s in SIZES)]
-    return _html_table(head, ([r.estimator, *map(_number, r.gains)] for r in report.improvements))
+    head = ["estimator", "samples per state", *(f"step {s:g}" for s in SIZES)]
+    head += ["best at half of the states", "gain at the others"]
+    return _html_table(
+        head,
+        (
+            [r.estimator, str(r.samples), *map(_number, r.gains), f"{r.size:g}", _number(r.gain)]
+            for r in report.improvements
+        ),
+    )

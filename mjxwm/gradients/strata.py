@@ -61,7 +61,10 @@ def play(env: Env, subject: Subject, key: PRNGKeyArray, worlds: int, steps: int)
 def choose(
     model: mujoco.MjModel, episode: Episode, horizon: int, number: int, seed: int = 0
 ) -> Starts:
-    """`number` start states per stratum that occurs, drawn without replacement where enough do.
+    """Up to `number` start states per stratum that occurs, each of another world.
+
+    States of one world are near one another in time; as start states they would not be independent,
+    which is what intervals over them take for granted.
 
     Args:
         model: for its contacts.
@@ -78,9 +81,9 @@ def choose(
     chosen: list[tuple[int, int]] = []
     stratum: list[str] = []
     for name in NAMES:
-        places = np.argwhere(names == name)
-        take = min(number, len(places))
-        for t, b in places[rng.permutation(len(places))[:take]]:
+        places = rng.permutation(np.argwhere(names == name))
+        _, first = np.unique(places[:, 1], return_index=True)  # the first of each world
+        for t, b in places[np.sort(first)[:number]]:
             chosen.append((int(t), int(b)))
             stratum.append(name)
     if not chosen:

@@ -65,13 +65,20 @@ class Switches(NamedTuple):
     """Steps that count, at most H; the terminal value stands at their end."""
     bootstrap: Float[Array, ""]
     """Weight of the terminal value, 1 or 0."""
+    smoothing: Float[Array, ""]
+    """Deviation of the perturbation of start positions and velocities."""
 
 
 def switches(
-    horizon: int, feedback: bool = True, attached: bool = True, bootstrap: bool = True
+    horizon: int,
+    feedback: bool = True,
+    attached: bool = True,
+    bootstrap: bool = True,
+    smoothing: float = 0.0,
 ) -> Switches:
     """Switches by name."""
-    return Switches(*(jnp.asarray(x, float) for x in (feedback, attached, horizon, bootstrap)))
+    values = (feedback, attached, horizon, bootstrap, smoothing)
+    return Switches(*(jnp.asarray(x, float) for x in values))
 
 
 def take(config: pwm.Config, state: pwm.TrainState) -> Subject:

@@ -49,12 +49,21 @@ def test_a_task_without_contacts_has_one_stratum():
     assert set(names(height=[1.0] * STEPS)) == {"free", ""}
 
 
-def test_starts_are_drawn_from_every_stratum():
-    played = episode([1.0] * 8 + [0.09] * 4 + [1.0] * 8)
-    starts = strata.choose(BALL, played, HORIZON, number=3)
+def test_starts_are_drawn_from_every_stratum_each_of_another_world():
+    heights = [1.0] * 8 + [0.09] * 4 + [1.0] * 8
+    one = episode(heights)
+    four = strata.Episode(
+        jax.tree.map(lambda x: np.repeat(x, 4, axis=1), one.initial),
+        *(np.repeat(x, 4, axis=1) for x in one[1:]),
+    )
+    four.initial.qpos[:, :, 0] += 1e-3 * np.arange(4)  # to know them by
+    starts = strata.choose(BALL, four, HORIZON, number=3)
     assert starts.stratum == ("flight",) * 3 + ("impact",) * 3 + ("stance",) * 3
     assert jax.tree.map(len, starts.initial) == Initial(9, 9, 9)
-    np.testing.assert_array_equal(starts.initial.qpos[6:, 0] < 0.1, [True] * 3)
+    height = starts.initial.qpos[:, 0]
+    np.testing.assert_array_equal(height[6:] < 0.1, [True] * 3)
+    worlds = np.round(1e3 * (height - np.where(height < 0.5, 0.09, 1))).reshape(3, 3)
+    assert all(len(set(row)) == 3 for row in worlds)
 
 
 def test_too_long_a_horizon_is_refused():
