@@ -53,7 +53,7 @@ def gradients(args: list[str]) -> int:
     options.html.parent.mkdir(parents=True, exist_ok=True)
     options.html.write_text(report.render(found, facts, text))
     for gate in found.gates:
-        mark = {True: "passed", False: "FAILED", None: "not run"}[gate.passed]
+        mark = {True: "passed", False: "FAILED", None: "not decided"}[gate.passed]
         print(f"{gate.name}: {mark}: {gate.verdict}")
     print(text)
     print(options.html)
