@@ -1,32 +1,35 @@
 """How stiff contacts are: one number, the time constant of MuJoCo's spring and damper."""
 
+import dataclasses
 import math
 
 import mujoco
 
-
-def check_contact_time(contact_time: float, ctrl_dt: float, sim_dt: float) -> None:
-    """Refuses contacts that MuJoCo would quietly soften.
-
-    Args:
-        contact_time: `solref[0]` of the contacts [s]; stiffness goes with its inverse square.
-        ctrl_dt: control step [s].
-        sim_dt: physics step [s].
-
-    Raises:
-        ValueError: `contact_time` is below twice `sim_dt`.
-    """
-    if contact_time >= 2 * sim_dt - 1e-9:
-        return
-    remedy = ctrl_dt / math.ceil(2 * ctrl_dt / contact_time - 1e-9) if contact_time > 0 else 0
-    raise ValueError(
-        f"contact_time={contact_time} is below 2 * sim_dt={2 * sim_dt:.6g}, where MuJoCo would "
-        "quietly soften it; "
-        + (f"lower sim_dt, to {remedy:.10g}" if remedy else "it must be above 0")
-    )
+from envs.core import Task
 
 
-def set_contact_time(model: mujoco.MjModel, contact_time: float) -> None:
-    """Gives all contacts of `model` this time constant [s]."""
-    model.geom_solref[:, 0] = contact_time
-    model.pair_solref[:, 0] = contact_time
+@dataclasses.dataclass(frozen=True)
+class ContactTask(Task):
+    """A task whose contacts can be made stiffer."""
+
+    contact_time: float = 0.02
+    """Time constant of the contacts [s], MuJoCo's `solref[0]`: stiffness goes with its inverse
+    square. MuJoCo keeps it at twice `sim_dt` or above."""
+
+    def model(self) -> mujoco.MjModel:
+        """See `Task`.
+
+        Raises:
+            ValueError: `contact_time` is below twice `sim_dt`.
+        """
+        if self.contact_time < 2 * self.sim_dt - 1e-9:
+            # The next larger step that divides the control step.
+            sim_dt = self.ctrl_dt / math.ceil(2 * self.ctrl_dt / self.contact_time - 1e-9)
+            raise ValueError(
+                f"contact_time={self.contact_time} is below 2 * sim_dt={2 * self.sim_dt:.6g}, "
+                f"where MuJoCo would quietly soften it; lower sim_dt, to {sim_dt:.10g}"
+            )
+        model = super().model()
+        model.geom_solref[:, 0] = self.contact_time
+        model.pair_solref[:, 0] = self.contact_time
+        return model

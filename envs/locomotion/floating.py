@@ -13,9 +13,9 @@ import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from envs import assets
-from envs.core import Initial, Physics, Task
+from envs.core import Initial, Physics
 from envs.locomotion import start
-from envs.locomotion.contacts import check_contact_time, set_contact_time
+from envs.locomotion.contacts import ContactTask
 
 
 class Root(NamedTuple):
@@ -70,7 +70,7 @@ def progress(r: Root) -> dict[str, Float[Array, ""]]:
 
 
 @dataclasses.dataclass(frozen=True)
-class FloatingTask(Task):
+class FloatingTask(ContactTask):
     """Run along +x on a free root. Subclasses say which body, and when it has fallen.
 
     Observation: height, orientation (w first), linear and angular velocity in the world's axes,
@@ -84,9 +84,6 @@ class FloatingTask(Task):
     """The episode ends with the root below this height [m]."""
     effort: float = 0.0
     """Weight of the squared actions."""
-    contact_time: float = 0.02
-    """Time constant of the contacts [s], MuJoCo's `solref[0]`: stiffness goes with its inverse
-    square. MuJoCo keeps it at twice `sim_dt` or above."""
     noise: float = 1.0
     """Scale of the start noise; 0 always starts in the same pose."""
 
@@ -96,17 +93,6 @@ class FloatingTask(Task):
     def mjcf(self) -> str:
         """See `Task`."""
         return assets.read(self.asset)
-
-    def model(self) -> mujoco.MjModel:
-        """See `Task`.
-
-        Raises:
-            ValueError: `contact_time` is below twice `sim_dt`.
-        """
-        check_contact_time(self.contact_time, self.ctrl_dt, self.sim_dt)
-        model = super().model()
-        set_contact_time(model, self.contact_time)
-        return model
 
     def initial(self, key: PRNGKeyArray) -> Initial:
         """See `Task`: the start pose with PWM's noise (`start.noisy`), but not in the floor."""

@@ -11,19 +11,18 @@ import math
 
 import jax
 import jax.numpy as jnp
-import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from envs import assets
-from envs.core import Initial, Physics, Task
-from envs.locomotion.contacts import check_contact_time, set_contact_time
+from envs.core import Initial, Physics
+from envs.locomotion.contacts import ContactTask
 from envs.rewards import height_bonus
 
 _UPRIGHT = math.pi / 6  # [rad] at which the pitch term is zero
 
 
 @dataclasses.dataclass(frozen=True)
-class Hopper(Task):
+class Hopper(ContactTask):
     """Observation: height above standing [m], pitch, three joints [rad], and their velocities.
 
     The height is that of the torso relative to standing upright; the position along x is left out.
@@ -34,23 +33,10 @@ class Hopper(Task):
     episode_length: int = 1000
     fall_height: float = -0.45
     """The episode ends below this height relative to standing [m]."""
-    contact_time: float = 0.02
-    """Time constant of the contacts [s], see `FloatingTask`."""
 
     def mjcf(self) -> str:
         """See `Task`."""
         return assets.read("hopper.xml")
-
-    def model(self) -> mujoco.MjModel:
-        """See `Task`.
-
-        Raises:
-            ValueError: `contact_time` is below twice `sim_dt`.
-        """
-        check_contact_time(self.contact_time, self.ctrl_dt, self.sim_dt)
-        model = super().model()
-        set_contact_time(model, self.contact_time)
-        return model
 
     def initial(self, key: PRNGKeyArray) -> Initial:
         """See `Task`: standing, with uniform noise of 0.05 on every coordinate and velocity."""

@@ -221,7 +221,9 @@ def test_the_stiff_variants_are_the_same_bodies_on_harder_contacts():
 
 
 def test_a_contact_that_mujoco_would_soften_is_refused():
-    with pytest.raises(ValueError, match=r"contact_time=0.005 is below .* lower sim_dt, to 0.00238"):
+    with pytest.raises(
+        ValueError, match=r"contact_time=0.005 is below .* lower sim_dt, to 0.00238"
+    ):
         envs.make("ant", engine="native", contact_time=0.005)
 
 
