@@ -1,7 +1,10 @@
 """`mjxwm gradients`: policy gradients through the model against those of the simulator."""
 
+import contextlib
 import dataclasses
 import datetime
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,8 +108,15 @@ def _fields(cfg: Any, options: _Options) -> dict[str, Any]:
 
 
 def _progress(total: int) -> Any:
-    """A progress bar: a context that gives the function to call after each of `total` steps."""
+    """A progress bar: a context that gives the function to call after each of `total` steps.
+
+    Where nobody watches a terminal, as in a log, a line for each thing that is done.
+    """
+    import rich
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    if not rich.get_console().is_terminal:
+        return contextlib.nullcontext(_lines(total))
 
     class Bar(Progress):
         def __enter__(self) -> Any:
@@ -120,3 +130,18 @@ def _progress(total: int) -> Any:
         TextColumn("{task.percentage:.0f}%"),
     )
     return Bar(*columns, TimeElapsedColumn())
+
+
+def _lines(total: int) -> Callable[[str], None]:
+    """Prints what is done when that changes."""
+    start, ticks, last = time.monotonic(), 0, ""
+
+    def tick(done: str) -> None:
+        nonlocal ticks, last
+        ticks += 1
+        if done != last:
+            minutes = (time.monotonic() - start) / 60
+            print(f"{ticks / total:4.0%}  {minutes:5.1f} min  {done}", flush=True)
+        last = done
+
+    return tick

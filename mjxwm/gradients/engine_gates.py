@@ -15,7 +15,7 @@ from envs import engines
 from envs.core import Env
 from mjxwm.gradients import estimators, laboratory, paths
 from mjxwm.gradients.config import Config
-from mjxwm.gradients.estimators import Sampling
+from mjxwm.gradients.estimators import Estimator, Sampling
 from mjxwm.gradients.gate import Gate
 from mjxwm.gradients.laboratory import Bench, Worlds
 from mjxwm.gradients.subject import Parameters, Subject, switches
@@ -116,16 +116,21 @@ def _cast(tree: Any) -> Any:
     return jax.tree.map(cast, tree)
 
 
-def resolution(config: Config, env: Env, bench: Bench) -> Gate:
-    """G4: the mean action gradient with ten times the solver's iterations, and at half the step."""
+def resolution(config: Config, env: Env, bench: Bench, estimator: Estimator) -> Gate:
+    """G4: the mean action gradient with ten times the solver's iterations, and at half the step.
+
+    `estimator` is the first-order one of `env`, as the experiment uses it and has compiled it.
+    """
     model = env.engine.model
     finer, longer = copy.copy(model), copy.copy(model)
     finer.opt.timestep = model.opt.timestep / 2
     longer.opt.iterations, longer.opt.ls_iterations = 10 * model.opt.iterations, 50
     longer.opt.tolerance = model.opt.tolerance / 1e3  # or it would stop where it stopped before
-    base = _mean_gradient(config, env, bench)
+    base = _mean_gradient(config, estimator, bench)
     figures = {
-        name: _apart(base, _mean_gradient(config, laboratory.on(env, other, substeps), bench))
+        name: _apart(
+            base, _mean_gradient(config, _first_order(laboratory.on(env, other, substeps)), bench)
+        )
         for name, other, substeps in (
             ("iterations", longer, env.engine.n_substeps),
             ("step", finer, 2 * env.engine.n_substeps),
@@ -149,15 +154,18 @@ def _apart(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
     return {"median": float(np.median(apart)), "most": float(apart.max())}
 
 
-def _mean_gradient(config: Config, env: Env, bench: Bench) -> np.ndarray:
-    """Mean of the simulator's action gradients at every start state, one chunk of noise."""
-
+def _first_order(env: Env) -> Estimator:
     def rollout(s: Subject, p: Parameters, w: Any, n: Array, h: Any) -> paths.Path:
         return paths.through_simulator(env, s, p, w, n, h)
 
+    return estimators.first_order(rollout)
+
+
+def _mean_gradient(config: Config, estimator: Estimator, bench: Bench) -> np.ndarray:
+    """Mean of the simulator's action gradients at every start state, one chunk of noise."""
     how = switches(config.horizon, feedback=False, bootstrap=False)
     sampling = Sampling(laboratory.CHUNK, laboratory.CHUNK, config.seed)
+    parameters = Parameters(bench.subject.actor, bench.plan)
     return estimators.measure(
-        estimators.first_order(rollout), bench.subject, Parameters(bench.subject.actor, bench.plan),
-        bench.starts.initial, how, sampling, level="plan",
-    ).sums.mean  # fmt: skip
+        estimator, bench.subject, parameters, bench.starts.initial, how, sampling, level="plan"
+    ).sums.mean

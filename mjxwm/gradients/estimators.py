@@ -61,15 +61,16 @@ def zeroth_order(rollout: Rollout) -> Estimator:
     """The score function: log-probabilities' gradients weighed by what followed (Williams 1992).
 
     sum_t grad log pi(u_t | z_t) (G_t - b_t), with G_t what is discounted from the start and counted
-    from step t on, and b_t the mean of G_t over the other C - 1 paths of the same world, which
-    depends on none of this path's noise. Needs no derivative of the dynamics.
+    from step t on. The baseline b_t depends on nothing of this path from u_t on: D_t V(z_t), where
+    the critic values the end, and the mean of G_t - D_t V(z_t) over the other C - 1 paths of the
+    same world. A wrong critic costs variance, never bias. Needs no derivative of the dynamics.
     """
 
     def many(subject: Subject, parameters: Parameters, world: World, noise: Array, how: Switches):
         paths = jax.vmap(lambda n: rollout(subject, parameters, world, n, how))(noise)
         paths = jax.lax.stop_gradient(paths)
-        to_go = jax.vmap(lambda path: _to_go(subject, path, how))(paths)
-        others = (to_go.sum(axis=0) - to_go) / (len(to_go) - 1)
+        gain = jax.vmap(lambda path: _beyond_critic(subject, path, how))(paths)
+        others = (gain.sum(axis=0) - gain) / (len(gain) - 1)
 
         def score(path: Path, advantage: Array) -> Any:
             def surrogate(parameters: Parameters) -> Array:
@@ -77,7 +78,7 @@ def zeroth_order(rollout: Rollout) -> Estimator:
 
             return jax.grad(surrogate)(parameters)
 
-        gradients = jax.vmap(score)(paths, to_go - others)
+        gradients = jax.vmap(score)(paths, gain - others)
         return *jax.vmap(flatten)(gradients), paths.total
 
     def all_worlds(
@@ -158,13 +159,16 @@ def measure(
     return Measured(merge(sums), merge(early).mean, np.hstack(norms), np.hstack(heads))
 
 
-def _to_go(subject: Subject, path: Path, how: Switches) -> Float[Array, " H"]:
-    """What each action can still change: discounted from the start, with the terminal value."""
+def _beyond_critic(subject: Subject, path: Path, how: Switches) -> Float[Array, " H"]:
+    """What follows each action, discounted from the start, less what the critic had expected."""
     steps = jnp.arange(len(path.reward))
     weight = returns.discount_products(subject.gamma * path.going_on)
     ends = (steps + 1 == how.horizon) * how.bootstrap
     gain = jnp.where(steps < how.horizon, weight[:-1] * path.reward, 0)
-    return jnp.cumsum((gain + ends * weight[1:] * path.value)[::-1])[::-1]
+    to_go = jnp.cumsum((gain + ends * weight[1:] * path.value)[::-1])[::-1]
+    # Of z_0, which all paths share, the value is left to the mean over paths.
+    expected = (how.bootstrap * weight[1:] * path.value)[:-1]
+    return to_go.at[1:].add(-jnp.where(steps[1:] < how.horizon, expected, 0))
 
 
 def _log_density(parameters: Parameters, path: Path, how: Switches) -> Float[Array, " H"]:

@@ -170,7 +170,8 @@ def _gates(
     tick("G2")
     checks.append(gates.single_step(config, bench, table, tick))
     if config.resolution:
-        checks.append(engine_gates.resolution(config, engines.differentiable, bench))
+        simulator = table["simulator"].estimator
+        checks.append(engine_gates.resolution(config, engines.differentiable, bench, simulator))
         tick("G4")
     else:
         checks.append(Gate("G4 resolution", None, "not run", {}))
