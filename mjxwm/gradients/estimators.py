@@ -61,16 +61,17 @@ def zeroth_order(rollout: Rollout) -> Estimator:
     """The score function: log-probabilities' gradients weighed by what followed (Williams 1992).
 
     sum_t grad log pi(u_t | z_t) (G_t - b_t), with G_t what is discounted from the start and counted
-    from step t on. The baseline b_t depends on nothing of this path from u_t on: D_t V(z_t), where
-    the critic values the end, and the mean of G_t - D_t V(z_t) over the other C - 1 paths of the
-    same world. A wrong critic costs variance, never bias. Needs no derivative of the dynamics.
+    from step t on. The baseline b_t is what the value of z_t, D_t V(z_t), says of G_t: the line
+    that fits best over half of the paths from the same world, used for the other half. It depends
+    on nothing of this path from u_t on; a wrong critic costs variance, never bias. Needs no
+    derivative of the dynamics.
     """
 
     def many(subject: Subject, parameters: Parameters, world: World, noise: Array, how: Switches):
         paths = jax.vmap(lambda n: rollout(subject, parameters, world, n, how))(noise)
         paths = jax.lax.stop_gradient(paths)
-        gain = jax.vmap(lambda path: _beyond_critic(subject, path, how))(paths)
-        others = (gain.sum(axis=0) - gain) / (len(gain) - 1)
+        to_go, value = jax.vmap(lambda path: _to_go(subject, path, how))(paths)
+        advantage = to_go - _baseline(to_go, value)
 
         def score(path: Path, advantage: Array) -> Any:
             def surrogate(parameters: Parameters) -> Array:
@@ -78,7 +79,7 @@ def zeroth_order(rollout: Rollout) -> Estimator:
 
             return jax.grad(surrogate)(parameters)
 
-        gradients = jax.vmap(score)(paths, gain - others)
+        gradients = jax.vmap(score)(paths, advantage)
         return *jax.vmap(flatten)(gradients), paths.total
 
     def all_worlds(
@@ -109,7 +110,7 @@ class Sampling(NamedTuple):
     samples: int
     """Per start state; rounded up to whole chunks."""
     chunk: int
-    """Samples at once, at least 2."""
+    """Samples at once, at least 2; of zeroth-order ones at least 4, as halves serve each other."""
     seed: int
     """Of the noise; equal seeds and chunks give equal noise."""
     few: int = 1
@@ -159,16 +160,32 @@ def measure(
     return Measured(merge(sums), merge(early).mean, np.hstack(norms), np.hstack(heads))
 
 
-def _beyond_critic(subject: Subject, path: Path, how: Switches) -> Float[Array, " H"]:
-    """What follows each action, discounted from the start, less what the critic had expected."""
+def _to_go(
+    subject: Subject, path: Path, how: Switches
+) -> tuple[Float[Array, " H"], Float[Array, " H"]]:
+    """What follows each action, and the critic's value where it is taken; both discounted."""
     steps = jnp.arange(len(path.reward))
     weight = returns.discount_products(subject.gamma * path.going_on)
     ends = (steps + 1 == how.horizon) * how.bootstrap
     gain = jnp.where(steps < how.horizon, weight[:-1] * path.reward, 0)
-    to_go = jnp.cumsum((gain + ends * weight[1:] * path.value)[::-1])[::-1]
-    # Of z_0, which all paths share, the value is left to the mean over paths.
-    expected = (how.bootstrap * weight[1:] * path.value)[:-1]
-    return to_go.at[1:].add(-jnp.where(steps[1:] < how.horizon, expected, 0))
+    gain = gain + jnp.where(ends, weight[1:] * path.value, 0)
+    # All paths share z_0: its value tells nothing.
+    value = jnp.concatenate([jnp.zeros(1), (weight[1:] * path.value)[:-1]])
+    return jnp.cumsum(gain[::-1])[::-1], value
+
+
+def _baseline(to_go: Float[Array, "C H"], value: Float[Array, "C H"]) -> Float[Array, "C H"]:
+    """Each half's returns as the other half's lines through (value, return) predict them."""
+    half = len(to_go) // 2
+
+    def line(x: Array, y: Array, at: Array) -> Array:
+        apart, mean = x - x.mean(axis=0), y.mean(axis=0)
+        spread = (apart**2).sum(axis=0)
+        slope = (apart * (y - mean)).sum(axis=0) / jnp.where(spread > 0, spread, 1)
+        return mean + slope * (at - x.mean(axis=0))
+
+    first, second = (value[:half], to_go[:half]), (value[half:], to_go[half:])
+    return jnp.concatenate([line(*second, first[0]), line(*first, second[0])])
 
 
 def _log_density(parameters: Parameters, path: Path, how: Switches) -> Float[Array, " H"]:
