@@ -198,6 +198,20 @@ def test_every_estimator_is_right_on_average(name, level, bootstrap):
     assert (np.abs(error) < 4 * standard + 1e-6).all()
 
 
+def test_the_baseline_is_all_that_values_tell_of_returns_and_nothing_of_its_own():
+    """A return that is a line of the value is predicted; nobody's own return moves its baseline."""
+    rng = np.random.default_rng(0)
+    value = jnp.asarray(rng.normal(size=(8, 3)))
+    to_go = 2 + 3 * value
+    np.testing.assert_allclose(estimators._baseline(to_go, value), to_go, atol=1e-5)
+    still = jnp.zeros_like(value)  # nothing is told: the other half's mean
+    np.testing.assert_allclose(
+        estimators._baseline(to_go, still)[:4], np.tile(to_go[4:].mean(axis=0), (4, 1)), rtol=1e-5
+    )
+    moved = estimators._baseline(to_go.at[2].add(5.0), value)
+    np.testing.assert_array_equal(moved[:4], estimators._baseline(to_go, value)[:4])
+
+
 def test_first_order_gradients_of_model_and_simulator_are_the_same_number():
     one, other = (sampled(name, "actor", True) for name in ("simulator", "model"))
     np.testing.assert_allclose(one.sums.mean, other.sums.mean, rtol=1e-4)
