@@ -35,7 +35,7 @@ class _Options:
 def gradients(args: list[str]) -> int:
     """Measures, writes the report, and prints its verdict."""
     from mjxwm import system
-    from mjxwm.gradients import experiment, findings, report
+    from mjxwm.gradients import experiment, findings, report, results
     from mjxwm.gradients.subject import take
 
     options = parse(_Options, args, "gradients")
@@ -60,7 +60,7 @@ def gradients(args: list[str]) -> int:
         print(f"{gate.name}: {mark}: {gate.verdict}")
     print(text)
     print(options.html)
-    plain = experiment.plain(found)
+    plain = results.plain(found)
     settings = dataclasses.asdict(options.config)
     write({"facts": facts, "settings": settings, "findings": text, **plain}, options.json)
     return 0

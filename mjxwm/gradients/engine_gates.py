@@ -13,11 +13,12 @@ from jaxtyping import Array
 
 from envs import engines
 from envs.core import Env
-from mjxwm.gradients import estimators, laboratory, paths
+from mjxwm.gradients import estimators, laboratory, paths, sampling
 from mjxwm.gradients.config import Config
-from mjxwm.gradients.estimators import Estimator, Sampling
+from mjxwm.gradients.estimators import Estimator
 from mjxwm.gradients.gate import Gate
 from mjxwm.gradients.laboratory import Bench, Worlds
+from mjxwm.gradients.sampling import Sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches
 
 _STATES = 8
@@ -164,8 +165,8 @@ def _first_order(env: Env) -> Estimator:
 def _mean_gradient(config: Config, estimator: Estimator, bench: Bench) -> np.ndarray:
     """Mean of the simulator's action gradients at every start state, one chunk of noise."""
     how = switches(config.horizon, feedback=False, bootstrap=False)
-    sampling = Sampling(laboratory.CHUNK, laboratory.CHUNK, config.seed)
+    draws = Sampling(laboratory.CHUNK, laboratory.CHUNK, config.seed)
     parameters = Parameters(bench.subject.actor, bench.plan)
-    return estimators.measure(
-        estimator, bench.subject, parameters, bench.starts.initial, how, sampling, level="plan"
+    return sampling.measure(
+        estimator, bench.subject, parameters, bench.starts.initial, how, draws, level="plan"
     ).sums.mean

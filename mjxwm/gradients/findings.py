@@ -3,8 +3,8 @@
 import numpy as np
 
 from mjxwm.gradients.bootstrap import Interval
-from mjxwm.gradients.experiment import Report
 from mjxwm.gradients.laboratory import TRUTH
+from mjxwm.gradients.results import Report
 from mjxwm.gradients.summary import BATCHES
 
 

@@ -22,12 +22,12 @@ import envs
 from envs.core import Env
 from mjxwm import actor_critic, world_model
 from mjxwm.algos import pwm
-from mjxwm.gradients import estimators, laboratory, metrics, paths
+from mjxwm.gradients import estimators, laboratory, metrics, paths, sampling
 from mjxwm.gradients.bootstrap import bootstrap
 from mjxwm.gradients.config import Config
-from mjxwm.gradients.estimators import Sampling
 from mjxwm.gradients.gate import Gate
 from mjxwm.gradients.laboratory import TRUTH, Bench, Entry, Found
+from mjxwm.gradients.sampling import Sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches, take
 
 PENDULUM = "cartpole-swingup"
@@ -71,12 +71,12 @@ def pendulum(config: Config) -> Gate:
         return lambda s, p, w, n, h: paths.through_simulator(env, s, p, w, n, h)
 
     found = {}
-    for name, make, env, sampling in (
+    for name, make, env, draws in (
         (TRUTH, estimators.zeroth_order, fast, Sampling(config.truth, laboratory.MANY, 1)),
         ("simulator", estimators.first_order, mjx, Sampling(config.samples, laboratory.CHUNK, 2)),
     ):
-        found[name] = estimators.measure(
-            make(simulate(env)), subject, parameters, initial, how, sampling, level="plan"
+        found[name] = sampling.measure(
+            make(simulate(env)), subject, parameters, initial, how, draws, level="plan"
         )
     return agreement("G2 no contacts", found, [np.arange(16)])
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from envs import engines
 from envs.core import Env, Initial
-from mjxwm.gradients import estimators, paths
+from mjxwm.gradients import estimators, paths, sampling
 from mjxwm.gradients.config import Config
-from mjxwm.gradients.estimators import Estimator, Measured, Sampling
+from mjxwm.gradients.estimators import Estimator
+from mjxwm.gradients.sampling import Measured, Sampling
 from mjxwm.gradients.strata import Starts
 from mjxwm.gradients.subject import Parameters, Subject, Switches, switches
 
@@ -161,7 +162,7 @@ def measure(
             continue
         # The truth's noise is nobody else's; all first-order estimators share theirs.
         seed = config.seed + (1000 + i if entry.chunk == MANY else 0)
-        found[name] = estimators.measure(
+        found[name] = sampling.measure(
             entry.estimator,
             bench.subject,
             parameters,

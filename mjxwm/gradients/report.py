@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mjxwm.gradients.bootstrap import Interval
-from mjxwm.gradients.experiment import Report
 from mjxwm.gradients.laboratory import TRUTH
 from mjxwm.gradients.landscape import POINTS, REACH, SIZES
+from mjxwm.gradients.results import Report
 from mjxwm.gradients.summary import BATCHES, Rows
 
 _STYLE = """

@@ -15,7 +15,7 @@ import pytest
 
 import envs
 from envs.core import Env, Initial, Physics, SimState, Task
-from mjxwm.gradients import estimators, gates, metrics, paths
+from mjxwm.gradients import estimators, gates, metrics, paths, sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches
 from mjxwm.ops.moments import Moments
 
@@ -176,13 +176,13 @@ def exact(level, bootstrap):
 def sampled(name, level, bootstrap, attached=True, samples=512):
     estimator, in_model = ESTIMATORS[name]
     plan = PLAN if level == "plan" else jnp.zeros_like(PLAN)
-    return estimators.measure(
+    return sampling.measure(
         estimator,
         SUBJECT,
         Parameters(SUBJECT.actor, plan),
         START if in_model else INITIAL,
         switches(2, feedback=level == "actor", attached=attached, bootstrap=bootstrap),
-        estimators.Sampling(samples, chunk=64, seed=3),
+        sampling.Sampling(samples, chunk=64, seed=3),
         level=level,
     )
 
@@ -226,9 +226,9 @@ def test_cutting_the_feedback_leaves_what_actions_do_at_once():
 
 
 def test_a_shorter_horizon_ignores_what_comes_later():
-    plan = estimators.measure(
+    plan = sampling.measure(
         ESTIMATORS["simulator"][0], SUBJECT, Parameters(SUBJECT.actor, PLAN), INITIAL,
-        switches(1, feedback=False, bootstrap=True), estimators.Sampling(8, 8, 0), level="plan",
+        switches(1, feedback=False, bootstrap=True), sampling.Sampling(8, 8, 0), level="plan",
     )  # fmt: skip
     assert (plan.sums.mean[:, 1] == 0).all()
     assert (plan.sums.mean[:, 0] != 0).all()
@@ -252,10 +252,10 @@ def test_smoothing_moves_every_sample_s_start():
     estimator = estimators.first_order(simulate, perturb)
     found = {}
     for size in (0.0, 0.5):
-        found[size] = estimators.measure(
+        found[size] = sampling.measure(
             estimator, SUBJECT, Parameters(SUBJECT.actor, PLAN), INITIAL,
             switches(2, feedback=False, bootstrap=False, smoothing=size),
-            estimators.Sampling(2048, 64, 0, few=100), level="plan",
+            sampling.Sampling(2048, 64, 0, few=100), level="plan",
         )  # fmt: skip
     apart = found[0.5].sums.mean - found[0.0].sums.mean
     error = np.sqrt(found[0.5].sums.var / 2048)
@@ -266,13 +266,11 @@ def test_smoothing_moves_every_sample_s_start():
 def test_an_early_mean_is_that_of_the_first_samples():
     args = (SUBJECT, Parameters(SUBJECT.actor, PLAN), INITIAL, switches(2, feedback=False))
     estimator = ESTIMATORS["simulator"][0]
-    draw = estimators.Sampling
-    many = estimators.measure(estimator, *args, draw(64, 8, 0, few=12), level="plan")
+    draw = sampling.Sampling
+    many = sampling.measure(estimator, *args, draw(64, 8, 0, few=12), level="plan")
     assert many.norms.shape == (WORLDS, 64)
     assert (many.heads <= many.norms + 1e-6).all()
-    first = estimators.measure(
-        estimator, *args, estimators.Sampling(16, 8, 0, few=16), level="plan"
-    )
+    first = sampling.measure(estimator, *args, sampling.Sampling(16, 8, 0, few=16), level="plan")
     np.testing.assert_allclose(first.early, first.sums.mean, rtol=1e-5)
     assert np.abs(many.early - first.early).max() > 0
 
@@ -283,10 +281,10 @@ def test_a_hybrid_gradient_needs_none_of_the_engine():
     subject = jax.tree.map(lambda x: x + 0.1, gates.untrained(env, 0))  # its heads start at zero
     key = jax.random.key(0)
     initial = jax.vmap(env.task.initial)(jax.random.split(key, 2))
-    found = estimators.measure(
+    found = sampling.measure(
         estimators.first_order(lambda s, p, w, n, h: paths.hybrid(env, s, p, w, n, h)),
         subject, Parameters(subject.actor, jnp.zeros((2, 3, 1))), initial, switches(3),
-        estimators.Sampling(4, 4, 0), level="actor",
+        sampling.Sampling(4, 4, 0), level="actor",
     )  # fmt: skip
     assert np.isfinite(found.norms).all()
     assert (found.norms > 0).all()

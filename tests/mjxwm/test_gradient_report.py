@@ -15,11 +15,12 @@ from mjxwm.gradients import (
     laboratory,
     landscape,
     report,
+    results,
     summary,
 )
 from mjxwm.gradients.bootstrap import Interval
 from mjxwm.gradients.config import Config, validate
-from mjxwm.gradients.estimators import Measured
+from mjxwm.gradients.sampling import Measured
 from mjxwm.gradients.sums import summarize
 
 NAMES = (laboratory.TRUTH, "simulator", "model", "soft")
@@ -50,7 +51,7 @@ def found():
     values = np.sin(np.linspace(0, 3, landscape.POINTS)).tolist()
     gain = [Interval(0.1 * i, 0.0, 0.2 * i) for i in range(len(landscape.SIZES))]
     ahead = summary.difference(plan[8], "model", "simulator", EVERYWHERE, pooled=False)
-    return experiment.Report(
+    return results.Report(
         task="hopper <test>",
         horizon=8,
         starts={"flight": 3, "stance": 3},
@@ -126,9 +127,9 @@ def test_the_paragraph_says_who_wins_and_what_failed(found):
 
 
 def test_numbers_are_json(found):
-    plain = json.loads(json.dumps(experiment.plain(found), allow_nan=False))
+    plain = json.loads(json.dumps(results.plain(found), allow_nan=False))
     assert len(plain["plan"]["model"]["cosine"]) == 3
-    assert experiment.plain(float("inf")) == "infinity"
+    assert results.plain(float("inf")) == "infinity"
     assert plain["gates"][0]["passed"] is True
 
 
