@@ -23,7 +23,7 @@ class _Options:
     policy: Path | None = None
     """Run folder of a PWM run, whose policy, critic and model are compared; without it, one is
     trained first."""
-    train_steps: int = 200_000
+    train_steps: int = 600_000
     """Env steps of that training."""
     folder: Annotated[Path, tyro.conf.arg(help="Where such a run is kept.")] = Path("runs")
     html: Path = Path("gradients.html")

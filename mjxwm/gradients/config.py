@@ -17,7 +17,7 @@ class Config:
     """Start states per stratum."""
     samples: int = 32
     """Samples of each first-order estimator per start state."""
-    truth: int = 4096
+    truth: int = 8192
     """Zeroth-order samples in the simulator per start state, whose mean is the truth."""
     bootstrap: bool = True
     """Whether the critic values where a path ends."""

@@ -21,11 +21,11 @@ from mjxwm.gradients.config import Config
 from mjxwm.gradients.laboratory import Bench
 from mjxwm.gradients.subject import Parameters, switches
 
-SIZES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""Lengths of a step, as shares of the parameters' length."""
+SIZES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
+"""Lengths of a step, as shares of the parameters' length; an update of a training is some 0.003."""
 POINTS = 41
 """Points of a line."""
-REACH = 0.1
+REACH = 0.03
 """How far a line reaches to both sides, as a share of the parameters' length."""
 
 

@@ -191,6 +191,7 @@ def _landscape(report: Report) -> Any:
                 label = f"{line.dynamics}, noise {'on' if line.noise else 'off'}"
                 axis.plot(x, line.values, style, color=colour, label=label)
         axis.set(title=name, xlabel="share of the parameters' length")
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize="x-small")
     return figure
