@@ -42,6 +42,7 @@ def _bench_sim(args: list[str]) -> int:
 
 
 def _bench_gradients(args: list[str]) -> int:
+    from mjxwm import system
     from mjxwm.bench import gradients
 
     @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,9 @@ def _bench_gradients(args: list[str]) -> int:
     options = parse(Options, args, "bench gradients")
     row = gradients.run(options.config)
     print(gradients.table(row))
-    write(row._asdict() | {"programs": [p._asdict() for p in row.programs]}, options.json)
+    programs = [program._asdict() for program in row.programs]
+    measured = row._asdict() | {"programs": programs, "system": system.describe()}
+    write(measured, options.json)
     return 0
 
 
