@@ -18,6 +18,7 @@ from mujoco.mjx._src import collision_driver
 
 from envs.core import Initial, Physics, SimState
 from envs.engines import solver
+from envs.engines.positions import fwd_position
 
 ACCELERATION_STAGE = frozenset(
     {"act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"}
@@ -179,7 +180,7 @@ class Mjx:
         return inputs if self.obstacle is None else _refuse_gradients(self.obstacle)(inputs)
 
     def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        data = mjx.sensor_pos(model, mjx.fwd_position(model, data))
+        data = mjx.sensor_pos(model, fwd_position(model, data))
         return mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:

@@ -9,10 +9,11 @@ reverse mode cannot cross. Nor should it: at the minimum
 
 so that by the implicit function theorem da = -H^-1 (dr/dtheta) dtheta with H = M + J' D_active J,
 one linear system of size nv, whatever the number of iterations before. The rule is asked for by
-differentiation alone, in forward or reverse mode: values, and their cost, are those of stock MJX.
+differentiation alone, in forward or reverse mode: values are those of stock MJX, at its cost.
 
-`forward` and `step` compose the public stages of `mujoco.mjx` as its own do; nothing of the package
-is replaced. Only Runge-Kutta needs two internal functions of mjx 3.17 (to integrate positions).
+`forward` and `step` compose the public stages of `mujoco.mjx` as its own do, but for the contact
+frames of `positions`; nothing of the package is replaced. Only Runge-Kutta needs two internal
+functions of mjx 3.17 (to integrate positions).
 """
 
 import functools
@@ -28,6 +29,8 @@ from jaxtyping import Array, Float
 from mujoco import mjx
 from mujoco.mjx._src import forward as stages
 from mujoco.mjx._src import scan
+
+from envs.engines.positions import fwd_position
 
 
 class Problem(NamedTuple):
@@ -145,7 +148,7 @@ def _implicit_jvp(
 
 def forward(model: mjx.Model, data: mjx.Data, solve: Solve = solve) -> mjx.Data:
     """`mjx.forward`, with the derivative of `solve`."""
-    data = mjx.sensor_pos(model, mjx.fwd_position(model, data))
+    data = mjx.sensor_pos(model, fwd_position(model, data))
     data = mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
     data = mjx.fwd_acceleration(model, fwd_actuation(model, data))
     if data._impl.efc_J.size == 0:
