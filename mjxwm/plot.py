@@ -73,6 +73,9 @@ def comparison(
             low, high = mean_interval(values)
             axis.plot(grid, values.mean(axis=0), color=f"C{i}", label=label)
             axis.fill_between(grid, low, high, color=f"C{i}", alpha=0.2, linewidth=0)
+        ends = [r[x][-1] for runs in groups.values() for r in runs]
+        if max(ends) > 20 * min(ends) > 0:
+            axis.set_xscale("log")  # PWM makes tens of updates where SHAC makes one
         axis.set_xlabel(x)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(y)
