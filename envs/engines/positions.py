@@ -1,15 +1,23 @@
-"""What MJX computes from positions, with contact frames as C MuJoCo has them."""
+"""What MJX computes from positions, with two things put right that C MuJoCo does otherwise."""
 
+import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
+from jaxtyping import Array, Float
 from mujoco import mjx
+from mujoco.mjx._src import forward as stages
+from mujoco.mjx._src import scan
 
 _PLANE, _CAPSULE = int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_CAPSULE)
 
+_CONNECT, _WELD = int(mujoco.mjtEq.mjEQ_CONNECT), int(mujoco.mjtEq.mjEQ_WELD)
+_NO_CONSTRAINT = int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
+_NO_EQUALITY = int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)
+
 
 def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`mjx.fwd_position`, its own stages in its own order, with `align` after collisions."""
+    """`mjx.fwd_position`, its own stages in its own order, with `align` and `turn` among them."""
     for stage in (
         mjx.kinematics,
         mjx.com_pos,
@@ -21,6 +29,7 @@ def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         mjx.collision,
         align,
         mjx.make_constraint,
+        turn,
         mjx.transmission,
     ):
         data = stage(model, data)
@@ -51,3 +60,30 @@ def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     frame = jnp.stack([normal, tangent, jnp.cross(normal, tangent)], axis=1)
     frame = jnp.where(known[..., None], frame, contact.frame)
     return data.tree_replace({"_impl.contact.frame": frame})
+
+
+def turn(model: mjx.Model, data: mjx.Data) -> mjx.Data:
+    """Takes (dJ/dt) v off what `connect` and `weld` ask for, as C MuJoCo does: J turns with bodies.
+
+    Without it such constraints lag behind in fast rotation.
+    """
+    kinds = np.asarray(model.eq_type)
+    rows = 3 * int((kinds == _CONNECT).sum()) + 6 * int((kinds == _WELD).sum())
+    if not rows or model.opt.disableflags & (_NO_CONSTRAINT | _NO_EQUALITY):
+        return data
+
+    def speed(time: Float[Array, ""]) -> Float[Array, " r"]:
+        """J v after moving on by v for `time`; the velocity stays."""
+
+        def move(kinds: str, qpos: Array, qvel: Array) -> Array:
+            return stages._integrate_pos(kinds, qpos, qvel, time)
+
+        qpos = scan.flat(model, move, "jqv", "q", model.jnt_type, data.qpos, data.qvel)
+        there = mjx.com_pos(model, mjx.kinematics(model, data.replace(qpos=qpos)))
+        # Its own rows come first; the compiler leaves out the others, contacts among them.
+        return mjx.make_constraint(model, there)._impl.efc_J[:rows] @ data.qvel
+
+    zero = jnp.zeros((), data.qpos.dtype)
+    _, change = jax.jvp(speed, (zero,), (jnp.ones_like(zero),))
+    # Rows of a constraint that is switched off are zero, and ask for nothing.
+    return data.tree_replace({"_impl.efc_aref": data._impl.efc_aref.at[:rows].add(-change)})

@@ -102,6 +102,20 @@ def test_friction_on_a_leaning_capsule_is_that_of_c_mujoco(tilt):
     assert np.isfinite(slope).all()
 
 
+def test_what_holds_bodies_together_asks_for_what_c_mujoco_asks_for():
+    """`connect` and `weld` in rotation; stock MJX leaves out how their Jacobian turns."""
+    model = mujoco.MjModel.from_xml_string(bodies.LINKAGE.format(integrator="Euler"))
+    data = mujoco.MjData(model)
+    rng = np.random.default_rng(0)
+    mujoco.mj_integratePos(model, data.qpos, rng.uniform(-0.3, 0.3, model.nv), 1.0)
+    data.qvel[:] = rng.uniform(-3, 3, model.nv)
+    found = jax.jit(solver.forward)(mjx.put_model(model), mjx.put_data(model, data))
+    mujoco.mj_forward(model, data)
+    asked = found._impl.efc_aref[: data.nefc]
+    np.testing.assert_allclose(asked, data.efc_aref, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.qacc, data.qacc, rtol=1e-6, atol=1e-6)
+
+
 def test_one_step_of_a_body_in_contact():
     found = list(cases.errors(cases.CASES["hopper"], steps=1, number=4))
     assert_near(found, median=1e-7, most=1e-5)
