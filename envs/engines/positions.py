@@ -1,4 +1,9 @@
-"""What MJX computes from positions, with two things put right that C MuJoCo does otherwise."""
+"""What MJX computes from positions, with two things put right that C MuJoCo does otherwise.
+
+`advance` needs two internal functions of mjx 3.17; all else are its public stages.
+"""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +15,6 @@ from mujoco.mjx._src import forward as stages
 from mujoco.mjx._src import scan
 
 _PLANE, _CAPSULE = int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_CAPSULE)
-
 _CONNECT, _WELD = int(mujoco.mjtEq.mjEQ_CONNECT), int(mujoco.mjtEq.mjEQ_WELD)
 _NO_CONSTRAINT = int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
 _NO_EQUALITY = int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)
@@ -34,6 +38,14 @@ def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     ):
         data = stage(model, data)
     return data
+
+
+def advance(
+    model: mjx.Model, qpos: Float[Array, " q"], qvel: Float[Array, " v"], time: Array | float
+) -> Float[Array, " q"]:
+    """Positions after moving at `qvel` for `time` [s]; free and ball joints turn."""
+    move = functools.partial(stages._integrate_pos, dt=time)
+    return scan.flat(model, move, "jqv", "q", model.jnt_type, qpos, qvel)
 
 
 def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:
@@ -75,10 +87,7 @@ def turn(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     def speed(time: Float[Array, ""]) -> Float[Array, " r"]:
         """J v after moving on by v for `time`; the velocity stays."""
 
-        def move(kinds: str, qpos: Array, qvel: Array) -> Array:
-            return stages._integrate_pos(kinds, qpos, qvel, time)
-
-        qpos = scan.flat(model, move, "jqv", "q", model.jnt_type, data.qpos, data.qvel)
+        qpos = advance(model, data.qpos, data.qvel, time)
         there = mjx.com_pos(model, mjx.kinematics(model, data.replace(qpos=qpos)))
         # Its own rows come first; the compiler leaves out the others, contacts among them.
         return mjx.make_constraint(model, there)._impl.efc_J[:rows] @ data.qvel

@@ -9,14 +9,12 @@ reverse mode cannot cross. Nor should it: at the minimum
 
 so that by the implicit function theorem da = -H^-1 (dr/dtheta) dtheta with H = M + J' D_active J,
 one linear system of size nv, whatever the number of iterations before. The rule is asked for by
-differentiation alone, in forward or reverse mode: values are those of stock MJX, at its cost.
+differentiation alone, in forward or reverse mode: the solve's values, and cost, are stock MJX's.
 
-`forward` and `step` compose the public stages of `mujoco.mjx` as its own do, but for the contact
-frames of `positions`; nothing of the package is replaced. Only Runge-Kutta needs two internal
-functions of mjx 3.17 (to integrate positions).
+`forward` and `step` compose the public stages of `mujoco.mjx` as its own do, with what `positions`
+puts right; nothing of the package is replaced.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -28,9 +26,8 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Float
 from mujoco import mjx
 from mujoco.mjx._src import forward as stages
-from mujoco.mjx._src import scan
 
-from envs.engines.positions import fwd_position
+from envs.engines.positions import advance, fwd_position
 
 
 class Problem(NamedTuple):
@@ -206,9 +203,8 @@ def _runge_kutta(model: mjx.Model, first: mjx.Data) -> mjx.Data:
     def stage(carry: Any, x: tuple[Array, Array]) -> tuple[Any, None]:
         (data, total), (ahead, weight) = carry, x
         qvel, qacc, act_dot = slopes(data, ahead)
-        move = functools.partial(stages._integrate_pos, dt=dt)
         data = data.replace(
-            qpos=scan.flat(model, move, "jqv", "q", model.jnt_type, first.qpos, qvel),
+            qpos=advance(model, first.qpos, qvel, dt),
             qvel=first.qvel + dt * qacc,
             act=first.act + dt * act_dot,
             time=first.time + dt * ahead,

@@ -20,8 +20,13 @@ class ContactTask(Task):
         """See `Task`.
 
         Raises:
-            ValueError: `contact_time` is below twice `sim_dt`.
+            ValueError: `contact_time` is below twice `sim_dt`, or not above 0.
         """
+        if self.contact_time <= 0:
+            raise ValueError(
+                f"contact_time={self.contact_time} is out of range; it must be above 0, and at "
+                f"least 2 * sim_dt={2 * self.sim_dt:.6g}"
+            )
         if self.contact_time < 2 * self.sim_dt - 1e-9:
             # The next larger step that divides the control step.
             sim_dt = self.ctrl_dt / math.ceil(2 * self.ctrl_dt / self.contact_time - 1e-9)
