@@ -225,6 +225,8 @@ def test_a_contact_that_mujoco_would_soften_is_refused():
         ValueError, match=r"contact_time=0.005 is below .* lower sim_dt, to 0.00238"
     ):
         envs.make("ant", engine="native", contact_time=0.005)
+    with pytest.raises(ValueError, match=r"contact_time=0 is out of range; it must be above 0"):
+        envs.make("hopper", engine="native", contact_time=0)
 
 
 @pytest.mark.parametrize("name", ["ant", "anymal", "humanoid", "muscle-humanoid"])
