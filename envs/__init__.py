@@ -13,7 +13,7 @@ from collections.abc import Callable
 from envs import engines
 from envs.batch import BatchEnv, Step, Worlds
 from envs.core import Env, EnvSpec, Initial, Physics, State, Task, load_model
-from envs.dm_control.cartpole import Cartpole
+from envs.dm_control import TASKS as DM_CONTROL
 from envs.locomotion import TASKS as LOCOMOTION
 from envs.myosuite import TASKS as MYOSUITE
 
@@ -33,10 +33,7 @@ __all__ = [
 ]
 
 _TASKS: dict[str, Callable[[], Task]] = {
-    "cartpole-balance": lambda: Cartpole(swing_up=False),
-    "cartpole-balance-sparse": lambda: Cartpole(swing_up=False, sparse=True),
-    "cartpole-swingup": Cartpole,
-    "cartpole-swingup-sparse": lambda: Cartpole(sparse=True),
+    **DM_CONTROL,
     **LOCOMOTION,
     **MYOSUITE,
 }
