@@ -20,7 +20,7 @@ class Acrobot(SuiteTask):
     ctrl_dt: float = 0.01
     sim_dt: float = 0.01
     sparse: bool = False
-    """Reward only with the tip inside of the target instead of a smooth function of its distance."""
+    """Reward only with the tip in the target, instead of a smooth function of the distance."""
 
     @property
     def derived(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ _JUMP_SPEED = 0.5  # [m/s] up to which jumping on the spot counts as such
 
 @dataclasses.dataclass(frozen=True)
 class Cheetah(SuiteTask):
-    """Observation: height, pitch, six joints [rad], and all velocities; the place along x is left out.
+    """Observation: height, pitch, six joints [rad], and all velocities; x is left out.
 
     Episodes start on the floor: joints anywhere, then two seconds without control.
     """

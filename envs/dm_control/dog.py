@@ -83,7 +83,7 @@ class Dog(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " 38"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: torso and pelvis high, all parts upright, weight on the feet, and the speed."""
+        """See `Task`: torso and pelvis high, all upright, weight on the feet, and the speed."""
         torso, pelvis, weight = _standing(self.body)
         height = self.place(after, "torso", "pelvis")[:, 2]
         upright = jnp.stack([self.frame(after, part)[2, 2] for part in _PARTS])

@@ -7,7 +7,6 @@ They are found with C MuJoCo, once for a body and the same ones every time, and 
 import functools
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import mujoco
 import mujoco.batch

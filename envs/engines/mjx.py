@@ -59,7 +59,8 @@ class Mjx:
                 "sensors; use engine='native' or remove the delays"
             )
         self.model, self.n_substeps, self.derived = model, n_substeps, derived
-        self._model = self._put(_supported(model, derived))
+        self._supported = _supported(model, derived, self.name)
+        self._model = self._put(self._supported)
         self._template = self._make_template()
         self._shapes = self._derived_shapes()
         acceleration_sensor = model.sensor_needstage == mujoco.mjtStage.mjSTAGE_ACC
@@ -152,8 +153,8 @@ class Mjx:
             ) from error
 
     def _make_template(self) -> Any:
-        _warn_of_rough_contacts(self.model)
-        return jax.tree.map(jnp.asarray, mjx.make_data(self.model, impl=self._impl))
+        _warn_of_rough_contacts(self._supported)
+        return jax.tree.map(jnp.asarray, mjx.make_data(self._supported, impl=self._impl))
 
     def _data(self) -> Any:
         return self._template
@@ -231,10 +232,20 @@ def _warn_of_rough_contacts(model: mujoco.MjModel) -> None:
         )
 
 
-def _supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel:
+def _supported(model: mujoco.MjModel, derived: tuple[str, ...], name: str) -> mujoco.MjModel:
+    """The model without what makes no difference here and is refused."""
+    if model.opt.noslip_iterations:
+        raise ValueError(
+            f"engine={name!r} has no noslip solver, and this model asks for it "
+            f"(noslip_iterations={model.opt.noslip_iterations}); use engine='native', or set 0"
+        )
     flags, model = mujoco.mjtDisableBit, copy.copy(model)
     # MJX never restarts a diverged world, and Warp refuses the flag that asks for that.
     model.opt.disableflags &= ~int(flags.mjDSBL_AUTORESET)
+    if "energy" not in derived:
+        model.opt.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_ENERGY)
+    if model.opt.disableflags & int(flags.mjDSBL_CONTACT | flags.mjDSBL_CONSTRAINT):
+        model.geom_contype[:] = model.geom_conaffinity[:] = 0
     if "sensordata" not in derived:
         model.opt.disableflags |= int(flags.mjDSBL_SENSOR)
     return model

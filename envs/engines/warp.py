@@ -85,12 +85,12 @@ class Warp(Mjx):
         if self._per_world is None:
             impl: Any = self._model._impl
             self._per_world = limits(
-                self.model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0]
+                self._supported, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0]
             )
         # Zero-sized buffers are not worth the trouble they may cause in kernels.
         contacts = max(1, self._per_world.contacts * self._num_worlds)
         rows = max(1, self._per_world.rows)
-        data = mjx.make_data(self.model, impl="warp", naconmax=contacts, njmax=rows)
+        data = mjx.make_data(self._supported, impl="warp", naconmax=contacts, njmax=rows)
         return jax.tree.map(_compact, data)
 
     def _data(self) -> Any:

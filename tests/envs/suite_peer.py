@@ -114,10 +114,8 @@ class Peer:
         if self.domain == "fish" and "swim" in type(self.env.task).__name__.lower():
             return np.float32(named.model.geom_pos["target"])
         if type(self.env.task).__name__ == "Turn":
-            x, z = (
-                named.model.site_pos["target", ["x", "z"]] - named.data.xanchor["hinge", ["x", "z"]]
-            )
-            return np.float32(np.arctan2(x, z))
+            hinge = named.data.xanchor["hinge", ["x", "z"]]
+            return np.float32(np.arctan2(*(named.model.site_pos["target", ["x", "z"]] - hinge)))
         return ()
 
     def put(self, state: Initial) -> Outcome:
