@@ -123,7 +123,7 @@ class BatchEnv:
         # What ends is reset and what goes on costs next to nothing: start states, and physics where
         # derived fields need it, are computed for a few gathered rows and put back in their places.
         slots = max(1, self.num_worlds // _RESET_SHARE)
-        heavy = bool(self.env.task.derived)
+        heavy = self.env.reset_computes
         count = done.sum()
 
         def none(key: PRNGKeyArray, state: State) -> State:
@@ -149,7 +149,7 @@ class BatchEnv:
     def _initial(self, key: PRNGKeyArray, ids: Int[Array, " n"]) -> Initial:
         # A world's start depends on the key and on its number, not on which others end with it.
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
-        return jax.lax.stop_gradient(jax.vmap(self.env.task.initial)(keys))
+        return jax.lax.stop_gradient(jax.vmap(self.env.initial)(keys))
 
     def _restart(self, done: Bool[Array, " n"], initial: Initial, state: State) -> State:
         return jax.vmap(self.env.reset_where)(done, initial, state)

@@ -152,6 +152,50 @@ class EnvSpec(NamedTuple):
     episode_length: int
     """Actions of the agent until truncation."""
     differentiable: bool
+    obstacle: str = ""
+    """Why it is not differentiable, and what would be."""
+
+
+class Failure(NamedTuple):
+    """A foreign world that raised, or said something that it cannot mean."""
+
+    world: int | None
+    """Its number; None where it cannot be told which of them it was."""
+    step: int
+    """Its steps until then."""
+    what: str
+
+    def __str__(self) -> str:
+        """In words."""
+        which = "the worlds" if self.world is None else f"world {self.world}"
+        return f"{which} failed at step {self.step}: {self.what}"
+
+
+class Source(Protocol):
+    """What a learner needs of an environment, our own or a foreign one."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def spec(self) -> EnvSpec:
+        """Sizes and times."""
+        ...
+
+    @property
+    def action_size(self) -> int:
+        """Numbers in an action."""
+        ...
+
+    def worlds(self, num_worlds: int) -> Any:
+        """B worlds with `reset` and `step`: an `envs.BatchEnv` or what behaves like one."""
+        ...
+
+    def failures(self) -> list[Failure]:
+        """What went wrong in foreign worlds since the last call."""
+        ...
 
 
 class State(NamedTuple):
@@ -209,6 +253,7 @@ class Env:
             n_substeps=self.engine.n_substeps * self.action_repeat,
             episode_length=self.episode_length,
             differentiable=self.engine.differentiable,
+            obstacle=self._obstacle(),
         )
 
     @property
@@ -225,9 +270,28 @@ class Env:
         """The same environment with the engine's buffers sized for `num_worlds` worlds."""
         return dataclasses.replace(self, engine=self.engine.for_worlds(num_worlds))
 
+    def worlds(self, num_worlds: int) -> Any:
+        """`num_worlds` of them as an `envs.BatchEnv`."""
+        from envs.batch import BatchEnv  # which is made of this module
+
+        return BatchEnv(self, num_worlds)
+
+    def failures(self) -> list[Failure]:
+        """None: what diverges is reset and counted, see `envs.batch`."""
+        return []
+
+    @property
+    def reset_computes(self) -> bool:
+        """Whether a reset runs physics, for derived fields, rather than writing a start state."""
+        return bool(self.task.derived)
+
+    def initial(self, key: PRNGKeyArray) -> Initial:
+        """Draws a start state."""
+        return self.task.initial(key)
+
     def reset(self, key: PRNGKeyArray) -> State:
         """A fresh start state."""
-        return self.place(self.task.initial(key))
+        return self.place(self.initial(key))
 
     def place(self, initial: Initial) -> State:
         """A world at a start state that is given."""
@@ -271,6 +335,12 @@ class Env:
         low, high = jnp.asarray(model.actuator_ctrlrange.T, action.dtype)
         limited = jnp.asarray(model.actuator_ctrllimited, bool)
         return jnp.where(limited, low + (action + 1) * (high - low) / 2, action)
+
+    def _obstacle(self) -> str:
+        if self.engine.differentiable:
+            return ""
+        why = getattr(self.engine, "obstacle", None)
+        return why or f"engine={self.engine.name!r} has no gradients; use engine='mjx'"
 
     def _fresh(self, sim: SimState) -> State:
         physics, zero = sim.physics, jnp.zeros_like(sim.physics.time)

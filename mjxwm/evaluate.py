@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from envs.batch import BatchEnv, Worlds
-from envs.core import Env
+from envs.batch import Worlds
+from envs.core import Source
 
 
 class Evaluation(NamedTuple):
@@ -28,14 +28,14 @@ _Carry = tuple[Worlds, Array, Array, Array, Array, Array | None]
 
 
 def evaluate(
-    env: Env, act: Callable[[Array], Array], key: PRNGKeyArray, episodes: int
+    env: Source, act: Callable[[Array], Array], key: PRNGKeyArray, episodes: int
 ) -> Evaluation:
     """Runs `act(obs [N, o]) -> actions [N, a]` for one episode in each of N fresh worlds.
 
     The policy sees every observation (closed loop); what it does not sample is deterministic. The
     first end of a world counts, what follows is ignored.
     """
-    worlds = BatchEnv(env.for_worlds(episodes), episodes)
+    worlds = env.worlds(episodes)
     state = worlds.reset(key)
 
     def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:

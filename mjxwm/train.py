@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -57,6 +57,9 @@ class Config:
     """Episodes per evaluation: deterministic, closed loop, each from its own start."""
     checkpoints: int = 4
     """Checkpoints during the run, beside the one at its end; the last two are kept."""
+    on_failure: Literal["stop", "go-on"] = "stop"
+    """When a foreign world fails: save and stop, or reset it and go on (without it, where it cannot
+    be reset) while any is left."""
     video: bool = True
     """Whether to render the policy at the end."""
     algorithm: str = "pwm"
@@ -194,8 +197,14 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             state, metrics = trainer.iterate(state)
             iteration += 1
             late = cfg.minutes is not None and time.monotonic() - start + seconds > 60 * cfg.minutes
-            stopping = iteration == last or bool(interrupted) or late
+            failed = _failed(cfg, trainer, iteration == last, metrics)
+            stopping = iteration == last or bool(interrupted) or late or bool(failed)
             loop.after(iteration, state, metrics, stopping, evaluate=late)
+            if failed:
+                raise config.ConfigError(
+                    f"{failed} The run is saved: `mjxwm train --resume {run.path}` goes on; with "
+                    "`on_failure: go-on` in its config.yaml, past what fails."
+                )
         if interrupted:  # also when it came after the last look at it; a second save does nothing
             checkpoint.save(run.checkpoints, iteration, state)
     finished = iteration == total or late
@@ -203,6 +212,21 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
     return Result(
         run, final, iteration, trainer.algorithm.env_steps(iteration), time.monotonic() - start
     )
+
+
+def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:
+    """What failed in foreign worlds, if that is to end the run; else it is only said."""
+    if last:
+        jax.block_until_ready(metrics)
+    failures = trainer.env.failures()
+    if not failures:
+        return ""
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    said = f"{trainer.env.name}: {failures[0]}{more}."
+    if cfg.on_failure == "stop" or any(failure.world is None for failure in failures):
+        return said
+    print(said, flush=True)
+    return ""
 
 
 def _start(
@@ -254,6 +278,9 @@ def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, 
         made["curve"] = str(plot.learning_curve({name: run.metrics}, run.curve, cfg.task))
     if cfg.video:
         env = make_env(cfg)
+        if evaluation.qpos.shape[-1] == 0:
+            print(f"no video: {env.name} is simulated elsewhere")
+            return made
         length = int(evaluation.length[0]) + 1
         try:
             qpos = np.asarray(evaluation.qpos[:length])

@@ -32,6 +32,11 @@ class Cheetah(SuiteTask):
     foot: Literal["", "front", "back"] = ""
     """Run on this foot with the other one and the torso up; "": as it likes."""
 
+    def __post_init__(self):
+        """Refuses a foot that it does not have."""
+        if self.foot not in ("", "front", "back"):
+            raise ValueError(f"foot={self.foot!r} is unknown; choose front or back, or '' for both")
+
     @property
     def derived(self) -> tuple[str, ...]:
         """See `Task`."""

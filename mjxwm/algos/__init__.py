@@ -6,7 +6,7 @@ Here they are by name.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from envs.core import Env
+from envs.core import Source
 from mjxwm.algos import brax_baselines, pwm, shac
 from mjxwm.types import Algorithm
 
@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     config: Any
     """A frozen dataclass, of which `env_steps`, `worlds`, `steps_per_iteration` and `updates` are
     read from outside."""
-    make: Callable[[Any, Env], Algorithm]
+    make: Callable[[Any, Source], Algorithm]
     """Raises ValueError on a setting out of range, and where an optional package is missing."""
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import envs
-from envs import engines
+from envs import engines, registry
 from envs.locomotion.hopper import Hopper
 
 
@@ -26,7 +26,7 @@ def test_every_name_makes_an_environment_that_steps(key):
     [
         (
             {"name": "hoper"},
-            "'hoper' is unknown; did you mean 'hopper'.* There are: ant, ant-stiff",
+            "'hoper' is unknown; did you mean 'hopper'.* .mjxwm envs. lists all",
         ),
         ({"name": "hopper", "engine": "wrap"}, "'wrap' is unknown; did you mean 'warp'"),
         ({"name": "hopper", "fall_hight": 1}, "no field 'fall_hight'; did you mean 'fall_height'"),
@@ -78,7 +78,7 @@ def test_auto_chooses_by_the_machine(monkeypatch, nvidia, name):
 
 
 def test_a_task_can_be_registered_once(monkeypatch):
-    monkeypatch.setattr(envs, "_TASKS", dict(envs._TASKS))
+    monkeypatch.setitem(registry.SUITES, "registered", {})
     envs.register("my-hopper", Hopper)
     assert "my-hopper" in envs.names()
     with pytest.raises(ValueError, match="'my-hopper' exists already"):

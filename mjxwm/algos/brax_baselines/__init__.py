@@ -9,14 +9,14 @@ number. Brax is an optional package: this module and the settings do without it.
 import importlib
 from typing import Any
 
-from envs.core import Env
+from envs.core import Source
 from mjxwm.algos.brax_baselines.config import PPO, SAC, validate
 from mjxwm.types import Algorithm
 
 __all__ = ["PPO", "SAC", "make_ppo", "make_sac", "validate"]
 
 
-def make_ppo(config: PPO, env: Env) -> Algorithm:
+def make_ppo(config: PPO, env: Source) -> Algorithm:
     """PPO on `env`.
 
     Raises:
@@ -26,7 +26,7 @@ def make_ppo(config: PPO, env: Env) -> Algorithm:
     return _module("ppo").make(config, env)
 
 
-def make_sac(config: SAC, env: Env) -> Algorithm:
+def make_sac(config: SAC, env: Source) -> Algorithm:
     """SAC on `env`.
 
     Raises:

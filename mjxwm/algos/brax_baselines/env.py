@@ -19,24 +19,25 @@ from brax.training.acme import running_statistics, specs
 from brax.training.acme.running_statistics import RunningStatisticsState
 from jaxtyping import Array, Float
 
-from envs.batch import BatchEnv, Step, Worlds
-from envs.core import Env
+from envs.batch import Step, Worlds
+from envs.core import Source
 
 
 class BraxWorlds(BraxEnv):
     """B worlds for `brax.training`, to be used without its wrappers (`wrap_env=False`)."""
 
-    def __init__(self, env: Env):
+    def __init__(self, env: Source):
         """`env` is one world; B follows from the keys that `reset` is given."""
         self._env = env
         self._spec = env.spec
+        self._batches: dict[int, Any] = {}
 
     def reset(self, rng: Array) -> State:
         """Fresh worlds with staggered clocks, as many as there are keys, raw or typed."""
         key = rng[0]
         if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             key = jax.random.wrap_key_data(key)
-        batch = BatchEnv(self._env, len(rng))
+        batch = self._worlds(len(rng))
         worlds = batch.reset(key, stagger=True)
         _, step = jax.eval_shape(batch.step, worlds, jnp.zeros((len(rng), self.action_size)))
         nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), step)
@@ -45,7 +46,13 @@ class BraxWorlds(BraxEnv):
     def step(self, state: State, action: Float[Array, "B a"]) -> State:
         """One action in each world."""
         worlds: Any = state.pipeline_state
-        return _state(*BatchEnv(self._env, len(action)).step(worlds, action))
+        return _state(*self._worlds(len(action)).step(worlds, action))
+
+    def _worlds(self, num_worlds: int) -> Any:
+        # The same ones for reset and steps: worlds on the host are not in the state.
+        if num_worlds not in self._batches:
+            self._batches[num_worlds] = self._env.worlds(num_worlds)
+        return self._batches[num_worlds]
 
     @property
     def observation_size(self) -> int:

@@ -16,7 +16,7 @@ from brax.training.agents.ppo import losses
 from brax.training.agents.ppo import networks as ppo_networks
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from envs.core import Env
+from envs.core import Source
 from mjxwm.algos.brax_baselines.config import PPO
 from mjxwm.algos.brax_baselines.env import BraxWorlds, init_normalizer
 from mjxwm.rollout import step_metrics
@@ -43,7 +43,7 @@ class Parts(NamedTuple):
     tx: optax.GradientTransformation
 
 
-def make(config: PPO, env: Env) -> Algorithm:
+def make(config: PPO, env: Source) -> Algorithm:
     """PPO on `env`."""
     parts = make_parts(config, env)
     policy = ppo_networks.make_inference_fn(parts.nets)
@@ -62,7 +62,7 @@ def make(config: PPO, env: Env) -> Algorithm:
     )
 
 
-def make_parts(config: PPO, env: Env) -> Parts:
+def make_parts(config: PPO, env: Source) -> Parts:
     """Networks and optimiser."""
     worlds = BraxWorlds(env)
     return Parts(config, worlds, make_networks(config, worlds), optimizer(config))

@@ -19,7 +19,7 @@ from brax.training.replay_buffers import ReplayBufferState, UniformSamplingQueue
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from envs.batch import Step
-from envs.core import Env
+from envs.core import Source
 from mjxwm.algos.brax_baselines.config import SAC
 from mjxwm.algos.brax_baselines.env import BraxWorlds, init_normalizer
 from mjxwm.rollout import step_metrics
@@ -63,7 +63,7 @@ class Parts(NamedTuple):
     """Of temperature, critics and policy."""
 
 
-def make(config: SAC, env: Env) -> Algorithm:
+def make(config: SAC, env: Source) -> Algorithm:
     """SAC on `env`."""
     parts = make_parts(config, env)
     policy = sac_networks.make_inference_fn(parts.nets)
@@ -85,7 +85,7 @@ def make(config: SAC, env: Env) -> Algorithm:
     )
 
 
-def make_parts(config: SAC, task: Env) -> Parts:
+def make_parts(config: SAC, task: Source) -> Parts:
     """Networks, losses and replay."""
     env = BraxWorlds(task)
     plain = types.identity_observation_preprocessor

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from envs.batch import BatchEnv, Worlds
-from envs.core import Env
+from envs.core import Source
 from mjxwm import replay, rollout
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
@@ -57,14 +57,14 @@ class TrainState(NamedTuple):
     key: PRNGKeyArray
 
 
-def make(config: Config, env: Env) -> Algorithm:
+def make(config: Config, env: Source) -> Algorithm:
     """PWM on `env`.
 
     Raises:
         ValueError: a setting out of range, named with its range.
     """
     validate(config)
-    batch_env = BatchEnv(env.for_worlds(config.worlds), config.worlds)
+    batch_env = env.worlds(config.worlds)
     tx = learner.optimizers(config)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from envs.batch import BatchEnv, Worlds
-from envs.core import Env
+from envs.core import Source
 from mjxwm.algos.shac import learner
 from mjxwm.algos.shac.config import Config, validate
 from mjxwm.algos.shac.learner import Learner, Optimizers
@@ -54,19 +54,16 @@ class TrainState(NamedTuple):
     key: PRNGKeyArray
 
 
-def make(config: Config, env: Env) -> Algorithm:
+def make(config: Config, env: Source) -> Algorithm:
     """SHAC, SAPO or APG on `env`.
 
     Raises:
         ValueError: a setting out of range, or an engine without gradients, with the remedy.
     """
     validate(config)
-    if not env.engine.differentiable:
-        name = env.engine.name
-        why = getattr(env.engine, "obstacle", None)
-        why = why or f"engine={name!r} has no gradients; use engine='mjx'"
-        raise ValueError(f"task {env.name!r}: {why}")
-    worlds = BatchEnv(env, config.worlds)
+    if not env.spec.differentiable:
+        raise ValueError(f"task {env.name!r}: {env.spec.obstacle}")
+    worlds = env.worlds(config.worlds)
     tx = learner.optimizers(config)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:

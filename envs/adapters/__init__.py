@@ -1,0 +1,1 @@
+"""Foreign worlds in, our worlds out."""

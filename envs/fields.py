@@ -1,0 +1,35 @@
+"""Values for the fields of tasks, as they come from files and command lines."""
+
+import contextlib
+import math
+
+_POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "contact_time")
+
+
+def checked(field: str, value: object, default: object) -> object:
+    """`value` as what the field's default is: a switch, a number, a whole number or a word.
+
+    Raises:
+        ValueError: it is none, or out of range.
+    """
+    kind = type(default)
+    if isinstance(value, str) and kind in (int, float):
+        # YAML reads 3e-2, without a point, as a word.
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if kind in (bool, str):
+        if not isinstance(value, kind):
+            words = {bool: "true or false", str: "a word"}
+            raise ValueError(f"{field}={value!r} is not {words[kind]}")
+        return value
+    if kind not in (int, float):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{field}={value!r} is not a finite number")
+    if kind is int and value != int(value):
+        raise ValueError(f"{field}={value} is not a whole number")
+    if field in _POSITIVE and not value > 0:
+        raise ValueError(f"{field}={value} is out of range; it must be above 0")
+    if field == "noise" and value < 0:
+        raise ValueError(f"noise={value} is out of range; it must be at least 0")
+    return kind(value)

@@ -1,0 +1,170 @@
+"""Environments by name: shipped tasks, foreign suites, and whatever a user points at.
+
+- `hopper`: one of `names()`, or registered with `register`
+- `gymnasium/HalfCheetah-v5`, `playground/CheetahRun`, `metaworld/reach-v3`, `mw-reach`: foreign
+- `my_package.my_module:Thing`: a task, a source or a factory of gymnasium environments of your own
+"""
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from envs import engines
+from envs.core import Env, Source, Task, load_model
+from envs.dm_control import TASKS as DM_CONTROL
+from envs.fields import checked
+from envs.locomotion import TASKS as LOCOMOTION
+from envs.myosuite import TASKS as MYOSUITE
+
+SUITES: dict[str, dict[str, Callable[[], Any]]] = {
+    "locomotion": LOCOMOTION,
+    "dm_control": DM_CONTROL,
+    "myosuite": MYOSUITE,
+    "registered": {},
+}
+"""Tasks that are made by name alone, by suite."""
+
+FOREIGN = {
+    "gymnasium": "envs.adapters.gymnasium",
+    "maniskill": "envs.adapters.maniskill",
+    "metaworld": "envs.adapters.metaworld",
+    "playground": "envs.adapters.playground",
+}
+"""Modules that make `suite/id`."""
+
+
+def names(suite: str | None = None) -> tuple[str, ...]:
+    """The names that `make` knows, of one suite or of all; foreign ones are `suite/id`."""
+    suites = SUITES.values() if suite is None else [SUITES[suite]]
+    return tuple(sorted(name for tasks in suites for name in tasks))
+
+
+def register(name: str, make: Callable[[], Any]) -> None:
+    """Adds an environment of your own under `name`.
+
+    Args:
+        name: how `make` will know it.
+        make: returns a `Task`, a `Source` such as `from_gymnasium` gives, or a `gymnasium.Env`.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in names():
+        raise ValueError(f"task {name!r} exists already; choose another name")
+    SUITES["registered"][name] = make
+
+
+def make(name: str, engine: str = "auto", action_repeat: int = 1, **overrides: Any) -> Env:
+    """An environment: one world, pure. Foreign ones are a `Source` with the same spec and worlds.
+
+    Args:
+        name: one of `names()`, `suite/id` of a foreign suite, or `module:attribute` of your own.
+        engine: "native", "mjx", "warp", or "auto" for the fastest here.
+        action_repeat: control steps per action; rewards add up.
+        overrides: values for the task's own fields, such as `episode_length=200`.
+
+    Raises:
+        ValueError: an unknown task, engine or field (the message names the nearest), or a value
+            out of range.
+    """
+    if engine not in ("auto", *engines.NAMES):
+        raise ValueError(
+            f"engine {engine!r} is unknown{nearest(engine, engines.NAMES)}. "
+            f"There are: auto, {', '.join(engines.NAMES)}"
+        )
+    if action_repeat < 1:
+        raise ValueError(f"action_repeat={action_repeat} is out of range; it must be at least 1")
+    if name.startswith("mw-"):
+        name = f"metaworld/{name}"
+    suite, slash, env_id = name.partition("/")
+    if slash and ":" not in suite:
+        return cast(Env, _foreign(suite, env_id, engine, action_repeat, overrides))
+    made = _factory(name)()
+    if isinstance(made, Task):
+        return _env(name, made, engine, action_repeat, overrides)
+    if engine not in ("auto", "native"):
+        raise ValueError(f"{name} runs on the host; engine={engine!r} is not for it")
+    return cast(Env, _source(name, made, action_repeat, overrides))
+
+
+def nearest(name: str, known: Any) -> str:
+    """The words "; did you mean ...?" where something known is near `name`, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def _env(name: str, task: Task, engine: str, action_repeat: int, overrides: dict[str, Any]) -> Env:
+    fields = [f.name for f in dataclasses.fields(task)]
+    values = {}
+    for field, value in overrides.items():
+        if field not in fields:
+            raise ValueError(
+                f"task {name!r} has no field {field!r}{nearest(field, fields)}. "
+                f"It has: {', '.join(fields)}"
+            )
+        values[field] = checked(field, value, getattr(task, field))
+    task = dataclasses.replace(task, **values)
+    model = load_model(task)
+    n_substeps = round(task.ctrl_dt / task.sim_dt)
+    return Env(name, task, engines.make(engine, model, n_substeps, task.derived), action_repeat)
+
+
+def _foreign(
+    suite: str, env_id: str, engine: str, action_repeat: int, overrides: dict[str, Any]
+) -> Source:
+    if suite not in FOREIGN:
+        raise ValueError(
+            f"suite {suite!r} is unknown{nearest(suite, FOREIGN)}. There are: {', '.join(FOREIGN)}"
+        )
+    if suite == "playground":
+        overrides = {"engine": engine, **overrides}
+    elif engine not in ("auto", "native"):
+        raise ValueError(f"{suite}/{env_id} runs on the host; engine={engine!r} is not for it")
+    return importlib.import_module(FOREIGN[suite]).make(env_id, action_repeat, **overrides)
+
+
+def _factory(name: str) -> Callable[[], Any]:
+    for tasks in SUITES.values():
+        if name in tasks:
+            return tasks[name]
+    if ":" in name:
+        return _imported(*name.rsplit(":", 1))
+    raise ValueError(
+        f"task {name!r} is unknown{nearest(name, names())}. `mjxwm envs` lists all; foreign ones "
+        f"are {', '.join(f'{suite}/...' for suite in FOREIGN)}, your own module:attribute"
+    )
+
+
+def _imported(module: str, attribute: str) -> Callable[[], Any]:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)  # as `python -m` has it
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{module}:{attribute}: {error}") from error
+    finally:
+        sys.path.remove(here)
+    return found if callable(found) else lambda: found
+
+
+def _source(name: str, made: Any, action_repeat: int, overrides: dict[str, Any]) -> Source:
+    if hasattr(made, "spec") and hasattr(made, "worlds"):
+        if action_repeat != 1 or overrides:
+            raise ValueError(f"{name} is made as it is: no action_repeat, no fields")
+        return made
+    if not (hasattr(made, "observation_space") or inspect.isclass(made)):
+        raise ValueError(
+            f"{name} makes a {type(made).__name__}; it must be an envs.Task, a gymnasium.Env or "
+            "VectorEnv, or a source that envs.from_gymnasium made"
+        )
+    from envs.adapters.gymnasium import from_gymnasium
+
+    if hasattr(made, "num_envs"):
+        return from_gymnasium(made, name, action_repeat=action_repeat, **overrides)
+    made.close()
+    return from_gymnasium(_factory(name), name, action_repeat=action_repeat, **overrides)

@@ -1,0 +1,266 @@
+"""Gymnasium's environments as worlds of ours, and ours as gymnasium's."""
+
+import functools
+import warnings
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gym_worlds import Counter
+from gymnasium import spaces
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import envs
+from envs.adapters import spaces as forms
+
+B = 3
+
+
+def counters(**trouble):
+    Counter.made = -1  # the first one made is only looked at
+    return functools.partial(Counter, **trouble)
+
+
+def unrolled(env, steps=12, action=-0.8, key=0, stagger=False):
+    """(worlds, steps [T, B]) of a constant action in B worlds, in one compiled program."""
+    batch = env.worlds(B)
+
+    @jax.jit
+    def run(key):
+        actions = jnp.full((steps, B, env.action_size), action)
+        return jax.lax.scan(batch.step, batch.reset(key, stagger), actions)
+
+    return jax.block_until_ready(run(jax.random.key(key)))
+
+
+def vector(mode):
+    return SyncVectorEnv([counters()] * B, autoreset_mode=mode)
+
+
+def sources():
+    yield "factory", envs.from_gymnasium(counters(), episode_length=100)
+    for mode in (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED):
+        yield mode.name, envs.from_gymnasium(vector(mode), episode_length=100)
+
+
+@pytest.mark.parametrize("kind", ["factory", "SAME_STEP", "DISABLED"])
+def test_the_last_observation_of_an_episode_and_the_first_of_the_next_are_both_kept(kind):
+    env = dict(sources())[kind]
+    worlds, step = unrolled(env)
+    in_episode = np.arange(12) % 5 + 1
+    np.testing.assert_array_equal(step.next_obs[:, 0, 1], in_episode)
+    np.testing.assert_array_equal(step.terminated[:, 0], in_episode == 5)
+    np.testing.assert_array_equal(step.episode_length[:, 1], in_episode)
+    np.testing.assert_allclose(step.reward, 1.0, rtol=1e-6)  # -0.8 of [-1, 1] is 1 of [0, 10]
+    np.testing.assert_allclose(step.episode_return[:, 2], in_episode, rtol=1e-6)
+    assert not step.truncated.any()
+    assert step.valid.all()
+    np.testing.assert_array_equal(worlds.obs[:, 1], 2)
+    assert len(set(np.asarray(worlds.obs[:, 0]).tolist())) == B  # different worlds
+    assert env.failures() == []
+
+
+def test_a_time_limit_truncates_and_can_be_staggered():
+    env = envs.from_gymnasium(counters(), episode_length=3)
+    _, step = unrolled(env)
+    np.testing.assert_array_equal(step.truncated[:, 0], np.arange(12) % 3 == 2)
+    assert not step.terminated.any()
+    _, staggered = unrolled(env, stagger=True, key=1)
+    assert len({tuple(np.asarray(column)) for column in staggered.truncated.T}) > 1
+
+
+def test_action_repeat_adds_rewards_up_and_stops_at_an_end():
+    env = envs.from_gymnasium(counters(), episode_length=100, action_repeat=2)
+    assert (env.spec.episode_length, env.spec.n_substeps) == (50, 2)
+    _, step = unrolled(env, steps=3)
+    np.testing.assert_allclose(step.reward[:, 0], [2, 2, 1], rtol=1e-6)
+    assert step.terminated[2].all()
+
+
+def test_success_is_that_of_the_environment_s_info():
+    env = envs.from_gymnasium(counters(), episode_length=100, success="success")
+    _, step = unrolled(env, steps=3)
+    np.testing.assert_array_equal(step.success[:, 0], [False, True, True])
+    assert envs.from_gymnasium(counters(), episode_length=9).worlds(2) is not None
+
+
+@pytest.mark.parametrize("trouble", ["nan", "shape", "raises"])
+def test_a_step_that_fails_is_on_record_and_not_valid_and_the_world_goes_on(trouble):
+    env = envs.from_gymnasium(counters(**{trouble: 4}), episode_length=100)
+    _, step = unrolled(env)
+    np.testing.assert_array_equal(np.argwhere(~np.asarray(step.valid)), [[3, 1]])
+    assert step.truncated[3, 1]
+    assert step.reward[3, 1] == 0
+    np.testing.assert_array_equal(step.next_obs[4:9, 1, 1], [1, 2, 3, 4, 5])
+    (failure,) = env.failures()
+    assert (failure.world, failure.step) == (1, 4)
+    words = {"nan": "not finite", "shape": r"shape \(1,\)", "raises": "RuntimeError"}[trouble]
+    assert words.replace("\\", "") in str(failure)
+    assert env.failures() == []
+
+
+def test_a_world_that_does_not_come_back_is_left_out():
+    env = envs.from_gymnasium(counters(dead=4), episode_length=100)
+    worlds, step = unrolled(env)
+    np.testing.assert_array_equal(step.valid[:, 1], np.arange(12) < 3)
+    assert step.valid[:, [0, 2]].all()
+    assert np.isfinite(worlds.obs).all()
+    found = [str(f) for f in env.failures()]
+    assert any("left out" in text for text in found)
+
+
+def test_a_vector_env_that_dies_is_on_record():
+    source = SyncVectorEnv([counters(raises=2)] * B, autoreset_mode=AutoresetMode.SAME_STEP)
+    source.envs[0].unwrapped.number = 1
+    env = envs.from_gymnasium(source, episode_length=100)
+    _, step = unrolled(env, steps=3)
+    assert not step.valid[1].any()
+    assert env.failures()[0].world is None
+
+
+def test_worlds_of_a_checkpoint_that_are_gone_are_replaced_and_one_step_is_marked():
+    env = envs.from_gymnasium(counters(), episode_length=100)
+    first = env.worlds(B)
+    worlds = jax.jit(first.reset)(jax.random.key(0))
+    worlds, _ = jax.jit(first.step)(worlds, jnp.zeros((B, 1)))
+    later = env.worlds(B)  # as in another process
+    steps = []
+    for _ in range(3):
+        worlds, step = jax.jit(later.step)(worlds, jnp.zeros((B, 1)))
+        steps.append(step)
+    assert not steps[0].valid.any()
+    assert steps[0].truncated.all()
+    assert steps[1].valid.all()
+    np.testing.assert_array_equal(steps[2].episode_length, 2)
+
+
+def test_the_late_reset_of_a_vector_env_is_refused_with_the_remedy():
+    env = envs.from_gymnasium(vector(AutoresetMode.NEXT_STEP), episode_length=9)
+    with pytest.raises(ValueError, match=r"make it with autoreset_mode=.*SAME_STEP"):
+        env.make(B)
+    env = envs.from_gymnasium(vector(AutoresetMode.SAME_STEP), episode_length=9)
+    with pytest.raises(ValueError, match="4 worlds of a VectorEnv that has 3"):
+        env.make(4)
+
+
+BOX = spaces.Box(-1, 1, (2,))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (spaces.Discrete(3), "not continuous"),
+        (spaces.Box(0, 9, (2,), np.int64), "whole numbers"),
+        (spaces.Dict(a=BOX, b=spaces.Discrete(2)), "not continuous"),
+    ],
+)
+def test_actions_that_are_not_continuous_are_refused(space, message):
+    with pytest.raises(ValueError, match=message):
+        forms.action_bounds(space)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [(spaces.Box(0, 255, (8, 8, 3)), "pixels"), (spaces.Text(5), "no flat form")],
+)
+def test_observations_without_a_vector_form_are_refused(space, message):
+    with pytest.raises(ValueError, match=message):
+        forms.obs_size(spaces.Dict(a=BOX, b=space))
+
+
+def test_dictionaries_are_flattened_both_ways():
+    space = spaces.Dict(a=BOX, b=spaces.Tuple([BOX, spaces.Discrete(3)]))
+    assert forms.obs_size(space) == 7
+    sample = {"a": np.array([1.0, 2.0]), "b": (np.array([3.0, 4.0]), 1)}
+    np.testing.assert_array_equal(forms.flat_obs(space, sample), [1, 2, 3, 4, 0, 1, 0])
+    actions = spaces.Dict(a=spaces.Box(0, 10, (1,)), b=spaces.Box(-np.inf, np.inf, (1,)))
+    taken = forms.to_action(actions, np.array([0.0, 5.0]))
+    assert (taken["a"][0], taken["b"][0]) == (5, 1)  # clipped first, then mapped
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gymnasium/Nope-v3", "doesn't exist"),
+        ("gymnasium/CartPole-v1", "not continuous"),
+        ("gymnasiun/HalfCheetah-v5", "did you mean 'gymnasium'"),
+        ("nowhere.to_be:Found", "No module named"),
+        ("hoper", "did you mean 'hopper'"),
+    ],
+)
+def test_what_there_is_not_is_said(name, message):
+    with pytest.raises(ValueError, match=message):
+        envs.make(name)
+
+
+def test_a_name_with_a_colon_is_your_own(monkeypatch):
+    env = envs.make("gym_worlds:Counter", episode_length=7)
+    assert (env.spec.obs_size, env.spec.episode_length) == (2, 7)
+    assert envs.make("envs.locomotion.hopper:Hopper").name == "envs.locomotion.hopper:Hopper"
+    with pytest.raises(ValueError, match="makes a dict"):
+        envs.make("builtins:dict")
+
+
+def test_one_world_passes_gymnasium_s_checker():
+    env = envs.to_gymnasium("hopper", engine="native", episode_length=20)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*infinity.*")
+        check_env(env, skip_render_check=True)
+
+
+def test_our_vector_env_is_what_gymnasium_asks_for():
+    env = envs.to_gymnasium("hopper", B, engine="native", episode_length=4)
+    assert isinstance(env, gymnasium.vector.VectorEnv)
+    assert env.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(env.action_space.sample())
+    first, _ = env.reset(seed=3)
+    assert first in env.observation_space
+    for t in range(1, 6):
+        obs, reward, terminated, truncated, infos = env.step(np.zeros((B, 3), np.float32))
+        assert obs in env.observation_space
+        assert reward.shape == terminated.shape == truncated.shape == (B,)
+        assert truncated.all() == (t == 4)
+        assert ("final_obs" in infos) == (t == 4)
+        if t == 4:
+            last = np.stack(infos["final_obs"])
+            assert (np.abs(last - obs) > 1e-4).any()  # obs is already the next episode's
+            np.testing.assert_array_equal(infos["final_info"]["episode"]["l"], 4)
+    again, _ = env.reset(seed=3)
+    np.testing.assert_array_equal(again, first)
+    assert (env.reset()[0] != first).any()
+
+
+def test_gymnasium_s_own_wrapper_counts_our_episodes():
+    env = envs.to_gymnasium("hopper", B, engine="native", episode_length=4)
+    env = gymnasium.wrappers.vector.RecordEpisodeStatistics(env)
+    env.reset(seed=0)
+    for _ in range(8):
+        env.step(env.action_space.sample())
+    assert env.episode_count == 2 * B
+
+
+def test_foreign_environments_do_not_go_out_again():
+    with pytest.raises(ValueError, match="foreign"):
+        envs.to_gymnasium(envs.from_gymnasium(counters(), episode_length=5), 2)
+
+
+@pytest.mark.slow
+def test_stable_baselines3_s_ppo_learns_on_our_worlds():
+    baselines = pytest.importorskip("stable_baselines3")
+    worlds = envs.to_stable_baselines3("cartpole-balance", 16, engine="native", action_repeat=4)
+    model = baselines.PPO("MlpPolicy", worlds, n_steps=250, batch_size=500, seed=0, gamma=0.98)
+    before = np.mean([_episode(worlds, model) for _ in range(1)])
+    model.learn(400_000)
+    assert _episode(worlds, model) > before + 100
+
+
+def _episode(worlds, model):
+    obs, total = worlds.reset(), 0.0
+    for _ in range(250):
+        obs, reward, _, _ = worlds.step(model.predict(obs, deterministic=True)[0])
+        total += reward.mean()
+    return total
