@@ -135,9 +135,11 @@ class BatchEnv:
             ids = jnp.searchsorted(nth, jnp.arange(1, slots + 1), method="compare_all")
             initial = self._initial(key, ids)
             if not heavy:
-                return self._restart(done, _rows(initial, nth - 1), state)
-            fresh = self._restart(ids < self.num_worlds, initial, _rows(state, ids))
-            back = _rows(fresh, nth - 1)
+                return self._restart(done, _rows(initial, nth - 1, slots), state)
+            fresh = self._restart(
+                ids < self.num_worlds, initial, _rows(state, ids, self.num_worlds)
+            )
+            back = _rows(fresh, nth - 1, slots)
             return jax.tree.map(lambda f, x: jax.vmap(jnp.where)(done, f, x), back, state)
 
         def many(key: PRNGKeyArray, state: State) -> State:
@@ -155,8 +157,9 @@ class BatchEnv:
         return jax.vmap(self.env.reset_where)(done, initial, state)
 
 
-def _rows(tree: Any, ids: Int[Array, " n"]) -> Any:
-    return jax.tree.map(lambda x: x.at[ids].get(mode="clip"), tree)
+def _rows(tree: Any, ids: Int[Array, " n"], size: int) -> Any:
+    # Foreign worlds may share buffers, which have no axis of `size` worlds and stay as they are.
+    return jax.tree.map(lambda x: x.at[ids].get(mode="clip") if len(x) == size else x, tree)
 
 
 def _sound(state: State) -> Bool[Array, " B"]:

@@ -21,7 +21,7 @@ from envs.engines.limits import Limits, limits
 from envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
 
 # What drops contacts or rows; the other flags say that the solver used all of its iterations.
-_DROPPED = int(
+DROPPED = int(
     OverflowType.NEFC
     | OverflowType.NJMAX_NNZ
     | OverflowType.BROADPHASE
@@ -116,7 +116,7 @@ class Warp(Mjx):
     def _view(self, data: mjx.Data, before: SimState) -> SimState:
         sim = super()._view(data, before)
         impl: Any = data._impl
-        overflowed = (impl.overflow & _DROPPED) != 0
+        overflowed = (impl.overflow & DROPPED) != 0
         qpos = jnp.where(overflowed, jnp.nan, sim.physics.qpos)
         return sim._replace(physics=sim.physics._replace(qpos=qpos))
 

@@ -51,16 +51,23 @@ def derivative(worlds: Worlds, bench: Bench, seed: int) -> Gate:
             return run
 
         exact = np.asarray(jax.jit(jax.vmap(jax.grad(value(mjx))))(plan, initial, noise))
-        ahead, behind = _sides(value(native), plan, initial, noise)
-    return _verdict(exact.reshape(len(some), -1), ahead, behind)
+        ahead, behind, rounding = _sides(value(native), plan, initial, noise)
+    return _verdict(exact.reshape(len(some), -1), ahead, behind, rounding)
 
 
-def _verdict(exact: np.ndarray, ahead: np.ndarray, behind: np.ndarray) -> Gate:
-    """Passed where at least half of the states are smooth, and right there."""
+def _verdict(
+    exact: np.ndarray, ahead: np.ndarray, behind: np.ndarray, rounding: np.ndarray
+) -> Gate:
+    """Passed where at least half of the states are smooth, and right there.
+
+    `rounding` [S] is what a difference can be off by for float64's sake: a saturated policy's
+    gradient may be smaller than that, and is then not to be had from differences.
+    """
     central = (ahead + behind) / 2
     size = np.linalg.norm(central, axis=1)
     # A gradient of nearly nothing is measured against an ordinary one.
     size = np.maximum(size, 1e-3 * max(np.median(size), 1e-12))
+    size = np.maximum(size, rounding / _TOLERANCE)
     error = np.linalg.norm(exact - central, axis=1) / size
     kinked = np.linalg.norm(ahead - behind, axis=1) / size > 1e-3
     smooth = error[~kinked]
@@ -86,14 +93,16 @@ def _exact(env: Env, engine: str) -> Env:
 
 def _sides(
     value: Callable, plan: Array, initial: Any, noise: Array, h: float = 1e-6
-) -> tuple[np.ndarray, np.ndarray]:
-    """One-sided differences of `value` along every entry of the plan [S, p]."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One-sided differences of `value` along every entry of the plan [S, p], and their rounding."""
     entries = plan[0].size
     moves = jnp.eye(entries).reshape(entries, *plan.shape[1:]) * h
     many = jax.jit(jax.vmap(jax.vmap(value, (0, None, None))))
     moved = {s: many(plan[:, None] + s * moves, initial, noise) for s in (1.0, -1.0)}
     here = many(plan[:, None], initial, noise)
-    return np.asarray(moved[1.0] - here) / h, np.asarray(here - moved[-1.0]) / h
+    # A handful of operations on numbers of the value's size, each rounded once.
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(here).max(axis=1) / h
+    return np.asarray(moved[1.0] - here) / h, np.asarray(here - moved[-1.0]) / h, rounding
 
 
 @contextlib.contextmanager
