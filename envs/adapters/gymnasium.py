@@ -68,7 +68,7 @@ def from_gymnasium(
             raise ValueError("action_repeat of a VectorEnv is its own; make it with a wrapper")
         probe, spaces = env, (env.single_observation_space, env.single_action_space)
     else:
-        probe = env()
+        probe = _probe(env, name)
         spaces = probe.observation_space, probe.action_space
     limit = episode_length or getattr(probe.spec, "max_episode_steps", None)
     if limit is None:
@@ -78,6 +78,15 @@ def from_gymnasium(
     if probe is not env:
         probe.close()
     return source
+
+
+def _probe(env: Callable[[], Any], name: str) -> Any:
+    try:
+        return env()
+    except (ValueError, TypeError, _import().error.Error, ImportError):
+        raise
+    except Exception as error:  # whatever a foreign environment may raise
+        raise ValueError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def _source(
