@@ -91,7 +91,7 @@ def _tasks() -> tuple[str, ...]:
 
 
 def _reset_mocap_welds(self: Any) -> None:
-    """Welds the hand to the mocap body as Meta-World does: half a turn apart, torque scaled by 5."""
+    """Welds the hand to the mocap body as Meta-World does: half a turn apart, torque times 5."""
     welds = self.model.eq_type == mujoco.mjtEq.mjEQ_WELD
     self.model.eq_data[welds] = 0
     self.model.eq_data[welds, 6] = -1

@@ -1,11 +1,13 @@
 """Start states that take physics to find: settled on the floor, or free of contact.
 
 They are found with C MuJoCo, once for a body and the same ones every time, and kept in a store of
-`SIZE`; an episode draws one of them. So a reset costs nothing on any engine, and stays pure.
+`SIZE`, in memory and on disk; an episode draws one of them. So a reset costs nothing on any engine,
+and stays pure.
 """
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import jax.numpy as jnp
 import mujoco
@@ -13,6 +15,7 @@ import mujoco.batch
 import numpy as np
 from jaxtyping import Array, Float
 
+from envs import cache
 from envs.dm_control import models
 
 SIZE = 4096
@@ -29,6 +32,11 @@ def settled(
     """Positions and velocities after `steps` physics steps without control, from anywhere."""
     model = mujoco.MjModel.__copy__(model)
     model.opt.timestep = sim_dt
+    rows = _stored(model, "settled", str(steps), make=lambda: _settle(model, steps))
+    return rows[:, : model.nq], rows[:, model.nq :]
+
+
+def _settle(model: mujoco.MjModel, steps: int) -> Float[np.ndarray, "n q+v"]:
     batch = mujoco.batch.Batch(model, SIZE)
     low, high = map(np.array, models.joint_ranges(model))
     limited = model.jnt_qposadr[model.jnt_limited.astype(bool)]
@@ -39,8 +47,7 @@ def settled(
     batch.state[:, 1 : 1 + model.nq] = qpos
     batch.ctrl[...] = 0
     batch.step(nstep=steps)
-    rows = batch.state[:, 1 : 1 + model.nq + model.nv]
-    return rows[:, : model.nq].copy(), rows[:, model.nq :].copy()
+    return batch.state[:, 1 : 1 + model.nq + model.nv].copy()
 
 
 @functools.cache
@@ -58,7 +65,7 @@ def free_of_contact(model: mujoco.MjModel) -> Float[np.ndarray, "n q"]:
             qpos[place : place + 4] = turn / np.linalg.norm(turn)
         return qpos
 
-    return _draw(model, draw)
+    return _stored(model, "free", make=lambda: _draw(model, draw))
 
 
 @functools.cache
@@ -118,6 +125,21 @@ def _shapes(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         radii.append(0.0 if kind == _Geom.mjGEOM_ELLIPSOID else size[0])
         axes.append((frame * half).T)
     return np.array(centers), np.array(radii), np.array(axes)
+
+
+def _stored(
+    model: mujoco.MjModel, *what: str, make: Callable[[], np.ndarray]
+) -> Float[np.ndarray, "n x"]:
+    content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, content)
+    source = Path(__file__).read_bytes()
+    name = cache.key(content.tobytes(), mujoco.__version__, source, *what)
+
+    def from_bytes(stored: bytes) -> np.ndarray:
+        return np.frombuffer(stored).reshape(SIZE, -1)
+
+    path = cache.folder("starts") / f"{name}.float64"
+    return cache.load_or_make(path, make, lambda rows: rows.tobytes(), from_bytes)
 
 
 def _draw(

@@ -1,14 +1,6 @@
-"""Compiled models on disk, by what they were made from.
+"""Compiled models on disk, by what they were made from, in MuJoCo's binary format."""
 
-A file is a model in MuJoCo's binary format and then its SHA-256. It is only ever a saving of time:
-where it cannot be read, is damaged or cannot be written, the model is composed and used as it is.
-"""
-
-import contextlib
-import hashlib
 import importlib.util
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,20 +8,14 @@ import mujoco
 import numpy as np
 
 from envs import assets
+from envs import cache as disk
 
-_DIGEST = 32  # bytes
+key = disk.key
 
 
 def folder() -> Path:
     """$XDG_CACHE_HOME/mjxwm/models, or the same below ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mjxwm" / "models"
-
-
-def key(*parts: str) -> str:
-    """A short name for `parts`, different whenever one of them is."""
-    digest = hashlib.sha256("\0".join(parts).encode())
-    return digest.hexdigest()[:16]
+    return disk.folder("models")
 
 
 def sources_of(module: str) -> list[str]:
@@ -52,34 +38,15 @@ def files_of(package: str) -> list[str]:
 
 def load_or_make(name: str, make: Callable[[], mujoco.MjModel]) -> mujoco.MjModel:
     """The model stored under `name`, or else what `make` returns, stored if that is possible."""
-    with contextlib.suppress(OSError, ValueError, RuntimeError):
-        return _load(folder() / f"{name}.mjb")
-    model = make()
-    with contextlib.suppress(OSError, RuntimeError):
-        _store(folder() / f"{name}.mjb", model)
-    return model
+    return disk.load_or_make(folder() / f"{name}.mjb", make, to_bytes, _from_bytes)
 
 
-def _load(path: Path) -> mujoco.MjModel:
-    stored = path.read_bytes()
-    content = stored[:-_DIGEST]
-    if hashlib.sha256(content).digest() != stored[-_DIGEST:]:
-        raise ValueError(f"{path} is damaged")
-    return mujoco.MjModel.from_binary_path(path.name, {path.name: content})
-
-
-def _store(path: Path, model: mujoco.MjModel) -> None:
+def to_bytes(model: mujoco.MjModel) -> bytes:
+    """A model in MuJoCo's binary format."""
     content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may be storing the same: each writes a file of its own, the last one stays.
-    handle, own = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.tobytes())
-            file.write(hashlib.sha256(content.tobytes()).digest())
-        os.chmod(own, 0o644)  # others may share the folder
-        os.replace(own, path)
-    except BaseException:
-        Path(own).unlink(missing_ok=True)
-        raise
+    return content.tobytes()
+
+
+def _from_bytes(content: bytes) -> mujoco.MjModel:
+    return mujoco.MjModel.from_binary_path("model.mjb", {"model.mjb": content})
