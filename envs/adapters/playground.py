@@ -28,6 +28,15 @@ _SIZED_FOR = 2048
 """Worlds that Playground's own contact buffers are made for, at least."""
 
 
+def names() -> tuple[str, ...]:
+    """Playground's names.
+
+    Raises:
+        ValueError: playground is not installed.
+    """
+    return tuple(_registry().ALL_ENVS)
+
+
 def make(env_id: str, action_repeat: int = 1, engine: str = "auto", **config: Any) -> Any:
     """A Playground environment.
 

@@ -1,4 +1,4 @@
-"""The command line: `mjxwm train | eval | plot | score | compare | gradients | bench | doctor`."""
+"""The command line: `mjxwm COMMAND ...`; `USAGE` below has the commands."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mjxwm import system
-from mjxwm.cli import compare, gradients, tools, training
+from mjxwm.cli import compare, gradients, suites, tools, training
 from mjxwm.config import ConfigError, nearest
 
 USAGE = """usage: mjxwm COMMAND ...
@@ -20,6 +20,8 @@ USAGE = """usage: mjxwm COMMAND ...
   gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
   bench sim                            collection against the bare simulator
   bench gradients                      a gradient's cost, against the rollout and an unrolled solver
+  envs [SUITE|TASK ...]                tasks, their sizes and engines, and what is missing
+  envs check TASK|SUITE ...            is it sound: shapes, finite, repeats, engines agree, speed
   doctor                               what was found here, and what to do about what is missing
 
 `mjxwm COMMAND --help` lists the options; every command takes --json FILE for its result."""
@@ -36,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "compare": compare.compare,
         "gradients": gradients.gradients,
         "bench": tools.bench,
+        "envs": suites.envs,
         "doctor": tools.doctor,
     }
     if not args or args[0] in ("-h", "--help", "help"):

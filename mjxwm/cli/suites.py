@@ -1,0 +1,78 @@
+"""`mjxwm envs`: what there is; `mjxwm envs check`: whether it is sound."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from envs import check, listing
+from mjxwm.cli.options import parse, write
+from mjxwm.config import ConfigError
+
+_HEADER = f"{'task':30} {'obs':>4} {'actions':>7} {'steps':>6}  engines"
+
+
+def envs(args: list[str]) -> int:
+    """Lists environments, or checks some."""
+    if args and args[0] == "check":
+        return _check(args[1:])
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+        """Suites or tasks; by default all that are shipped."""
+        json: Path | None = None
+        """File for the rows."""
+
+    options = parse(Options, args, "envs")
+    rows: list[listing.Row] = []
+    try:
+        for row in listing.rows(options.names):
+            if not rows or row.suite != rows[-1].suite:
+                print(f"\n{row.suite}: {listing.sources(row.suite)}\n{_HEADER}")
+            rows.append(row)
+            print(_line(row), flush=True)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if not options.names:
+        print("\nforeign, `mjxwm envs SUITE` lists them:")
+        for suite in listing.FOREIGN:
+            print(f"  {suite}/...  {listing.sources(suite)}")
+    write([row._asdict() for row in rows], options.json)
+    return 0
+
+
+def _line(row: listing.Row) -> str:
+    if row.missing:
+        return f"{row.name:30} {row.missing}"
+    name = row.name + "".join(f" (-{variant})" for variant in row.variants)
+    said = ", ".join(row.engines)
+    said += "".join(f"\n{'':52}not {name}: {why}" for name, why in row.refused.items())
+    return f"{name:30} {row.obs_size:4} {row.action_size:7} {row.episode_length:6}  {said}"
+
+
+def _check(args: list[str]) -> int:
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        names: Annotated[tuple[str, ...], tyro.conf.Positional]
+        """Suites or tasks: shipped, foreign, or your own as module:attribute."""
+        config: tyro.conf.OmitArgPrefixes[check.Config] = check.Config()
+        json: Path | None = None
+        """File for the findings."""
+
+    options = parse(Options, args, "envs check")
+    found: dict[str, list[check.Finding]] = {}
+    try:
+        for _, name in [pair for item in options.names for pair in listing.expand(item)]:
+            found[name] = check.check(name, options.config)
+            print(name)
+            for finding in found[name]:
+                mark = {True: "ok", False: "WRONG", None: "-"}[finding.ok]
+                print(f"  {mark:6} {finding.what:16} {finding.said}", flush=True)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    write({name: [f._asdict() for f in rows] for name, rows in found.items()}, options.json)
+    wrong = [name for name, rows in found.items() if any(f.ok is False for f in rows)]
+    print(f"{len(found) - len(wrong)} of {len(found)} sound" + (f"; not {wrong}" if wrong else ""))
+    return 1 if wrong else 0
