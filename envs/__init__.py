@@ -8,6 +8,7 @@ from typing import Any
 
 from envs.batch import BatchEnv, Step, Worlds
 from envs.core import Env, EnvSpec, Failure, Initial, Physics, Source, State, Task
+from envs.randomisation import Randomisation
 from envs.registry import make, names, register
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Failure",
     "Initial",
     "Physics",
+    "Randomisation",
     "Source",
     "State",
     "Step",

@@ -51,8 +51,11 @@ class Initial(NamedTuple):
     goal: Any = ()
     """What the episode asks for (a target, a command): any pytree, the same shapes every time."""
     fields: dict[str, Array] = {}  # noqa: RUF012  never written to
-    """`MjModel` fields of this world alone, whole arrays by name, such as `geom_size`; the same
-    names every time. Constants that MuJoCo's compiler derives from them are fields of their own."""
+    """`MjModel` fields of this world alone, whole arrays by name, such as `geom_size` or
+    `opt.gravity`; the same names every time. Constants that MuJoCo's compiler derives from them are
+    fields of their own."""
+    lag: Any = 0
+    """Control steps by which this episode's actions come late, at most `Env.latency`."""
 
 
 class Engine(Protocol):
@@ -209,6 +212,19 @@ class State(NamedTuple):
     """Reward terms by name; all zero after a reset."""
     success: Bool[Array, ""] | None
     """Whether the task is solved here; None where the task does not say."""
+    pending: Any = ()
+    """Actions that come late: (by how many control steps, the last ones, newest first)."""
+
+
+class Randomiser(Protocol):
+    """What makes worlds differ; `envs.randomisation.Randomisation` is one."""
+
+    latency: int
+    """Most control steps by which actions come late."""
+
+    def apply(self, model: mujoco.MjModel, key: PRNGKeyArray, initial: Initial) -> Initial:
+        """`initial` with fields of the model, and a lag, of its own."""
+        ...
 
 
 def load_model(task: Task) -> mujoco.MjModel:
@@ -238,6 +254,7 @@ class Env:
     task: Task
     engine: Engine
     action_repeat: int = 1
+    randomise: Randomiser | None = None
 
     @property
     def spec(self) -> EnvSpec:
@@ -286,8 +303,12 @@ class Env:
         return bool(self.task.derived)
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """Draws a start state."""
-        return self.task.initial(key)
+        """Draws a start state, and another body where worlds are randomised."""
+        if self.randomise is None:
+            return self.task.initial(key)
+        key_task, key_body = jax.random.split(key)
+        initial = self.task.initial(key_task)
+        return self.randomise.apply(self.engine.model, key_body, initial)
 
     def reset(self, key: PRNGKeyArray) -> State:
         """A fresh start state."""
@@ -295,11 +316,11 @@ class Env:
 
     def place(self, initial: Initial) -> State:
         """A world at a start state that is given."""
-        return self._fresh(self.engine.reset(initial))
+        return self._fresh(self.engine.reset(initial), initial.lag)
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, state: State) -> State:
         """A world at `initial` where `done`, `state` elsewhere."""
-        fresh = self._fresh(self.engine.reset_where(done, initial, state.sim))
+        fresh = self._fresh(self.engine.reset_where(done, initial, state.sim), initial.lag)
         return State(
             fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True))
         )
@@ -307,10 +328,10 @@ class Env:
     def step(self, state: State, action: Float[Array, " a"]) -> State:
         """One action, held for `action_repeat` control steps; rewards add up until termination."""
         action = jnp.clip(action, -1, 1)
-        ctrl = self.to_ctrl(action)
 
         def control_step(carry: State, _: None) -> tuple[State, None]:
-            sim = self.engine.step(carry.sim, ctrl)
+            taken, pending = _late(carry.pending, action)
+            sim = self.engine.step(carry.sim, self.to_ctrl(taken))
             reward, terms = self.task.reward(carry.sim.physics, action, sim.physics)
             alive = ~carry.terminated
             reward, terms = jax.tree.map(
@@ -320,9 +341,9 @@ class Env:
             )
             ended = carry.terminated | self.task.terminated(sim.physics)
             success = self.task.success(sim.physics)
-            return State(sim, carry.obs, reward, ended, terms, success), None
+            return State(sim, carry.obs, reward, ended, terms, success, pending), None
 
-        start = self._fresh(state.sim)._replace(obs=state.obs)
+        start = self._fresh(state.sim)._replace(obs=state.obs, pending=state.pending)
         if self.action_repeat == 1:
             after, _ = control_step(start, None)
         else:
@@ -342,7 +363,7 @@ class Env:
         why = getattr(self.engine, "obstacle", None)
         return why or f"engine={self.engine.name!r} has no gradients; use engine='mjx'"
 
-    def _fresh(self, sim: SimState) -> State:
+    def _fresh(self, sim: SimState, lag: Any = 0) -> State:
         physics, zero = sim.physics, jnp.zeros_like(sim.physics.time)
         action = jnp.zeros(self.engine.model.nu, zero.dtype)
         _, terms = jax.eval_shape(self.task.reward, physics, action, physics)
@@ -353,7 +374,22 @@ class Env:
             terminated=jnp.zeros((), bool),
             terms=jax.tree.map(lambda t: jnp.zeros(t.shape, t.dtype), terms),
             success=self.task.success(physics),
+            pending=self._pending(lag, action),
         )
+
+    def _pending(self, lag: Any, nothing: Float[Array, " a"]) -> Any:
+        if self.randomise is None or not self.randomise.latency:
+            return ()
+        return jnp.asarray(lag), jnp.tile(nothing, (self.randomise.latency, 1))
+
+
+def _late(pending: Any, action: Float[Array, " a"]) -> tuple[Float[Array, " a"], Any]:
+    """The action that arrives now, and those that are still to come."""
+    if not pending:
+        return action, ()
+    lag, past = pending
+    line = jnp.concatenate([action[None], past])
+    return line[lag], (lag, line[:-1])
 
 
 def _where(done: Bool[Array, ""], new: Any, old: Any) -> Any:

@@ -20,6 +20,7 @@ from envs.dm_control import TASKS as DM_CONTROL
 from envs.fields import checked
 from envs.locomotion import TASKS as LOCOMOTION
 from envs.myosuite import TASKS as MYOSUITE
+from envs.randomisation import Randomisation
 
 SUITES: dict[str, dict[str, Callable[[], Any]]] = {
     "locomotion": LOCOMOTION,
@@ -59,18 +60,25 @@ def register(name: str, make: Callable[[], Any]) -> None:
     SUITES["registered"][name] = make
 
 
-def make(name: str, engine: str = "auto", action_repeat: int = 1, **overrides: Any) -> Env:
+def make(
+    name: str,
+    engine: str = "auto",
+    action_repeat: int = 1,
+    randomise: Randomisation | None = None,
+    **overrides: Any,
+) -> Env:
     """An environment: one world, pure. Foreign ones are a `Source` with the same spec and worlds.
 
     Args:
         name: one of `names()`, `suite/id` of a foreign suite, or `module:attribute` of your own.
         engine: "native", "mjx", "warp", or "auto" for the fastest here.
         action_repeat: control steps per action; rewards add up.
+        randomise: how bodies differ from world to world and from episode to episode.
         overrides: values for the task's own fields, such as `episode_length=200`.
 
     Raises:
         ValueError: an unknown task, engine or field (the message names the nearest), or a value
-            out of range.
+            out of range; `randomise` of a foreign environment.
     """
     if engine not in ("auto", *engines.NAMES):
         raise ValueError(
@@ -82,14 +90,22 @@ def make(name: str, engine: str = "auto", action_repeat: int = 1, **overrides: A
     if name.startswith("mw-"):
         name = f"metaworld/{name}"
     suite, slash, env_id = name.partition("/")
-    if slash and ":" not in suite:
-        return cast(Env, _foreign(suite, env_id, engine, action_repeat, overrides))
-    made = _factory(name)()
+    foreign = slash and ":" not in suite
+    made = None if foreign else _factory(name)()
     if isinstance(made, Task):
-        return _env(name, made, engine, action_repeat, overrides)
+        env = _env(name, made, engine, action_repeat, overrides)
+        return dataclasses.replace(env, randomise=_or_none(randomise))
+    if _or_none(randomise):
+        raise ValueError(f"{name} is a foreign environment, whose bodies cannot be randomised here")
+    if foreign:
+        return cast(Env, _foreign(suite, env_id, engine, action_repeat, overrides))
     if engine not in ("auto", "native"):
         raise ValueError(f"{name} runs on the host; engine={engine!r} is not for it")
     return cast(Env, _source(name, made, action_repeat, overrides))
+
+
+def _or_none(randomise: Randomisation | None) -> Randomisation | None:
+    return None if randomise == Randomisation() else randomise
 
 
 def nearest(name: str, known: Any) -> str:

@@ -46,6 +46,8 @@ class Config:
     """Control steps per action of the policy."""
     task_fields: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Values for the task's own fields, such as {"episode_length": 500}."""
+    randomise: envs.Randomisation = envs.Randomisation()
+    """How bodies differ from world to world and from episode to episode, evaluations included."""
     seed: int = 0
     """Seed of everything that is random."""
     minutes: float | None = None
@@ -118,7 +120,9 @@ def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
         engine: another engine than the configuration's.
     """
     try:
-        return envs.make(cfg.task, engine or cfg.engine, cfg.action_repeat, **cfg.task_fields)
+        return envs.make(
+            cfg.task, engine or cfg.engine, cfg.action_repeat, cfg.randomise, **cfg.task_fields
+        )
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
 

@@ -45,7 +45,7 @@ def make(name: str, model: mujoco.MjModel, n_substeps: int, derived: tuple[str, 
             warnings.warn(
                 "engine='warp' without an NVIDIA GPU runs on the CPU, 100 times slower than "
                 "engine='native' on tasks with contacts",
-                stacklevel=3,
+                stacklevel=5,
             )
         return Warp(model, n_substeps, derived)
     raise ValueError(f"engine={name!r} is unknown; choose auto, {', '.join(NAMES)}")

@@ -5,6 +5,7 @@ rebuilds `mjx.Data` from a template, so that what crosses `jit`, `scan` and `vma
 """
 
 import copy
+import operator
 import warnings
 from typing import Any
 
@@ -171,10 +172,10 @@ class Mjx:
 
     def _with(self, fields: dict[str, Array]) -> mjx.Model:
         fields = self._open(fields)
-        old = {k: getattr(self._model, k) for k in fields}
+        old = {k: operator.attrgetter(k)(self._model) for k in fields}
         # Warp has boxes as pairs of vectors, where MjModel has rows of six numbers.
         new = {k: jnp.asarray(x, old[k].dtype).reshape(old[k].shape) for k, x in fields.items()}
-        return self._model.replace(**new)
+        return self._model.tree_replace(new)
 
     def _open(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """`inputs`; an attempt to differentiate with respect to them meets the obstacle."""

@@ -100,8 +100,8 @@ def _sides(
     many = jax.jit(jax.vmap(jax.vmap(value, (0, None, None))))
     moved = {s: many(plan[:, None] + s * moves, initial, noise) for s in (1.0, -1.0)}
     here = many(plan[:, None], initial, noise)
-    # A handful of operations on numbers of the value's size, each rounded once.
-    rounding = 4 * np.finfo(np.float64).eps * np.abs(here).max(axis=1) / h
+    # Positions and angles of order 1 enter even where the value is small.
+    rounding = np.finfo(np.float64).eps * np.maximum(np.abs(here).max(axis=1), 1) / h
     return np.asarray(moved[1.0] - here) / h, np.asarray(here - moved[-1.0]) / h, rounding
 
 

@@ -1,0 +1,89 @@
+"""Domain randomisation: another body in every episode, of every world, on all three engines.
+
+A function of the model and a key, drawn at each start and constant until the next. What MuJoCo
+derives from masses at the rest pose to regularise constraints (`body_invweight0` and the like)
+stays the nominal body's.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import mujoco
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from envs.core import Initial
+
+Range = tuple[float, float]
+_NOMINAL: Range = (1.0, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Randomisation:
+    """Between which factors a body's numbers are drawn, uniformly; 1 is the body as it is."""
+
+    mass: Range = _NOMINAL
+    """Of each body's mass and inertia, one factor per body."""
+    friction: Range = _NOMINAL
+    """Of sliding friction, one factor for all geoms."""
+    gain: Range = _NOMINAL
+    """Of each actuator's strength: gains, and biases with them, as of position servos."""
+    gravity: Range = _NOMINAL
+    """Of gravity."""
+    latency: int = 0
+    """Most control steps by which a world's actions come late; each has its own, from 0."""
+
+    def __post_init__(self) -> None:
+        """Checks ranges.
+
+        Raises:
+            ValueError: a range that is none, or a negative latency.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "latency":
+                if value < 0:
+                    raise ValueError(f"latency={value} is out of range; it must be at least 0")
+            elif not (len(value) == 2 and 0 <= value[0] <= value[1]):
+                raise ValueError(
+                    f"{field.name}={value} is no range; give two factors, the lower one first"
+                )
+
+    def apply(self, model: mujoco.MjModel, key: PRNGKeyArray, initial: Initial) -> Initial:
+        """`initial` with fields of the model, and a latency, of its own."""
+        key_model, key_lag = jax.random.split(key)
+        fields = self.fields(model, key_model)
+        mine = {name: x for name, x in fields.items() if name not in initial.fields}
+        lag = jax.random.randint(key_lag, (), 0, self.latency + 1)
+        return initial._replace(fields={**initial.fields, **mine}, lag=lag)
+
+    def fields(self, model: mujoco.MjModel, key: PRNGKeyArray) -> dict[str, Array]:
+        """Fields of `MjModel` by name, whole arrays; those alone that are drawn at all.
+
+        Args:
+            model: the nominal body.
+            key: random key.
+        """
+        keys, found = jax.random.split(key, 4), {}
+        if self.mass != _NOMINAL:
+            factor = _draw(keys[0], self.mass, (model.nbody,))
+            found["body_mass"] = jnp.asarray(model.body_mass) * factor
+            found["body_inertia"] = jnp.asarray(model.body_inertia) * factor[:, None]
+        if self.friction != _NOMINAL:
+            factor = _draw(keys[1], self.friction, ())
+            found["geom_friction"] = jnp.asarray(model.geom_friction).at[:, 0].multiply(factor)
+            if model.npair:
+                pairs = jnp.asarray(model.pair_friction)
+                found["pair_friction"] = pairs.at[:, :2].multiply(factor)
+        if self.gain != _NOMINAL:
+            factor = _draw(keys[2], self.gain, (model.nu, 1))
+            found["actuator_gainprm"] = jnp.asarray(model.actuator_gainprm) * factor
+            found["actuator_biasprm"] = jnp.asarray(model.actuator_biasprm) * factor
+        if self.gravity != _NOMINAL:
+            factor = _draw(keys[3], self.gravity, ())
+            found["opt.gravity"] = jnp.asarray(model.opt.gravity) * factor
+        return found
+
+
+def _draw(key: PRNGKeyArray, span: Range, shape: tuple[int, ...]) -> Float[Array, "*s"]:
+    return jax.random.uniform(key, shape, minval=span[0], maxval=span[1])
