@@ -54,8 +54,8 @@ class Initial(NamedTuple):
     """`MjModel` fields of this world alone, whole arrays by name, such as `geom_size` or
     `opt.gravity`; the same names every time. Constants that MuJoCo's compiler derives from them are
     fields of their own."""
-    lag: Any = 0
-    """Control steps by which this episode's actions come late, at most `Env.latency`."""
+    lag: Any = ()
+    """Control steps by which this episode's actions come late, where worlds are randomised so."""
 
 
 class Engine(Protocol):
@@ -363,7 +363,7 @@ class Env:
         why = getattr(self.engine, "obstacle", None)
         return why or f"engine={self.engine.name!r} has no gradients; use engine='mjx'"
 
-    def _fresh(self, sim: SimState, lag: Any = 0) -> State:
+    def _fresh(self, sim: SimState, lag: Any = ()) -> State:
         physics, zero = sim.physics, jnp.zeros_like(sim.physics.time)
         action = jnp.zeros(self.engine.model.nu, zero.dtype)
         _, terms = jax.eval_shape(self.task.reward, physics, action, physics)
@@ -380,7 +380,8 @@ class Env:
     def _pending(self, lag: Any, nothing: Float[Array, " a"]) -> Any:
         if self.randomise is None or not self.randomise.latency:
             return ()
-        return jnp.asarray(lag), jnp.tile(nothing, (self.randomise.latency, 1))
+        lag = jnp.zeros((), jnp.int32) if isinstance(lag, tuple) else jnp.asarray(lag)
+        return lag, jnp.tile(nothing, (self.randomise.latency, 1))
 
 
 def _late(pending: Any, action: Float[Array, " a"]) -> tuple[Float[Array, " a"], Any]:

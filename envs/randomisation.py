@@ -54,8 +54,10 @@ class Randomisation:
         key_model, key_lag = jax.random.split(key)
         fields = self.fields(model, key_model)
         mine = {name: x for name, x in fields.items() if name not in initial.fields}
-        lag = jax.random.randint(key_lag, (), 0, self.latency + 1)
-        return initial._replace(fields={**initial.fields, **mine}, lag=lag)
+        initial = initial._replace(fields={**initial.fields, **mine})
+        if not self.latency:
+            return initial
+        return initial._replace(lag=jax.random.randint(key_lag, (), 0, self.latency + 1))
 
     def fields(self, model: mujoco.MjModel, key: PRNGKeyArray) -> dict[str, Array]:
         """Fields of `MjModel` by name, whole arrays; those alone that are drawn at all.

@@ -1,6 +1,7 @@
 """dm_control's suite by TD-MPC2's names, and TD-MPC2's own tasks. Needs `mjxwm[suites]`.
 
-A `-fast` task is the same on a body for massive collection, see `models.speed_up`.
+A `-fast` task is the same on a body for massive collection: a longer physics step, see below, and
+`models.speed_up`.
 """
 
 import functools
@@ -65,12 +66,31 @@ EXACT: dict[str, Callable[..., SuiteTask]] = {
 }
 """Tasks with dm_control's own solver settings and time steps."""
 
+_FAST_STEP = {
+    "cup": 0.005,
+    "dog": 0.0075,
+    "finger": 0.02,
+    "fish": 0.01,
+    "hopper": 0.01,
+    "humanoid": 0.0125,
+    "quadruped": 0.01,
+    "walker": 0.00625,
+}
+"""Physics steps of the fast variants, where they are longer [s]."""
+
+
+def _fast(name: str, task: Callable[..., SuiteTask]) -> Callable[..., SuiteTask]:
+    body = name.split("-")[0]
+    longer = {"sim_dt": _FAST_STEP[body]} if body in _FAST_STEP else {}
+    return _part(task, fast=True, **longer)
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "cartpole-balance": _part(Cartpole, swing_up=False),
     "cartpole-balance-sparse": _part(Cartpole, swing_up=False, sparse=True),
     "cartpole-swingup": Cartpole,
     "cartpole-swingup-sparse": _part(Cartpole, sparse=True),
     **EXACT,
-    **{f"{name}-fast": _part(task, fast=True) for name, task in EXACT.items()},
+    **{f"{name}-fast": _fast(name, task) for name, task in EXACT.items()},
 }
 """Factories by name."""
