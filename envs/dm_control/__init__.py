@@ -68,11 +68,10 @@ EXACT: dict[str, Callable[..., SuiteTask]] = {
 
 _FAST_STEP = {
     "cup": 0.005,
-    "dog": 0.0075,
     "finger": 0.02,
     "fish": 0.01,
     "hopper": 0.01,
-    "humanoid": 0.0125,
+    "humanoid": 0.025 / 3,
     "quadruped": 0.01,
     "walker": 0.00625,
 }

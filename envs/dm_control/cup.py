@@ -1,6 +1,7 @@
 """Ball in cup: catch the ball on a string, or whirl it. 8 observations, 2 actions."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,8 @@ class Cup(SuiteTask):
     sim_dt: float = 0.002
     spin: bool = False
     """Whirl the ball around the cup, TD-MPC2's task, instead of catching it."""
+
+    bodies_touch: ClassVar[bool] = True
 
     @property
     def derived(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,8 @@ class Finger(SuiteTask):
     hinge_damping: float = 0.03
     """Of the spinner [N m s/rad]."""
 
+    bodies_touch: ClassVar[bool] = True
+
     @property
     def derived(self) -> tuple[str, ...]:
         """See `Task`."""
@@ -38,6 +41,10 @@ class Finger(SuiteTask):
         """See `SuiteTask`."""
         spec = models.spec("finger")
         spec.joint("hinge").damping[0] = self.hinge_damping
+        if self.fast:  # pyramids have gradients, and the axles' decoration touches nothing
+            spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+            for name in ("proximal_decoration", "spinner_decoration"):
+                spec.geom(name).contype = spec.geom(name).conaffinity = 0
         return spec
 
     def initial(self, key: PRNGKeyArray) -> Initial:

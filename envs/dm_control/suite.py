@@ -9,6 +9,7 @@ and its return is at most 1000.
 import dataclasses
 import functools
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,9 @@ class SuiteTask(Task):
 
     episode_length: int = 1000
     fast: bool = False
+
+    bodies_touch: ClassVar[bool] = False
+    """Whether contacts of bodies with one another are part of the task."""
 
     def spec(self) -> mujoco.MjSpec:
         """The body, before it is compiled."""
@@ -77,7 +81,7 @@ def _compiled(task: SuiteTask) -> mujoco.MjModel:
     def make() -> mujoco.MjSpec:
         spec = task.spec()
         if task.fast:
-            models.speed_up(spec)
+            models.speed_up(spec, task.bodies_touch)
         return spec
 
     return models.build(make)
