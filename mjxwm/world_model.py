@@ -40,7 +40,8 @@ class Config:
     reward: float = 0.0625
     """Weight of the reward error. PWM's is 1/16: its mean over 16 steps is divided by 16 again."""
     continuation: float = 0.0625
-    """Weight of the continuation error."""
+    """Weight of the continuation error; 0, for tasks that nothing ends, goes without it: episodes
+    always go on."""
     rho: float = 0.99
     """Decay of the loss per predicted step."""
 
@@ -65,6 +66,7 @@ class WorldModel(nnx.Module):
         self.dynamics = MLP(za, config.hidden, z, key=keys[1], out_activation=norm)
         bins = 1 if config.reward_head == "scalar" else config.num_bins
         self.reward_head = MLP(za, config.hidden, bins, key=keys[2], out_init="zeros")
+        self.learns_ends = config.continuation > 0
         self.continue_head = MLP(z, config.encoder, 1, key=keys[3], out_init="zeros")
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
@@ -87,6 +89,12 @@ class WorldModel(nnx.Module):
         """Predicted reward of an action, in the unit that the model was trained on."""
         logits = self.reward_logits(z, action)
         return logits[..., 0] if logits.shape[-1] == 1 else twohot.decode(logits)
+
+    def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """Probability that the episode goes on after a step that led to `next_z`."""
+        if not self.learns_ends:
+            return jnp.ones(next_z.shape[:-1], next_z.dtype)
+        return jax.nn.sigmoid(self.continue_logit(next_z))
 
     def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """Logit of the probability that the episode goes on after arriving at `next_z`."""
@@ -183,7 +191,7 @@ def imagine(
     _, (next_z, action) = jax.lax.scan(step, z, noise)
     # The heads see all H steps at once: H small matrix products fewer than inside the scan.
     before = jnp.concatenate([z[None], next_z[:-1]])
-    going_on = jax.nn.sigmoid(model.continue_logit(next_z))
+    going_on = model.going_on(next_z)
     return Imagined(
         jnp.concatenate([z[None], next_z]), action, model.reward(before, action), going_on
     )

@@ -18,7 +18,7 @@ PINNED = {"dm-control": "1.0.50"}
 
 _MISSING = "the bodies come from the package dm_control; run: pip install 'mjxwm[suites]'"
 _Joint = mujoco.mjtJoint
-FAST_ITERATIONS, FAST_LS_ITERATIONS = 4, 8
+FAST_ITERATIONS, FAST_LS_ITERATIONS = 8, 16
 
 
 def folder() -> Path:

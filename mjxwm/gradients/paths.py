@@ -146,7 +146,7 @@ def _path(subject: Subject, seen: Any, how: Switches) -> Path:
 
 def _heads(subject: Subject, z: Array, action: Array, next_z: Array) -> tuple[Array, Array]:
     reward = subject.model.reward(z, action) * subject.reward_scale
-    return reward, jax.nn.sigmoid(subject.model.continue_logit(next_z))
+    return reward, subject.model.going_on(next_z)
 
 
 def _slope_of(value: Any, sloped: Any) -> Any:

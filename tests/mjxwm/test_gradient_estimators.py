@@ -84,8 +84,8 @@ class System(NamedTuple):
     def reward(self, z, action):
         return gain(move(z, action), action)
 
-    def continue_logit(self, z):
-        return jnp.full(z.shape[:-1], 50.0)
+    def going_on(self, z):
+        return jax.nn.sigmoid(jnp.full(z.shape[:-1], 50.0))
 
 
 @jax.tree_util.register_dataclass

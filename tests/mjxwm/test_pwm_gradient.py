@@ -94,8 +94,8 @@ class Still:
     def reward(self, z, action):
         return jnp.zeros(z.shape[:-1])
 
-    def continue_logit(self, z):
-        return jnp.full(z.shape[:-1], jnp.inf)
+    def going_on(self, z):
+        return jax.nn.sigmoid(jnp.full(z.shape[:-1], jnp.inf))
 
 
 def constant_critics(value: float):

@@ -200,3 +200,12 @@ def test_a_latent_of_broken_groups_is_refused():
     config = Config(latent=10, simnorm_group=4)
     with pytest.raises(ValueError, match="latent=10 is not a multiple of simnorm_group=4"):
         WorldModel(config, O, A, key=jax.random.key(0))
+
+
+def test_without_a_continuation_error_episodes_always_go_on(key):
+    config = dataclasses.replace(SCALAR, continuation=0.0)
+    model = WorldModel(config, 3, 2, key=key)
+    z = jax.random.uniform(key, (5, config.latent))
+    np.testing.assert_array_equal(model.going_on(z), np.ones(5))
+    ends = WorldModel(SCALAR, 3, 2, key=key)
+    np.testing.assert_allclose(ends.going_on(z), jax.nn.sigmoid(ends.continue_logit(z)))
