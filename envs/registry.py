@@ -180,7 +180,6 @@ def _source(name: str, made: Any, action_repeat: int, overrides: dict[str, Any])
         )
     from envs.adapters.gymnasium import from_gymnasium
 
-    if hasattr(made, "num_envs"):
-        return from_gymnasium(made, name, action_repeat=action_repeat, **overrides)
-    made.close()
-    return from_gymnasium(_factory(name), name, action_repeat=action_repeat, **overrides)
+    # A factory of environments is called for each world; a VectorEnv is taken as it is.
+    source = made if hasattr(made, "num_envs") else _factory(name)
+    return from_gymnasium(source, name, action_repeat=action_repeat, **overrides)

@@ -1,4 +1,4 @@
-"""Our native worlds against gymnasium's AsyncVectorEnv of dm_control: docs/results/suite-speed.json.
+"""Our native worlds against gymnasium's AsyncVectorEnv of dm_control.
 
     python scripts/suite_speed.py [--samples 7] [--json FILE] [TASK ...]
 
@@ -134,11 +134,9 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "exact": float(np.median(ratios[""])),
         "fast": float(np.median(ratios["-fast"])),
     }
-    figures = " | ".join(f"{np.median(rates[k]):,.0f}" for k in ("exact", "-fast"))
-    print(
-        f"| `{name}` | {figures} | {np.median(best):,.0f} | {row['exact']:.1f} | {row['fast']:.1f} |",
-        flush=True,
-    )
+    exact, fast = (np.median(rates[kind]) for kind in ("exact", "-fast"))
+    figures = f"{exact:,.0f} | {fast:,.0f} | {np.median(best):,.0f}"
+    print(f"| `{name}` | {figures} | {row['exact']:.1f} | {row['fast']:.1f} |", flush=True)
     return row
 
 

@@ -100,7 +100,8 @@ class EnvList:
                 self._reset(world)
             else:
                 self._obs[world] = next_obs[world]
-        return HostStep(next_obs, reward, *flags, self._obs.copy())
+        terminated, truncated, valid, success = flags
+        return HostStep(next_obs, reward, terminated, truncated, valid, success, self._obs.copy())
 
     def _act(self, world: int, action: np.ndarray) -> tuple[np.ndarray, float, tuple[bool, ...]]:
         env, total, info = self._envs[world], 0.0, {}

@@ -117,7 +117,8 @@ def _source(
 
 def _worlds(env: Any, rules: Protocols, num_worlds: int) -> HostWorlds:
     if callable(env):
-        return EnvList(env, num_worlds, rules)
+        factory: Any = env
+        return EnvList(factory, num_worlds, rules)
     if num_worlds != env.num_envs:
         raise ValueError(
             f"{num_worlds} worlds of a VectorEnv that has {env.num_envs}; give a factory of single "

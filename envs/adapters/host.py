@@ -92,7 +92,7 @@ class HostBatch:
     def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
         """See `BatchEnv`."""
         token = worlds.state.sim.hidden[0]
-        out = HostStep(*io_callback(self._step, self._shapes(), token, action, ordered=True))
+        out: Any = HostStep(*io_callback(self._step, self._shapes(), token, action, ordered=True))
         steps = worlds.steps + 1
         episode_return = worlds.episode_return + out.reward
         done = out.terminated | out.truncated
@@ -113,10 +113,10 @@ class HostBatch:
         sim = SimState(physics, jnp.full(self.num_worlds, token))
         return State(sim, obs, zero, no, {}, no if self.env.has_success else None)
 
-    def _shapes(self) -> HostStep:
-        real = jax.ShapeDtypeStruct((self.num_worlds,), _dtype())
-        flag = jax.ShapeDtypeStruct((self.num_worlds,), jnp.dtype(bool))
-        obs = jax.ShapeDtypeStruct((self.num_worlds, self.env.spec.obs_size), _dtype())
+    def _shapes(self) -> Any:
+        real: Any = jax.ShapeDtypeStruct((self.num_worlds,), _dtype())
+        flag: Any = jax.ShapeDtypeStruct((self.num_worlds,), jnp.dtype(bool))
+        obs: Any = jax.ShapeDtypeStruct((self.num_worlds, self.env.spec.obs_size), _dtype())
         return HostStep(obs, real, flag, flag, flag, flag, obs)
 
     # Host side.

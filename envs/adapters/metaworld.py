@@ -59,7 +59,7 @@ def make(env_id: str, action_repeat: int = 2, episode_length: int = _STEPS) -> A
 
 def _env(task: str) -> Any:
     import gymnasium
-    import metaworld
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
 
     class Seeded(gymnasium.Wrapper):
         """Meta-World's reset ignores its seed."""
@@ -70,7 +70,7 @@ def _env(task: str) -> Any:
                 self.unwrapped.seed(seed)  # pyright: ignore[reportAttributeAccessIssue]
             return super().reset(seed=seed, options=options)
 
-    made = metaworld.ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-goal-observable"]()
+    made = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-goal-observable"]()
     # A goal of its own for every episode, drawn from the environment's own generator.
     made._freeze_rand_vec, made.seeded_rand_vec = False, True
     return Seeded(made)
@@ -81,13 +81,13 @@ def _tasks() -> tuple[str, ...]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import metaworld
+            from metaworld.env_dict import ALL_V3_ENVIRONMENTS
             from metaworld.sawyer_xyz_env import SawyerMocapBase
     except ImportError as error:
         raise ValueError(_MISSING) from error
     # It writes the eleven numbers that a weld had; MuJoCo has twelve since.
     SawyerMocapBase.reset_mocap_welds = _reset_mocap_welds
-    return tuple(metaworld.ALL_V3_ENVIRONMENTS)
+    return tuple(ALL_V3_ENVIRONMENTS)
 
 
 def _reset_mocap_welds(self: Any) -> None:

@@ -37,16 +37,21 @@ def settled(
 
 
 def _settle(model: mujoco.MjModel, steps: int) -> Float[np.ndarray, "n q+v"]:
-    batch = mujoco.batch.Batch(model, SIZE)
+    batch, data = mujoco.batch.Batch(model, SIZE), mujoco.MjData(model)
     low, high = map(np.array, models.joint_ranges(model))
     limited = model.jnt_qposadr[model.jnt_limited.astype(bool)]
-    qpos = np.tile(model.qpos0, (SIZE, 1))
-    drawn = np.random.default_rng(0).uniform(low, high, qpos.shape)
-    qpos[:, limited] = drawn[:, limited]
+    drawn = np.random.default_rng(0).uniform(low, high, (SIZE, model.nq))
     batch.state[...] = 0
-    batch.state[:, 1 : 1 + model.nq] = qpos
     batch.ctrl[...] = 0
-    batch.step(nstep=steps)
+    for row, qpos in zip(batch.state, drawn, strict=True):
+        # The suite moves the joints between the two halves of a step: the first one is still taken
+        # with the forces of the rest pose.
+        mujoco.mj_resetData(model, data)
+        mujoco.mj_step1(model, data)
+        data.qpos[limited] = qpos[limited]
+        mujoco.mj_step2(model, data)
+        row[1 : 1 + model.nq + model.nv] = np.concatenate([data.qpos, data.qvel])
+    batch.step(nstep=steps - 1)
     return batch.state[:, 1 : 1 + model.nq + model.nv].copy()
 
 
