@@ -7,7 +7,8 @@ worlds = envs.BatchEnv(env, num_worlds=1024)
 from typing import Any
 
 from envs.batch import BatchEnv, Step, Worlds
-from envs.core import Env, EnvSpec, Failure, Initial, Physics, Source, State, Task
+from envs.core import EnvSpec, Failure, Initial, Physics, Source, State, Task
+from envs.env import Env
 from envs.randomisation import Randomisation
 from envs.registry import make, names, register
 

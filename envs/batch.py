@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from envs.core import Env, Initial, State
+from envs.core import Initial, State
+from envs.env import Env
 
 _RESET_SHARE = 8
 """Up to one world in so many is reset by itself; where more end at once, all are computed."""

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs import engines
-from envs.core import Env, Source, State
+from envs.core import Source, State
+from envs.env import Env
 from envs.registry import make
 
 AGREEMENT = 1e-2

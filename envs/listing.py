@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from envs import engines
-from envs.core import Env
+from envs.env import Env
 from envs.registry import FOREIGN, SUITES, make, names, nearest
 
 VARIANTS = ("fast", "stiff")

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from envs import engines
-from envs.core import Env, Source, Task, load_model
+from envs.core import Source, Task
 from envs.dm_control import TASKS as DM_CONTROL
+from envs.env import Env, load_model
 from envs.fields import checked
 from envs.locomotion import TASKS as LOCOMOTION
 from envs.myosuite import TASKS as MYOSUITE

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import mujoco
 
-from envs.core import Env, Initial, Physics, SimState, Task
+from envs.core import Initial, Physics, SimState, Task
+from envs.env import Env
 
 
 class Analytic:

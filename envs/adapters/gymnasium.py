@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from envs.adapters.foreign import EnvList, HostWorlds, Protocols, Vector
+from envs.adapters.foreign import HostWorlds, Protocols
 from envs.adapters.host import HostEnv
 from envs.core import EnvSpec
 
@@ -117,6 +117,8 @@ def _source(
 
 def _worlds(env: Any, rules: Protocols, num_worlds: int) -> HostWorlds:
     if callable(env):
+        from envs.adapters.env_list import EnvList
+
         factory: Any = env
         return EnvList(factory, num_worlds, rules)
     if num_worlds != env.num_envs:
@@ -124,6 +126,8 @@ def _worlds(env: Any, rules: Protocols, num_worlds: int) -> HostWorlds:
             f"{num_worlds} worlds of a VectorEnv that has {env.num_envs}; give a factory of single "
             "environments, or ask for as many worlds (and as many evaluation episodes) as it has"
         )
+    from envs.adapters.vector import Vector
+
     return Vector(env, rules)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.adapters.to_gymnasium import GymnasiumWorlds
-from envs.core import Env
+from envs.env import Env
 
 
 class BaselinesWorlds(VecEnv):

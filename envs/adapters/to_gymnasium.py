@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.batch import BatchEnv
-from envs.core import Env
+from envs.env import Env
 
 
 def _spaces(env: Env) -> tuple[spaces.Box, spaces.Box]:

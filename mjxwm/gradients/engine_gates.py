@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from envs import engines
-from envs.core import Env
+from envs.env import Env
 from mjxwm.gradients import estimators, laboratory, paths, sampling
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.estimators import Estimator

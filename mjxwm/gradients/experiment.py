@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import envs
-from envs.core import Env
+from envs.env import Env
 from mjxwm.config import ConfigError
 from mjxwm.gradients import config as settings
 from mjxwm.gradients import engine_gates, gates, laboratory, landscape, strata, summary

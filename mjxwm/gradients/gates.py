@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs
-from envs.core import Env
+from envs.env import Env
 from mjxwm import actor_critic, world_model
 from mjxwm.algos import pwm
 from mjxwm.gradients import estimators, laboratory, metrics, paths, sampling

@@ -13,7 +13,8 @@ from jaxtyping import Array, PRNGKeyArray
 from numpy.typing import NDArray
 
 from envs import engines
-from envs.core import Env, Initial
+from envs.core import Initial
+from envs.env import Env
 from mjxwm.gradients import estimators, paths, sampling
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.estimators import Estimator

@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from envs.core import Env
+from envs.env import Env
 from mjxwm.gradients import metrics, paths
 from mjxwm.gradients.bootstrap import Interval, bootstrap
 from mjxwm.gradients.config import Config

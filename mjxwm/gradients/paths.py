@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from envs.core import Env, Initial, State
+from envs.core import Initial, State
+from envs.env import Env
 from mjxwm.gradients.subject import Parameters, Subject, Switches, act, total
 
 Step = Callable[[State, Float[Array, " a"]], State]

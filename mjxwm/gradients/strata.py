@@ -17,7 +17,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from numpy.typing import NDArray
 
 from envs.batch import BatchEnv, Step, Worlds
-from envs.core import Env, Initial
+from envs.core import Initial
+from envs.env import Env
 from mjxwm.gradients.subject import Subject
 
 NAMES = ("flight", "impact", "stance", "free", "ending")

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs.core import Initial, Task, load_model
+from envs.core import Initial, Task
 from envs.engines.mjx import Mjx
 from envs.engines.native import Native
 from envs.engines.warp import Warp
+from envs.env import load_model
 
 ENGINES = {"native": Native, "mjx": Mjx, "warp": Warp}
 B = 8

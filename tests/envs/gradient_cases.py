@@ -11,8 +11,9 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Float
 
-from envs.core import Initial, load_model
+from envs.core import Initial
 from envs.engines.mjx import Mjx
+from envs.env import load_model
 from envs.locomotion.ant import Ant
 from envs.locomotion.hopper import Hopper
 from envs.locomotion.humanoid import Humanoid

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 import envs
-from envs.core import Env, Initial, Physics
+from envs.core import Initial, Physics
+from envs.env import Env
 
 
 class Agreement(NamedTuple):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from envs import BatchEnv, Env, Initial, Task
-from envs.core import load_model
 from envs.engines.mjx import Mjx
 from envs.engines.native import Native
+from envs.env import load_model
 
 B = 4
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from mujoco import mjx
 
-from envs.core import Initial, Physics, SimState, load_model
+from envs.core import Initial, Physics, SimState
 from envs.dm_control.cartpole import Cartpole
 from envs.engines.limits import Limits, limits
 from envs.engines.mjx import Mjx
 from envs.engines.native import Native
 from envs.engines.warp import Warp
+from envs.env import load_model
 from envs.locomotion.hopper import Hopper
 
 PENDULUM = """

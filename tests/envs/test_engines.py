@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from engine_cases import B, Bouncer, actions, bouncer_starts, compiled, hopper_starts, random_starts
 
-from envs.core import load_model
 from envs.dm_control.cartpole import Cartpole
 from envs.engines.mjx import Mjx
 from envs.engines.native import Native
 from envs.engines.warp import Warp
+from envs.env import load_model
 from envs.locomotion.hopper import Hopper
 
 

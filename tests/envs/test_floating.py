@@ -8,7 +8,8 @@ import pytest
 from engine_cases import B, actions, compiled
 
 import envs
-from envs.core import Initial, Physics, load_model
+from envs.core import Initial, Physics
+from envs.env import load_model
 from envs.locomotion.ant import Ant
 from envs.locomotion.anymal import Anymal
 from envs.locomotion.floating import root, rotate

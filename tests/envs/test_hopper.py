@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs.core import Physics, load_model
+from envs.core import Physics
+from envs.env import load_model
 from envs.locomotion.hopper import Hopper
 
 

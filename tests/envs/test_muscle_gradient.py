@@ -6,8 +6,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from envs.core import Initial, load_model
+from envs.core import Initial
 from envs.engines.mjx import Mjx
+from envs.env import load_model
 from envs.locomotion.muscle_humanoid import MuscleHumanoid
 
 pytest.importorskip("myo_sim")

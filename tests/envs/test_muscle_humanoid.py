@@ -11,7 +11,8 @@ from engine_cases import B, compiled
 from mujoco import mjx
 
 import envs
-from envs.core import Initial, Physics, load_model
+from envs.core import Initial, Physics
+from envs.env import load_model
 from envs.locomotion.muscle_body import poses
 from envs.locomotion.muscle_humanoid import TASKS, MuscleHumanoid
 

@@ -10,7 +10,7 @@ import pytest
 
 import envs
 from envs import Randomisation
-from envs.core import load_model
+from envs.env import load_model
 
 B = 4
 ALL = Randomisation(mass=(0.5, 2), friction=(0.3, 2), gain=(0.5, 1.5), gravity=(0.5, 1.5))

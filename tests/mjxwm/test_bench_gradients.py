@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from envs.core import Env, Initial, Task, load_model
+from envs.core import Initial, Task
 from envs.engines.mjx import Mjx
+from envs.env import Env, load_model
 from mjxwm.bench import gradients
 from mjxwm.bench.unrolled import Unrolled
 from mjxwm.config import ConfigError

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs.core import Env, Initial, Physics, SimState, Task
+from envs.core import Initial, Physics, SimState, Task
+from envs.env import Env
 from mjxwm.gradients import estimators, gates, metrics, paths, sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches
 from mjxwm.ops.moments import Moments

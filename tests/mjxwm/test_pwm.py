@@ -10,7 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from pwm_cases import ROWS, TINY, tweak
 
-from envs.core import Env
+from envs.env import Env
 from mjxwm.algos import pwm
 from mjxwm.nets import num_parameters
 

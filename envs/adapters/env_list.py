@@ -1,0 +1,107 @@
+"""Gymnasium environments of one factory as B worlds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from jaxtyping import Float
+
+from envs.adapters import spaces
+from envs.adapters.foreign import HostStep, Protocols
+from envs.core import Failure
+
+
+class EnvList:
+    """B environments of one factory, one after the other in this process."""
+
+    def __init__(
+        self, make: Callable[[], gymnasium.Env], num_worlds: int, protocol: Protocols
+    ) -> None:
+        """Makes them."""
+        self._envs: list[gymnasium.Env | None] = [make() for _ in range(num_worlds)]
+        self._protocol, self.failures = protocol, []
+        first: Any = self._envs[0]
+        self._obs_space, self._action_space = first.observation_space, first.action_space
+        self._obs = np.zeros((num_worlds, spaces.obs_size(self._obs_space)))
+        self._clock, self._age = np.zeros(num_worlds, int), np.zeros(num_worlds, int)
+
+    def reset(self, seed: int, stagger: bool) -> Float[np.ndarray, "B o"]:
+        """See `HostWorlds`."""
+        for world in range(len(self._envs)):
+            self._reset(world, seed + world)
+        if stagger:
+            limit = self._protocol.episode_length
+            self._clock = np.random.default_rng(seed).integers(0, limit, len(self._envs))
+        return self._obs.copy()
+
+    def step(self, action: Float[np.ndarray, "B a"]) -> HostStep:
+        """See `HostWorlds`."""
+        count = len(self._envs)
+        next_obs, reward = self._obs.copy(), np.zeros(count)
+        flags = np.zeros((4, count), bool)  # terminated, truncated, valid, success
+        for world in range(count):
+            self._clock[world] += 1
+            self._age[world] += 1
+            try:
+                next_obs[world], reward[world], flags[:, world] = self._act(world, action[world])
+            except Exception as error:  # whatever a foreign environment may raise
+                self._fail(world, error)
+                reward[world], flags[:, world] = 0, (False, True, False, False)
+            if flags[:2, world].any():
+                self._reset(world)
+            else:
+                self._obs[world] = next_obs[world]
+        terminated, truncated, valid, success = flags
+        return HostStep(next_obs, reward, terminated, truncated, valid, success, self._obs.copy())
+
+    def _act(self, world: int, action: np.ndarray) -> tuple[np.ndarray, float, tuple[bool, ...]]:
+        env, total, info = self._envs[world], 0.0, {}
+        if env is None:
+            raise _GoneError
+        terminated = truncated = False
+        observed: Any = None
+        for _ in range(self._protocol.action_repeat):
+            taken = spaces.to_action(self._action_space, action)
+            observed, reward, terminated, truncated, info = env.step(taken)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        obs = _checked(self._obs_space, observed, total)
+        truncated = truncated or self._clock[world] >= self._protocol.episode_length
+        success = bool(info.get(self._protocol.success, False))
+        return obs, total, (bool(terminated), bool(truncated and not terminated), True, success)
+
+    def _reset(self, world: int, seed: int | None = None) -> None:
+        env = self._envs[world]
+        self._clock[world] = 0
+        if env is None:
+            return
+        try:
+            obs, _ = env.reset(seed=seed)
+            low, high = spaces.action_bounds(self._action_space)
+            idle = np.where(high > low, -(high + low) / np.maximum(high - low, 1e-9), 0)
+            for _ in range(self._protocol.idle_first):
+                obs = env.step(spaces.to_action(self._action_space, idle))[0]
+            self._obs[world] = _checked(self._obs_space, obs, 0.0)
+        except Exception as error:
+            self._fail(world, error, "; its reset failed, it is left out")
+            self._envs[world], self._obs[world] = None, 0
+
+    def _fail(self, world: int, error: Exception, more: str = "") -> None:
+        if not isinstance(error, _GoneError):
+            what = f"{type(error).__name__}: {error}{more}"
+            self.failures.append(Failure(world, int(self._age[world]), what))
+
+
+class _GoneError(Exception):
+    """A world that was left out before."""
+
+
+def _checked(space: gymnasium.Space, obs: Any, reward: float) -> Float[np.ndarray, " o"]:
+    flat = spaces.flat_obs(space, obs)
+    if not np.isfinite(flat).all():
+        raise ValueError(f"the observation {obs} is not finite")
+    if not np.isfinite(reward):
+        raise ValueError(f"the reward {reward} is not finite")
+    return flat
