@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import envs
-from envs import engines
+from envs import engines, registry
 from mjxwm import config, system, view
 
 OK, WARNING, MISSING, BROKEN = "ok", "warning", "missing", "broken"
@@ -24,8 +24,10 @@ _LEAST = {"jax": (0, 10, 2), "flax": (0, 12, 8), "optax": (0, 2, 8), "numpy": (2
 _OPTIONAL = {
     "brax": "pip install 'mjxwm[baselines]', for the baselines PPO and SAC",
     "torch": "pip install 'mjxwm[torch]', to read checkpoints and data of other projects",
-    "dm-control": "pip install 'mjxwm[suites]', to compare with the original suite",
-    "gymnasium": "pip install 'mjxwm[suites]', for gymnasium environments",
+    "dm-control": "pip install 'mjxwm[suites]', for the bodies of dm_control's tasks",
+    "gymnasium": "pip install 'mjxwm[suites]', for gymnasium's environments and as those",
+    "metaworld": "pip install 'mjxwm[suites]', for Meta-World's tasks",
+    "playground": "pip install 'mjxwm[playground]', for MuJoCo Playground's environments",
     "myosuite": "pip install 'mjxwm[muscles]', for tasks on muscle-driven bodies",
     "mjviser": "pip install 'mjxwm[viewer]', to look at policies in a browser",
 }
@@ -56,7 +58,7 @@ def diagnose() -> list[Finding]:
     findings += [_engine(name) for name in engines.NAMES]
     findings.append(_rendering())
     findings += [_optional(name, remedy) for name, remedy in _OPTIONAL.items()]
-    findings.append(_attempt("names", "tasks", lambda: (OK, ", ".join(envs.names()), "")))
+    findings.append(_attempt("names", "tasks", _tasks))
     findings.append(_attempt("names", "presets", _presets))
     return findings
 
@@ -171,6 +173,11 @@ def _optional(name: str, remedy: str) -> Finding:
     if found is None:
         return Finding("optional", name, MISSING, "not installed", remedy)
     return Finding("optional", name, OK, found)
+
+
+def _tasks() -> tuple[str, str, str]:
+    suites = [f"{len(envs.names(suite))} of {suite}" for suite in registry.SUITES]
+    return OK, f"{', '.join(suites)}; `mjxwm envs` lists them", ""
 
 
 def _presets() -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ def test_what_is_needed_works(findings):
     assert [f for f in findings if f.status == doctor.BROKEN] == []
     by_name = {f.name: f for f in findings}
     assert {"python", "mujoco", "jax", "native", "mjx", "warp", "video", "torch"} <= set(by_name)
-    assert "hopper" in by_name["tasks"].detail
+    assert "of locomotion" in by_name["tasks"].detail
     assert "debug" in by_name["presets"].detail
     assert by_name["native"].seconds is not None
 
