@@ -281,14 +281,15 @@ def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, 
     if run.metrics.is_file():
         made["curve"] = str(plot.learning_curve({name: run.metrics}, run.curve, cfg.task))
     if cfg.video:
-        env = make_env(cfg)
-        if evaluation.qpos.shape[-1] == 0:
+        env: Any = make_env(cfg)
+        model = env.engine.model if isinstance(env, envs.Env) else getattr(env, "mj_model", None)
+        if model is None:
             print(f"no video: {env.name} is simulated elsewhere")
             return made
         length = int(evaluation.length[0]) + 1
         try:
             qpos = np.asarray(evaluation.qpos[:length])
-            made["video"] = str(view.video(env.engine.model, qpos, env.spec.ctrl_dt, run.video))
+            made["video"] = str(view.video(model, qpos, env.spec.ctrl_dt, run.video))
         except view.RenderingUnavailableError as error:
             print(f"no video: {error}")
     return made

@@ -94,6 +94,11 @@ class PlaygroundEnv:
         return _load(self)
 
     @property
+    def mj_model(self) -> Any:
+        """Its body, to be looked at."""
+        return self.env.mj_model
+
+    @property
     def spec(self) -> EnvSpec:
         """Sizes and times."""
         env = self.env
