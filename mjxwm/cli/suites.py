@@ -2,11 +2,10 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
-from envs import check, listing
 from mjxwm.cli.options import parse, write
 from mjxwm.config import ConfigError
 
@@ -15,6 +14,8 @@ _HEADER = f"{'task':30} {'obs':>4} {'actions':>7} {'steps':>6}  engines"
 
 def envs(args: list[str]) -> int:
     """Lists environments, or checks some."""
+    from envs import listing  # MuJoCo looks for its renderer at import, see `choose_rendering`
+
     if args and args[0] == "check":
         return _check(args[1:])
 
@@ -26,7 +27,7 @@ def envs(args: list[str]) -> int:
         """File for the rows."""
 
     options = parse(Options, args, "envs")
-    rows: list[listing.Row] = []
+    rows: list[Any] = []
     try:
         for row in listing.rows(options.names):
             if not rows or row.suite != rows[-1].suite:
@@ -43,7 +44,7 @@ def envs(args: list[str]) -> int:
     return 0
 
 
-def _line(row: listing.Row) -> str:
+def _line(row: Any) -> str:
     if row.missing:
         return f"{row.name:30} {row.missing}"
     name = row.name + "".join(f" (-{variant})" for variant in row.variants)
@@ -53,6 +54,8 @@ def _line(row: listing.Row) -> str:
 
 
 def _check(args: list[str]) -> int:
+    from envs import check, listing
+
     @dataclasses.dataclass(frozen=True)
     class Options:
         names: Annotated[tuple[str, ...], tyro.conf.Positional]
