@@ -104,5 +104,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
 
 def test_the_command_line_chooses_a_renderer_before_mujoco_looks_for_one():
     loaded = "import sys, mjxwm.cli; print('mujoco' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    )
     assert said.stdout.strip() == "False"
