@@ -2,8 +2,8 @@
 
     python scripts/suite_table.py parity|engines|speed [--json FILE] [TASK ...]
 
-- parity: largest differences from dm_control's observations and rewards (of their own size above 1),
-  at 50 states of random episodes and over a trajectory of 20 steps, as tests/envs/test_suite.py
+- parity: largest differences from dm_control's rewards and observations (of their own size above
+  1), at 50 states of random episodes and over 20 steps, as tests/envs/test_suite.py
 - engines: one control step of mjx and of warp against C MuJoCo, at states of random episodes
 - speed: control steps per second of 1024 native worlds, exact and fast, in turns
 """
