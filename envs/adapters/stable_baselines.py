@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv  # pyright: ignore[reportMissingImports]
 
 from envs.adapters.to_gymnasium import GymnasiumWorlds
 from envs.env import Env
