@@ -53,6 +53,8 @@ def to_gymnasium(env: str | Env, num_envs: int | None = None, **options: Any) ->
         ValueError: as `make`; a foreign environment; gymnasium is not installed.
     """
     render_mode = options.pop("render_mode", None)
+    if render_mode not in (None, "rgb_array") or (render_mode and num_envs is not None):
+        raise ValueError(f"render_mode={render_mode!r}: an Env of one world has 'rgb_array' alone")
     env = _own(env, options)
     adapter = _adapter("to_gymnasium", "gymnasium", "mjxwm[suites]")
     if num_envs is None:
@@ -72,6 +74,8 @@ def to_stable_baselines3(env: str | Env, num_envs: int, **options: Any) -> Any:
 
 
 def _own(env: str | Env, options: dict[str, Any]) -> Env:
+    if not isinstance(env, str) and options:
+        raise ValueError(f"{', '.join(options)}: options are for a name; this one is made already")
     env = make(env, **options) if isinstance(env, str) else env
     if not isinstance(env, Env):
         raise ValueError(f"{env.name} is a foreign environment; use it as its package makes it")

@@ -45,6 +45,15 @@ class Config:
     seed: int = 0
     """Seed of starts and actions."""
 
+    def __post_init__(self):
+        """Refuses what cannot be done."""
+        for name in ("worlds", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} is out of range; at least 1")
+        for engine in self.engines:
+            if engine not in engines.NAMES:
+                raise ValueError(f"engine {engine!r} is unknown. There are: {engines.NAMES}")
+
 
 def check(name: str, config: Config = Config()) -> list[Finding]:
     """All findings on one environment.
@@ -53,7 +62,10 @@ def check(name: str, config: Config = Config()) -> list[Finding]:
         ValueError: it cannot be made at all.
     """
     env = make(name)
-    findings = _rollout(env, config)
+    try:
+        findings = _rollout(env, config)
+    except Exception as error:  # whatever a user's own task may raise
+        return [Finding("runs", False, f"{type(error).__name__}: {error}".splitlines()[0])]
     if isinstance(env, Env):
         for engine in config.engines:
             if engine not in ("native", env.engine.name):
@@ -73,10 +85,7 @@ def _rollout(env: Source, config: Config) -> list[Finding]:
         return worlds.obs, jax.lax.scan(batch.step, worlds, actions)[1]
 
     key = jax.random.key(config.seed)
-    try:
-        first, step = jax.block_until_ready(run(key))
-    except Exception as error:  # whatever a user's own task may raise
-        return [Finding("runs", False, f"{type(error).__name__}: {str(error).splitlines()[0]}")]
+    first, step = jax.block_until_ready(run(key))
     begin = time.perf_counter()
     again = jax.block_until_ready(run(key))
     seconds = time.perf_counter() - begin

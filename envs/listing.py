@@ -64,8 +64,8 @@ def describe(suite: str, name: str) -> Row:
         try:
             env = make(name)
             spec = env.spec
-        except ValueError as error:
-            return Row(name, suite, missing=str(error))
+        except Exception as error:  # a user's own task may raise what it likes
+            return Row(name, suite, missing=str(error) or type(error).__name__)
         row = Row(
             name, suite, (), spec.obs_size, spec.action_size, spec.episode_length, (spec.engine,)
         )

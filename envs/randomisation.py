@@ -10,6 +10,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import mujoco
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from envs.core import Initial
@@ -69,8 +70,7 @@ class Randomisation:
         keys, found = jax.random.split(key, 4), {}
         if self.mass != _NOMINAL:
             factor = _draw(keys[0], self.mass, (model.nbody,))
-            found["body_mass"] = jnp.asarray(model.body_mass) * factor
-            found["body_inertia"] = jnp.asarray(model.body_inertia) * factor[:, None]
+            found |= _masses(model, factor)
         if self.friction != _NOMINAL:
             factor = _draw(keys[1], self.friction, ())
             found["geom_friction"] = jnp.asarray(model.geom_friction).at[:, 0].multiply(factor)
@@ -79,12 +79,40 @@ class Randomisation:
                 found["pair_friction"] = pairs.at[:, :2].multiply(factor)
         if self.gain != _NOMINAL:
             factor = _draw(keys[2], self.gain, (model.nu, 1))
-            found["actuator_gainprm"] = jnp.asarray(model.actuator_gainprm) * factor
-            found["actuator_biasprm"] = jnp.asarray(model.actuator_biasprm) * factor
+            for name in ("actuator_gainprm", "actuator_biasprm"):
+                strength = jnp.asarray(_strengths(model, getattr(model, name)))
+                found[name] = jnp.asarray(getattr(model, name)) * jnp.where(strength, factor, 1)
         if self.gravity != _NOMINAL:
             factor = _draw(keys[3], self.gravity, ())
             found["opt.gravity"] = jnp.asarray(model.opt.gravity) * factor
         return found
+
+
+def _masses(model: mujoco.MjModel, factor: Float[Array, " b"]) -> dict[str, Array]:
+    """Masses, and what the engines read of them beside: of subtrees, and of simple bodies."""
+    mass = jnp.asarray(model.body_mass) * factor
+    below = np.eye(model.nbody)  # [i, j]: whether j hangs on i
+    for body in range(model.nbody - 1, 0, -1):
+        below[model.body_parentid[body]] += below[body]
+    own = jnp.asarray(model.dof_M0 - model.dof_armature)
+    return {
+        "body_mass": mass,
+        "body_inertia": jnp.asarray(model.body_inertia) * factor[:, None],
+        "body_subtreemass": jnp.asarray(below, mass.dtype) @ mass,
+        "dof_M0": own * factor[model.dof_bodyid] + jnp.asarray(model.dof_armature),
+    }
+
+
+def _strengths(model: mujoco.MjModel, numbers: np.ndarray) -> np.ndarray:
+    """Which of an actuator's parameters are forces: all, but of a muscle its own alone."""
+    forces = np.ones(numbers.shape, bool)
+    muscles = model.actuator_gaintype == mujoco.mjtGain.mjGAIN_MUSCLE
+    forces[muscles] = False
+    # The third number is the peak force, or -1: then the fourth scales it.
+    given = numbers[:, 2] >= 0
+    forces[muscles & given, 2] = True
+    forces[muscles & ~given, 3] = True
+    return forces
 
 
 def _draw(key: PRNGKeyArray, span: Range, shape: tuple[int, ...]) -> Float[Array, "*s"]:

@@ -8,7 +8,6 @@
 import dataclasses
 import difflib
 import importlib
-import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +40,13 @@ FOREIGN = {
 
 
 def names(suite: str | None = None) -> tuple[str, ...]:
-    """The names that `make` knows, of one suite or of all; foreign ones are `suite/id`."""
+    """The names that `make` knows, of one suite or of all; foreign ones are `suite/id`.
+
+    Raises:
+        ValueError: there is no such suite.
+    """
+    if suite is not None and suite not in SUITES:
+        raise ValueError(f"suite {suite!r} is unknown{nearest(suite, SUITES)}")
     suites = SUITES.values() if suite is None else [SUITES[suite]]
     return tuple(sorted(name for tasks in suites for name in tasks))
 
@@ -58,13 +63,17 @@ def register(name: str, make: Callable[[], Any]) -> None:
     """
     if name in names():
         raise ValueError(f"task {name!r} exists already; choose another name")
+    if "/" in name or ":" in name or name.startswith("mw-"):
+        raise ValueError(
+            f"{name!r} would stand for something foreign; choose a name without / and :"
+        )
     SUITES["registered"][name] = make
 
 
 def make(
     name: str,
     engine: str = "auto",
-    action_repeat: int = 1,
+    action_repeat: int | None = None,
     randomise: Randomisation | None = None,
     **overrides: Any,
 ) -> Env:
@@ -73,7 +82,8 @@ def make(
     Args:
         name: one of `names()`, `suite/id` of a foreign suite, or `module:attribute` of your own.
         engine: "native", "mjx", "warp", or "auto" for the fastest here.
-        action_repeat: control steps per action; rewards add up.
+        action_repeat: control steps per action; rewards add up. By default 1, or what a foreign
+            suite's protocol has.
         randomise: how bodies differ from world to world and from episode to episode.
         overrides: values for the task's own fields, such as `episode_length=200`.
 
@@ -86,15 +96,15 @@ def make(
             f"engine {engine!r} is unknown{nearest(engine, engines.NAMES)}. "
             f"There are: auto, {', '.join(engines.NAMES)}"
         )
-    if action_repeat < 1:
+    if action_repeat is not None and action_repeat < 1:
         raise ValueError(f"action_repeat={action_repeat} is out of range; it must be at least 1")
     if name.startswith("mw-"):
         name = f"metaworld/{name}"
     suite, slash, env_id = name.partition("/")
     foreign = slash and ":" not in suite
-    made = None if foreign else _factory(name)()
+    made = None if foreign else _made(name)
     if isinstance(made, Task):
-        env = _env(name, made, engine, action_repeat, overrides)
+        env = _env(name, made, engine, action_repeat or 1, overrides)
         return dataclasses.replace(env, randomise=_or_none(randomise))
     if _or_none(randomise):
         raise ValueError(f"{name} is a foreign environment, whose bodies cannot be randomised here")
@@ -102,7 +112,7 @@ def make(
         return cast(Env, _foreign(suite, env_id, engine, action_repeat, overrides))
     if engine not in ("auto", "native"):
         raise ValueError(f"{name} runs on the host; engine={engine!r} is not for it")
-    return cast(Env, _source(name, made, action_repeat, overrides))
+    return cast(Env, _source(name, made, action_repeat or 1, overrides))
 
 
 def _or_none(randomise: Randomisation | None) -> Randomisation | None:
@@ -132,7 +142,7 @@ def _env(name: str, task: Task, engine: str, action_repeat: int, overrides: dict
 
 
 def _foreign(
-    suite: str, env_id: str, engine: str, action_repeat: int, overrides: dict[str, Any]
+    suite: str, env_id: str, engine: str, action_repeat: int | None, overrides: dict[str, Any]
 ) -> Source:
     if suite not in FOREIGN:
         raise ValueError(
@@ -142,7 +152,14 @@ def _foreign(
         overrides = {"engine": engine, **overrides}
     elif engine not in ("auto", "native"):
         raise ValueError(f"{suite}/{env_id} runs on the host; engine={engine!r} is not for it")
-    return importlib.import_module(FOREIGN[suite]).make(env_id, action_repeat, **overrides)
+    if "episode_length" in overrides:
+        overrides["episode_length"] = checked("episode_length", overrides["episode_length"], 1)
+    if action_repeat is not None:
+        overrides["action_repeat"] = action_repeat
+    try:
+        return importlib.import_module(FOREIGN[suite]).make(env_id, **overrides)
+    except TypeError as error:  # an option that it does not have, or of another kind
+        raise ValueError(f"{suite}/{env_id}: {error}") from error
 
 
 def _factory(name: str) -> Callable[[], Any]:
@@ -155,6 +172,13 @@ def _factory(name: str) -> Callable[[], Any]:
         f"task {name!r} is unknown{nearest(name, names())}. `mjxwm envs` lists all; foreign ones "
         f"are {', '.join(f'{suite}/...' for suite in FOREIGN)}, your own module:attribute"
     )
+
+
+def _made(name: str) -> Any:
+    try:
+        return _factory(name)()
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be made without arguments: {error}") from error
 
 
 def _imported(module: str, attribute: str) -> Callable[[], Any]:
@@ -174,7 +198,7 @@ def _source(name: str, made: Any, action_repeat: int, overrides: dict[str, Any])
         if action_repeat != 1 or overrides:
             raise ValueError(f"{name} is made as it is: no action_repeat, no fields")
         return made
-    if not (hasattr(made, "observation_space") or inspect.isclass(made)):
+    if not hasattr(made, "observation_space"):
         raise ValueError(
             f"{name} makes a {type(made).__name__}; it must be an envs.Task, a gymnasium.Env or "
             "VectorEnv, or a source that envs.from_gymnasium made"
@@ -182,5 +206,9 @@ def _source(name: str, made: Any, action_repeat: int, overrides: dict[str, Any])
     from envs.adapters.gymnasium import from_gymnasium
 
     # A factory of environments is called for each world; a VectorEnv is taken as it is.
+    if "episode_length" in overrides:
+        overrides["episode_length"] = checked("episode_length", overrides["episode_length"], 1)
     source = made if hasattr(made, "num_envs") else _factory(name)
+    if source is not made:
+        made.close()
     return from_gymnasium(source, name, action_repeat=action_repeat, **overrides)

@@ -97,7 +97,10 @@ def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
                 f"There are: {', '.join(names)}"
             )
         given[name] = _convert(hints[name], value, f"{where}: {name}")
-    return cls(**given)
+    try:
+        return cls(**given)
+    except ValueError as error:  # a class that checks its fields
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

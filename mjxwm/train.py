@@ -37,13 +37,14 @@ class Config:
     """A training run: what to train on, with what, and what to keep."""
 
     task: str = "cartpole-swingup"
-    """Name of the task; `mjxwm doctor` lists them."""
+    """Name of the task; `mjxwm envs` lists them."""
     engine: str = "auto"
     """native (C MuJoCo), mjx (JAX), warp (NVIDIA), or auto for the fastest here."""
     eval_engine: str | None = None
     """Engine of the evaluations; by default that of the training."""
-    action_repeat: int = 1
-    """Control steps per action of the policy."""
+    action_repeat: int | None = None
+    """Control steps per action of the policy; by default 1, or what a foreign suite's protocol
+    has."""
     task_fields: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Values for the task's own fields, such as {"episode_length": 500}."""
     randomise: envs.Randomisation = envs.Randomisation()
@@ -92,6 +93,7 @@ class Trainer(NamedTuple):
     """The compiled functions of a run."""
 
     env: envs.Env
+    eval_env: envs.Env
     algorithm: Algorithm
     init: Any
     iterate: Any
@@ -160,6 +162,7 @@ def build(cfg: Config) -> Trainer:
 
     return Trainer(
         env,
+        eval_env,
         algorithm,
         jax.jit(algorithm.init),
         jax.jit(algorithm.iterate, donate_argnums=0),
@@ -213,6 +216,7 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             checkpoint.save(run.checkpoints, iteration, state)
     finished = iteration == total or late
     final = jax.device_get(trainer.evaluate(state, _eval_key(cfg))) if finished else None
+    _say_failures(trainer)
     return Result(
         run, final, iteration, trainer.algorithm.env_steps(iteration), time.monotonic() - start
     )
@@ -222,7 +226,7 @@ def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:
     """What failed in foreign worlds, if that is to end the run; else it is only said."""
     if last:
         jax.block_until_ready(metrics)
-    failures = trainer.env.failures()
+    failures = trainer.env.failures() + trainer.eval_env.failures()
     if not failures:
         return ""
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
@@ -231,6 +235,11 @@ def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:
         return said
     print(said, flush=True)
     return ""
+
+
+def _say_failures(trainer: Trainer) -> None:
+    for failure in trainer.eval_env.failures():
+        print(f"{trainer.eval_env.name}: in this evaluation {failure}", flush=True)
 
 
 def _start(
@@ -281,8 +290,8 @@ def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, 
     if run.metrics.is_file():
         made["curve"] = str(plot.learning_curve({name: run.metrics}, run.curve, cfg.task))
     if cfg.video:
-        env: Any = make_env(cfg)
-        model = env.engine.model if isinstance(env, envs.Env) else getattr(env, "mj_model", None)
+        env = make_env(cfg)
+        model = body(env)
         if model is None:
             print(f"no video: {env.name} is simulated elsewhere")
             return made
@@ -295,6 +304,11 @@ def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, 
     return made
 
 
+def body(env: Any) -> Any:
+    """The MuJoCo model of an environment; None for worlds on the host."""
+    return env.engine.model if isinstance(env, envs.Env) else getattr(env, "mj_model", None)
+
+
 def evaluate_run(
     run: RunFolder, episodes: int | None = None, seed: int | None = None
 ) -> tuple[Config, Evaluation, int]:
@@ -302,7 +316,9 @@ def evaluate_run(
     changed = {} if episodes is None else {"episodes": episodes}
     cfg, trainer, state, iteration = load(run, **changed)
     key = _eval_key(cfg if seed is None else dataclasses.replace(cfg, seed=seed))
-    return cfg, jax.device_get(trainer.evaluate(state, key)), iteration
+    evaluation = jax.device_get(trainer.evaluate(state, key))
+    _say_failures(trainer)
+    return cfg, evaluation, iteration
 
 
 def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:

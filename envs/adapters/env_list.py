@@ -20,7 +20,9 @@ class EnvList:
     ) -> None:
         """Makes them."""
         self._envs: list[gymnasium.Env | None] = [make() for _ in range(num_worlds)]
-        self._protocol, self.failures = protocol, []
+        if len({id(env) for env in self._envs}) < num_worlds:
+            raise ValueError("the factory returns one and the same environment for every world")
+        self._protocol, self.failures, self.token = protocol, [], 0
         first: Any = self._envs[0]
         self._obs_space, self._action_space = first.observation_space, first.action_space
         self._obs = np.zeros((num_worlds, spaces.obs_size(self._obs_space)))
@@ -47,7 +49,9 @@ class EnvList:
                 next_obs[world], reward[world], flags[:, world] = self._act(world, action[world])
             except Exception as error:  # whatever a foreign environment may raise
                 self._fail(world, error)
-                reward[world], flags[:, world] = 0, (False, True, False, False)
+                # A world that is gone ends no more episodes.
+                cut = self._envs[world] is not None
+                reward[world], flags[:, world] = 0, (False, cut, False, False)
             if flags[:2, world].any():
                 self._reset(world)
             else:
@@ -86,7 +90,9 @@ class EnvList:
             self._obs[world] = _checked(self._obs_space, obs, 0.0)
         except Exception as error:
             self._fail(world, error, "; its reset failed, it is left out")
-            self._envs[world], self._obs[world] = None, 0
+            self._envs[world] = None
+            if not any(self._envs):
+                self.failures.append(Failure(None, int(self._age[world]), "no world is left"))
 
     def _fail(self, world: int, error: Exception, more: str = "") -> None:
         if not isinstance(error, _GoneError):

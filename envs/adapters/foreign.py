@@ -32,6 +32,8 @@ class HostWorlds(Protocol):
     """B worlds on the host."""
 
     failures: list[Failure]
+    token: int
+    """Whose they are now: set by whoever resets them."""
 
     def reset(self, seed: int, stagger: bool) -> Float[np.ndarray, "B o"]:
         """Fresh worlds; `stagger` starts their clocks at random."""

@@ -66,7 +66,11 @@ def from_gymnasium(
     if isinstance(env, vector.VectorEnv):
         if action_repeat != 1:
             raise ValueError("action_repeat of a VectorEnv is its own; make it with a wrapper")
+        from envs.adapters.vector import Vector, check_mode
+
         probe, spaces = env, (env.single_observation_space, env.single_action_space)
+        own = getattr(env.spec, "max_episode_steps", None)
+        check_mode(env, episode_length or own)
     else:
         probe = _probe(env, name)
         spaces = probe.observation_space, probe.action_space
@@ -74,13 +78,20 @@ def from_gymnasium(
     if limit is None:
         raise ValueError(f"{name} has no time limit; give episode_length")
     rules = Protocols(-(-int(limit) // action_repeat), action_repeat, **protocol)
-    source = _source(name, spaces, probe, rules, functools.partial(_worlds, env, rules))
-    if probe is not env:
-        probe.close()
+    if isinstance(env, vector.VectorEnv):
+        shared = Vector(env, rules)  # one for all batches: they take turns, and notice
+        return _source(name, spaces, probe, rules, lambda _: shared, env.num_envs)
+    source = _source(name, spaces, probe, rules, functools.partial(_list, env, rules))
+    probe.close()
     return source
 
 
 def _probe(env: Callable[[], Any], name: str) -> Any:
+    if not callable(env):
+        raise ValueError(
+            f"{name}: {type(env).__name__} is neither a factory of environments nor a VectorEnv; "
+            "give a function that makes one, which is called for each world"
+        )
     try:
         return env()
     except (ValueError, TypeError, _import().error.Error, ImportError):
@@ -90,7 +101,12 @@ def _probe(env: Callable[[], Any], name: str) -> Any:
 
 
 def _source(
-    name: str, spaces: Any, probe: Any, rules: Protocols, make: Callable[[int], HostWorlds]
+    name: str,
+    spaces: Any,
+    probe: Any,
+    rules: Protocols,
+    make: Callable[[int], HostWorlds],
+    only: int | None = None,
 ) -> HostEnv:
     from envs.adapters import spaces as forms
 
@@ -112,23 +128,13 @@ def _source(
         differentiable=False,
         obstacle="foreign environments have no gradients; use one of this project's on engine mjx",
     )
-    return HostEnv(spec, make, rules.success != "")
+    return HostEnv(spec, make, rules.success != "", only)
 
 
-def _worlds(env: Any, rules: Protocols, num_worlds: int) -> HostWorlds:
-    if callable(env):
-        from envs.adapters.env_list import EnvList
+def _list(make: Any, rules: Protocols, num_worlds: int) -> HostWorlds:
+    from envs.adapters.env_list import EnvList
 
-        factory: Any = env
-        return EnvList(factory, num_worlds, rules)
-    if num_worlds != env.num_envs:
-        raise ValueError(
-            f"{num_worlds} worlds of a VectorEnv that has {env.num_envs}; give a factory of single "
-            "environments, or ask for as many worlds (and as many evaluation episodes) as it has"
-        )
-    from envs.adapters.vector import Vector
-
-    return Vector(env, rules)
+    return EnvList(make, num_worlds, rules)
 
 
 def _import() -> Any:

@@ -32,6 +32,8 @@ class HostEnv:
     Raises ValueError where it cannot be so many."""
     has_success: bool = False
     """Whether the environment says if its task is solved."""
+    only: int | None = None
+    """The one number of worlds that is possible, of a `VectorEnv`."""
     batches: "list[HostBatch]" = dataclasses.field(default_factory=list, compare=False)
 
     @property
@@ -50,7 +52,16 @@ class HostEnv:
         return self.spec.episode_length
 
     def worlds(self, num_worlds: int) -> "HostBatch":
-        """So many worlds, made when they are first reset."""
+        """So many worlds, made when they are first reset.
+
+        Raises:
+            ValueError: it is a `VectorEnv` of another number of worlds.
+        """
+        if self.only not in (None, num_worlds):
+            raise ValueError(
+                f"{num_worlds} worlds of a VectorEnv that has {self.only}; give a factory of "
+                "single environments, or ask for as many worlds (and evaluation episodes)"
+            )
         self.batches.append(HostBatch(self, num_worlds))
         return self.batches[-1]
 
@@ -66,7 +77,6 @@ class HostBatch:
         """B worlds of `env`."""
         self.env, self.num_worlds = env, num_worlds
         self._worlds: HostWorlds | None = None
-        self._token = 0
 
     def failures(self) -> list[Failure]:
         """What went wrong since the last call."""
@@ -124,16 +134,16 @@ class HostBatch:
     def _reset(self, token: int, stagger: bool) -> np.ndarray:
         if self._worlds is None:
             self._worlds = self.env.make(self.num_worlds)
-        self._token = token
+        self._worlds.token = token
         return self._worlds.reset(token, stagger)
 
     def _step(self, token: Any, action: Any) -> HostStep:
-        if int(token) != self._token:
+        # Others may have been here: a process before this one, or a batch of the same VectorEnv.
+        if self._worlds is None or int(token) != self._worlds.token:
             obs, none = self._reset(int(token), True), np.zeros(self.num_worlds, bool)
             step = HostStep(obs, np.zeros(self.num_worlds), none, ~none, none, none, obs)
         else:
-            worlds: Any = self._worlds
-            step = worlds.step(np.asarray(action, np.float64))
+            step = self._worlds.step(np.asarray(action, np.float64))
         shapes = self._shapes()
         return HostStep(*(np.asarray(x, s.dtype) for x, s in zip(step, shapes, strict=True)))
 

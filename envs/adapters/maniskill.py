@@ -28,8 +28,7 @@ def make(
 
     Args:
         env_id: ManiSkill's id, such as "PickCube-v1".
-        action_repeat: steps of ManiSkill per action; 1, what `envs.make` says by default, counts as
-            the protocol's 2.
+        action_repeat: steps of ManiSkill per action; 2 is the protocol.
         episode_length: steps of ManiSkill until truncation.
         control_mode: what actions mean, one of the robot's modes.
 
@@ -46,7 +45,7 @@ def make(
     factory = functools.partial(_env, env_id, control_mode)
     try:
         return from_gymnasium(
-            factory, f"maniskill/{env_id}", episode_length, max(2, action_repeat), success="success"
+            factory, f"maniskill/{env_id}", episode_length, action_repeat, success="success"
         )
     except Exception as error:
         raise ValueError(

@@ -32,8 +32,7 @@ def make(env_id: str, action_repeat: int = 2, episode_length: int = _STEPS) -> A
 
     Args:
         env_id: TD-MPC2's name ("mw-reach") or Meta-World's ("reach-v3").
-        action_repeat: steps of Meta-World per action; 1, what `envs.make` says by default, counts
-            as the protocol's 2.
+        action_repeat: steps of Meta-World per action; 2 is the protocol.
         episode_length: steps of Meta-World until truncation.
 
     Raises:
@@ -51,7 +50,7 @@ def make(env_id: str, action_repeat: int = 2, episode_length: int = _STEPS) -> A
         functools.partial(_env, tasks[wanted]),
         f"mw-{wanted}",
         episode_length,
-        max(2, action_repeat),
+        action_repeat,
         idle_first=1,
         success="success",
     )

@@ -46,8 +46,9 @@ def action_bounds(
     boxes = _boxes(space)
     low = np.concatenate([np.ravel(box.low) for box in boxes]).astype(np.float64)
     high = np.concatenate([np.ravel(box.high) for box in boxes]).astype(np.float64)
-    bounded = np.isfinite(low) & np.isfinite(high)
-    return np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    # [-1, 1] where there is no bound, moved up or down where there is one alone.
+    lowest = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high - 2, -1.0))
+    return lowest, np.where(np.isfinite(high), high, np.maximum(lowest + 2, 1.0))
 
 
 def to_action(space: gymnasium.Space, action: Float[np.ndarray, " a"]) -> Any:

@@ -122,10 +122,13 @@ class GymnasiumWorld(gymnasium.Env):
         info = {f"reward_{name}": float(term[0]) for name, term in state.terms.items()}
         if state.success is not None:
             info["success"] = bool(state.success[0])
+        obs, reward = np.asarray(state.obs[0], np.float32), float(state.reward[0])
+        info["valid"] = bool(np.isfinite(obs).all() and np.isfinite(reward))
+        if not info["valid"]:  # diverged: as in B worlds, cut, and nothing to learn from
+            return np.zeros_like(obs), 0.0, False, True, info
         terminated = bool(state.terminated[0])
         truncated = self._steps >= self.env.episode_length and not terminated
-        obs = np.asarray(state.obs[0], np.float32)
-        return obs, float(state.reward[0]), terminated, truncated, info
+        return obs, reward, terminated, truncated, info
 
     def render(self) -> Any:
         """A picture [height, width, 3] in render mode "rgb_array", else None."""

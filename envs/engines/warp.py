@@ -66,7 +66,9 @@ class Warp(Mjx):
             return self
         larger = copy.copy(self)
         larger._num_worlds = num_worlds
-        larger._template = larger._make_template()
+        # Inside a program that is being traced, too: its values must not get into the buffers.
+        with jax.ensure_compile_time_eval():
+            larger._template = larger._make_template()
         return larger
 
     def _find_obstacle(self) -> str:

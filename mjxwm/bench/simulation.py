@@ -101,6 +101,8 @@ def run(config: Config, algo: pwm.Config) -> list[Row]:
 
 def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row:
     """One row: collection in `worlds` worlds of `env` against its engine alone."""
+    if not isinstance(env, envs.Env):
+        raise ValueError(f"task {env.name!r} is foreign: there is no bare engine to compare with")
     algo = _sized(algo, worlds)
     env = env.for_worlds(worlds)
     state = jax.jit(pwm.make(algo, env).init)(jax.random.key(config.seed))

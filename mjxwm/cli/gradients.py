@@ -40,7 +40,7 @@ def gradients(args: list[str]) -> int:
 
     options = parse(_Options, args, "gradients")
     cfg, state, run = _policy(options)
-    task = experiment.Task(options.task, _fields(cfg, options), cfg.action_repeat)
+    task = experiment.Task(options.task, _fields(cfg, options), cfg.action_repeat or 1)
     subject = take(cfg.algo, state)
     with _progress(experiment.steps(options.config, task)) as tick:
         found = experiment.run(options.config, task, subject, tick)

@@ -36,6 +36,8 @@ def envs(args: list[str]) -> int:
             print(_line(row), flush=True)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    for suite in set(options.names) & {"gymnasium", "maniskill"}:
+        print(f"{suite}: {listing.sources(suite)}; any of its ids, as {suite}/ID")
     if not options.names:
         print("\nforeign, `mjxwm envs SUITE` lists them:")
         for suite in listing.FOREIGN:
@@ -64,7 +66,10 @@ def _check(args: list[str]) -> int:
         json: Path | None = None
         """File for the findings."""
 
-    options = parse(Options, args, "envs check")
+    try:
+        options = parse(Options, args, "envs check")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     found: dict[str, list[check.Finding]] = {}
     try:
         for _, name in [pair for item in options.names for pair in listing.expand(item)]:

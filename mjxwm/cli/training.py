@@ -135,9 +135,12 @@ def evaluate(args: list[str]) -> int:
     print(_sentence(evaluation, f"at iteration {iteration}"))
     if options.video:
         env = train.make_env(cfg)
+        model = train.body(env)
+        if model is None:
+            raise ConfigError(f"no video: {env.name} is simulated elsewhere")
         qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
         try:
-            print(view.video(env.engine.model, qpos, env.spec.ctrl_dt, options.video))
+            print(view.video(model, qpos, env.spec.ctrl_dt, options.video))
         except view.RenderingUnavailableError as error:
             print(f"no video: {error}")
     write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)

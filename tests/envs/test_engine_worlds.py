@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from engine_cases import ENGINES, B, Bouncer, actions, bouncer_starts, compiled
 
+from envs.env import load_model
+
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_reset_where_replaces_masked_worlds_and_touches_no_other(name):
@@ -60,3 +62,17 @@ def test_a_diverged_world_shows_as_nan_and_leaves_the_others_alone():
         assert not np.isfinite(qpos[2]).all(), name
         others = np.arange(B) != 2
         np.testing.assert_allclose(qpos[others], clean[others], atol=5e-7, err_msg=name)
+
+
+def test_buffers_are_sized_within_a_program_that_is_being_traced():
+    # As an evaluation does: it makes its worlds while it is compiled.
+    engine = ENGINES["warp"](load_model(Bouncer()), 2)
+    traced = []
+
+    def program(x):
+        traced.append(engine.for_worlds(3))
+        return x
+
+    jax.eval_shape(program, 1.0)
+    leaves = [x for x in jax.tree.leaves(traced[0]._template) if isinstance(x, jax.Array)]
+    assert not any(isinstance(x, jax.core.Tracer) for x in leaves)

@@ -138,12 +138,70 @@ def test_worlds_of_a_checkpoint_that_are_gone_are_replaced_and_one_step_is_marke
 
 
 def test_the_late_reset_of_a_vector_env_is_refused_with_the_remedy():
-    env = envs.from_gymnasium(vector(AutoresetMode.NEXT_STEP), episode_length=9)
     with pytest.raises(ValueError, match=r"make it with autoreset_mode=.*SAME_STEP"):
-        env.make(B)
+        envs.from_gymnasium(vector(AutoresetMode.NEXT_STEP), episode_length=9)
     env = envs.from_gymnasium(vector(AutoresetMode.SAME_STEP), episode_length=9)
     with pytest.raises(ValueError, match="4 worlds of a VectorEnv that has 3"):
-        env.make(4)
+        env.worlds(4)
+
+
+def test_batches_of_one_vector_env_take_turns_and_the_other_one_s_step_is_cut():
+    env = envs.from_gymnasium(vector(AutoresetMode.SAME_STEP), episode_length=9)
+    training, evaluation = env.worlds(B), env.worlds(B)
+    worlds = jax.jit(training.reset)(jax.random.key(0))
+    step = jax.jit(training.step)
+    worlds, _ = step(worlds, jnp.zeros((B, 1)))
+    jax.block_until_ready(jax.jit(evaluation.reset)(jax.random.key(1)))
+    worlds, cut = step(worlds, jnp.zeros((B, 1)))
+    assert not cut.valid.any()
+    assert cut.truncated.all()
+    _, after = step(worlds, jnp.zeros((B, 1)))
+    assert after.valid.all()
+    np.testing.assert_array_equal(after.next_obs[:, 1], 1)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_success_at_the_last_step_of_an_episode_is_seen_through_a_vector_env(mode):
+    env = envs.from_gymnasium(vector(mode), episode_length=100, success="success")
+    _, step = unrolled(env, steps=5)
+    np.testing.assert_array_equal(step.success[:, 0], [False, True, True, True, True])
+
+
+def test_a_vector_env_that_does_not_reset_by_itself_keeps_to_our_time_limit():
+    env = envs.from_gymnasium(vector(AutoresetMode.DISABLED), episode_length=3)
+    _, step = unrolled(env, steps=7)
+    np.testing.assert_array_equal(step.truncated[:, 0], np.arange(7) % 3 == 2)
+
+
+def test_numbers_that_are_not_finite_do_not_leave_a_vector_env():
+    source = SyncVectorEnv([counters(nan=2)] * B, autoreset_mode=AutoresetMode.SAME_STEP)
+    source.envs[0].unwrapped.number = 1
+    env = envs.from_gymnasium(source, episode_length=100)
+    worlds, step = unrolled(env, steps=4)
+    np.testing.assert_array_equal(step.valid[:, 0], [True, False, True, True])
+    assert np.isfinite(np.asarray(step.next_obs)).all()
+    assert np.isfinite(np.asarray(worlds.obs)).all()
+    assert env.failures()[0].world is None
+
+
+def test_one_environment_for_every_world_is_refused():
+    one = Counter()
+    with pytest.raises(ValueError, match="one and the same"):
+        envs.from_gymnasium(lambda: one, episode_length=9).make(B)
+    with pytest.raises(ValueError, match="neither a factory"):
+        envs.from_gymnasium(one, episode_length=9)
+
+
+def test_when_no_world_is_left_that_is_on_record():
+    env = envs.from_gymnasium(counters(dead=2), episode_length=100)
+    batch = env.worlds(1)
+    Counter.made = 1  # the world that dies is the only one
+    worlds = jax.jit(batch.reset)(jax.random.key(0))
+    for _ in range(3):
+        worlds, step = jax.jit(batch.step)(worlds, jnp.zeros((1, 1)))
+    assert not step.valid.any()
+    assert not step.truncated.any()  # episodes that are none are not counted
+    assert any(f.world is None and "no world is left" in str(f) for f in env.failures())
 
 
 BOX = spaces.Box(-1, 1, (2,))
@@ -202,6 +260,12 @@ def test_a_name_with_a_colon_is_your_own(monkeypatch):
     assert envs.make("envs.locomotion.hopper:Hopper").name == "envs.locomotion.hopper:Hopper"
     with pytest.raises(ValueError, match="makes a dict"):
         envs.make("builtins:dict")
+    with pytest.raises(ValueError, match="without arguments"):
+        envs.make("envs.core:Task")
+    with pytest.raises(ValueError, match="episode_lenth"):
+        envs.make("gymnasium/InvertedPendulum-v5", episode_lenth=7)
+    with pytest.raises(ValueError, match="episode_length=-5 is out of range"):
+        envs.make("gymnasium/InvertedPendulum-v5", episode_length=-5)
 
 
 def test_one_world_passes_gymnasium_s_checker():

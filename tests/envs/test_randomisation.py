@@ -16,6 +16,38 @@ B = 4
 ALL = Randomisation(mass=(0.5, 2), friction=(0.3, 2), gain=(0.5, 1.5), gravity=(0.5, 1.5))
 
 
+@pytest.mark.parametrize("task", ["walker-run", "cup-catch"])
+def test_masses_reach_sensors_of_subtrees_and_simple_bodies(task):
+    heavy = Randomisation(mass=(2.0, 2.0), gain=(2.0, 2.0))
+    seen = []
+    for randomise in (None, heavy):
+        env = envs.make(task, engine="native", randomise=randomise)
+        start = env.task.initial(jax.random.key(0))
+        start = start._replace(qvel=jnp.linspace(0.5, 1.0, env.engine.model.nv))
+        fields = {} if randomise is None else env.initial(jax.random.key(1)).fields
+        state = jax.jit(env.place)(start._replace(fields=fields))
+        seen.append([state, jax.jit(env.step)(state, jnp.zeros(env.action_size))])
+    (light, after), (same, heavier) = seen
+    for name in light.sim.physics.derived:
+        if name == "sensordata":  # the speed of the centre of mass does not know the mass
+            a, b = (x.sim.physics.derived[name] for x in (light, same))
+            np.testing.assert_allclose(a, b, rtol=1e-4)
+    if task == "cup-catch":  # a ball in the air falls as fast, whatever it weighs
+        np.testing.assert_allclose(
+            heavier.sim.physics.qvel[3], after.sim.physics.qvel[3], atol=1e-3
+        )
+
+
+def test_a_muscle_s_strength_alone_is_its_gain(key):
+    model = envs.make("myo-elbow-pose", engine="native").engine.model
+    fields = Randomisation(gain=(0.5, 0.5)).fields(model, key)
+    ratio = np.asarray(fields["actuator_gainprm"])[:, :9] / model.actuator_gainprm[:, :9]
+    force = np.where(model.actuator_gainprm[:, 2] >= 0, 2, 3)
+    for row, at in zip(ratio, force, strict=True):
+        np.testing.assert_allclose(row[at], 0.5)
+        np.testing.assert_allclose(np.delete(row, at)[np.isfinite(np.delete(row, at))], 1)
+
+
 def stepped(engine, steps=3, task="hopper"):
     env = envs.make(task, engine=engine, randomise=ALL)
     batch = env.worlds(B)
