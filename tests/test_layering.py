@@ -18,8 +18,9 @@ LAYERS = [
     ["mjxwm.algos", "mjxwm.evaluate"],
     ["mjxwm.gradients", "mjxwm.bench", "mjxwm.multitask", "mjxwm.interop"],
     ["mjxwm.loop"],
-    ["mjxwm.train", "mjxwm.doctor"],
-    ["mjxwm.comparison"],
+    ["mjxwm.trainer", "mjxwm.doctor"],
+    ["mjxwm.train"],
+    ["mjxwm.comparison", "mjxwm.outcome"],
     ["mjxwm.cli", "mjxwm.__main__"],
 ]
 # The host side: disk, console and pictures. Anything may import them; they import nothing of the
@@ -37,7 +38,7 @@ LEAVES: dict[str, set[str]] = {
     "mjxwm.view": {"envs"},
 }
 # Environments are handed to everything else as arguments.
-MAKE_ENVS = {"mjxwm.train", "mjxwm.doctor", "mjxwm.bench", "mjxwm.gradients", "mjxwm.cli"}
+MAKE_ENVS = {"mjxwm.trainer", "mjxwm.doctor", "mjxwm.bench", "mjxwm.gradients", "mjxwm.cli"}
 
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

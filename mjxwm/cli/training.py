@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
 
 from mjxwm.cli.options import parse, write
@@ -76,7 +75,7 @@ def _describe(preset: str) -> str:
 
 def _finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
     """Trains and says what came of it."""
-    from mjxwm import train
+    from mjxwm import outcome, train
 
     result = train.train(cfg, run, resume)
     summary: dict[str, Any] = {
@@ -91,7 +90,7 @@ def _finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
         print(f"  mjxwm train --resume {run.path}")
     else:
         summary |= _returns(result.evaluation)
-        summary |= train.artifacts(cfg, run, result.evaluation)
+        summary |= outcome.artifacts(cfg, run, result.evaluation)
         print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
         print(f"{result.seconds / 60:.1f} minutes. Look closer:")
         for name in ("curve", "video"):
@@ -125,22 +124,17 @@ def _sentence(evaluation: Any, when: str) -> str:
 
 def evaluate(args: list[str]) -> int:
     """Evaluates the newest checkpoint of a run."""
-    from mjxwm import runs, train, view
+    from mjxwm import outcome, runs, view
 
     options = parse(_Eval, args, "eval")
     run = runs.find(options.run)
     if options.episodes is not None and options.episodes < 1:
         raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")
-    cfg, evaluation, iteration = train.evaluate_run(run, options.episodes, options.seed)
+    cfg, evaluation, iteration = outcome.evaluate_run(run, options.episodes, options.seed)
     print(_sentence(evaluation, f"at iteration {iteration}"))
     if options.video:
-        env = train.make_env(cfg)
-        model = train.body(env)
-        if model is None:
-            raise ConfigError(f"no video: {env.name} is simulated elsewhere")
-        qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
         try:
-            print(view.video(model, qpos, env.spec.ctrl_dt, options.video))
+            print(outcome.film(cfg, evaluation, options.video))
         except view.RenderingUnavailableError as error:
             print(f"no video: {error}")
     write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)

@@ -10,7 +10,7 @@ import probes
 import pytest
 from brax_small import SMALL_PPO
 
-from mjxwm import checkpoint, config, scores, train
+from mjxwm import checkpoint, config, outcome, scores, train
 from mjxwm.algos import brax_baselines
 from mjxwm.algos.brax_baselines import PPO, SAC
 
@@ -58,7 +58,7 @@ def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):
     run = train.new_run(cfg, "ppo", "run", tmp_path)
     result = train.train(cfg, run)
     assert config.load_yaml(train.Config, run.config) == cfg
-    _, evaluation, iteration = train.evaluate_run(run)
+    _, evaluation, iteration = outcome.evaluate_run(run)
     assert iteration == result.iteration == 3
     np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
     assert scores.read(run).end_return == pytest.approx(evaluation.episode_return.mean())

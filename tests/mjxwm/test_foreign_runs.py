@@ -10,7 +10,7 @@ import pytest
 
 import envs
 from envs import registry
-from mjxwm import actor_critic, checkpoint, cli, config, train
+from mjxwm import actor_critic, checkpoint, cli, config, outcome, train
 from mjxwm.algos import pwm
 from mjxwm.world_model import Config as Model
 
@@ -49,7 +49,7 @@ def test_pwm_learns_from_foreign_worlds_and_evaluates_in_others(run, capsys):
     assert result.iteration == TINY.iterations
     assert np.isfinite(result.evaluation.episode_return).all()
     assert (result.evaluation.length == 5).all()
-    assert train.artifacts(cfg, folder, result.evaluation).keys() == {"curve"}
+    assert outcome.artifacts(cfg, folder, result.evaluation).keys() == {"curve"}
     assert "simulated elsewhere" in capsys.readouterr().out
 
 

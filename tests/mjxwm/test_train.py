@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from mjxwm import checkpoint, config, runs, track, train
+from mjxwm import checkpoint, config, outcome, runs, track, train
 from mjxwm.algos import ALGORITHMS
 
 
@@ -81,7 +81,7 @@ def test_a_run_folder_tells_what_ran_where(cfg, straight):
 
 def test_evaluating_a_run_later_gives_what_it_ended_with(straight):
     run, result = straight
-    _, evaluation, iteration = train.evaluate_run(run)
+    _, evaluation, iteration = outcome.evaluate_run(run)
     assert iteration == 4
     np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
 

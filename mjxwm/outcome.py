@@ -1,0 +1,54 @@
+"""What a run came to: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import envs
+from mjxwm import plot, view
+from mjxwm.evaluate import Evaluation
+from mjxwm.runs import RunFolder
+from mjxwm.train import say_failures
+from mjxwm.trainer import Config, eval_key, load, make_env
+
+
+def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
+    """Draws the learning curve and renders the policy; says so and goes on where it cannot."""
+    made = {}
+    if run.metrics.is_file():
+        made["curve"] = str(plot.learning_curve({run.path.name: run.metrics}, run.curve, cfg.task))
+    if cfg.video:
+        try:
+            made["video"] = str(film(cfg, evaluation, run.video))
+        except view.RenderingUnavailableError as error:
+            print(f"no video: {error}")
+    return made
+
+
+def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
+    """Renders an evaluation's first episode.
+
+    Raises:
+        RenderingUnavailableError: there is nothing to render with, or no body to render.
+    """
+    env = make_env(cfg)
+    # Worlds on the host have no engine of ours; some of them know their MuJoCo model.
+    model = env.engine.model if isinstance(env, envs.Env) else getattr(env, "mj_model", None)
+    if model is None:
+        raise view.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
+    qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
+    return view.video(model, qpos, env.spec.ctrl_dt, path)
+
+
+def evaluate_run(
+    run: RunFolder, episodes: int | None = None, seed: int | None = None
+) -> tuple[Config, Evaluation, int]:
+    """Evaluates the newest checkpoint of a run: its configuration, the episodes, the iteration."""
+    changed = {} if episodes is None else {"episodes": episodes}
+    cfg, trainer, state, iteration = load(run, **changed)
+    key = eval_key(cfg if seed is None else dataclasses.replace(cfg, seed=seed))
+    evaluation = jax.device_get(trainer.evaluate(state, key))
+    say_failures(trainer)
+    return cfg, evaluation, iteration

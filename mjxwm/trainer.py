@@ -1,0 +1,183 @@
+"""A run before it starts: its configuration, what is compiled of it, and where it goes on."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+
+import envs
+from mjxwm import checkpoint, config, runs, track
+from mjxwm.algos import ALGORITHMS, Entry, pwm
+from mjxwm.evaluate import Evaluation, evaluate
+from mjxwm.runs import RunFolder
+from mjxwm.types import Algorithm
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A training run: what to train on, with what, and what to keep."""
+
+    task: str = "cartpole-swingup"
+    """Name of the task; `mjxwm envs` lists them."""
+    engine: str = "auto"
+    """native (C MuJoCo), mjx (JAX), warp (NVIDIA), or auto for the fastest here."""
+    eval_engine: str | None = None
+    """Engine of the evaluations; by default that of the training."""
+    action_repeat: int | None = None
+    """Control steps per action of the policy; by default 1, or what a foreign suite's protocol
+    has."""
+    task_fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Values for the task's own fields, such as {"episode_length": 500}."""
+    randomise: envs.Randomisation = envs.Randomisation()
+    """How bodies differ from world to world and from episode to episode, evaluations included."""
+    seed: int = 0
+    """Seed of everything that is random."""
+    minutes: float | None = None
+    """Wall-clock time after which the run ends, whatever is left of its budget; by default never.
+    Evaluations and checkpoints are spread over the budget all the same."""
+    evaluations: int = 20
+    """Evaluations during the run, beside the one at its end."""
+    episodes: int = 10
+    """Episodes per evaluation: deterministic, closed loop, each from its own start."""
+    checkpoints: int = 4
+    """Checkpoints during the run, beside the one at its end; the last two are kept."""
+    on_failure: Literal["stop", "go-on"] = "stop"
+    """When a foreign world fails: save and stop, or reset it and go on (without it, where it cannot
+    be reset) while any is left."""
+    video: bool = True
+    """Whether to render the policy at the end."""
+    algorithm: str = "pwm"
+    """What learns: pwm; shac, through the simulator; or the baselines ppo and sac. A preset is of
+    one algorithm."""
+    algo: Any = pwm.Config()
+    """The algorithm's settings, of the class that `algorithm` stands for."""
+
+    @classmethod
+    def chosen(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The type of `algo`, see `config.from_dict`."""
+        return {"algo": entry(values.get("algorithm", cls.algorithm)).config}
+
+
+class Trainer(NamedTuple):
+    """The compiled functions of a run."""
+
+    env: envs.Env
+    eval_env: envs.Env
+    algorithm: Algorithm
+    init: Any
+    iterate: Any
+    evaluate: Any
+
+
+def entry(algorithm: str) -> Entry:
+    """The algorithm of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if algorithm not in ALGORITHMS:
+        raise config.ConfigError(
+            f"algorithm {algorithm!r} is unknown{config.nearest(str(algorithm), ALGORITHMS)}. "
+            f"There are: {', '.join(ALGORITHMS)}"
+        )
+    return ALGORITHMS[algorithm]
+
+
+def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
+    """The environment of a configuration; a wrong name or value is a ConfigError.
+
+    Args:
+        cfg: the configuration.
+        engine: another engine than the configuration's.
+    """
+    try:
+        return envs.make(
+            cfg.task, engine or cfg.engine, cfg.action_repeat, cfg.randomise, **cfg.task_fields
+        )
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+
+
+def build(cfg: Config) -> Trainer:
+    """Makes environment and algorithm and wraps them for compilation on first use.
+
+    Raises:
+        ConfigError: a name is unknown or a value out of range.
+    """
+    for name in ("episodes", "evaluations", "checkpoints"):
+        if getattr(cfg, name) < (1 if name == "episodes" else 0):
+            raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
+    if cfg.minutes is not None and not cfg.minutes > 0:
+        raise config.ConfigError(f"minutes={cfg.minutes} is out of range; it must be above 0")
+    chosen = entry(cfg.algorithm)
+    if type(cfg.algo) is not chosen.config:
+        named = [n for n in config.preset_names() if n.startswith(f"{cfg.algorithm}-")]
+        raise config.ConfigError(
+            f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
+            f"algorithm's; choose a preset of {cfg.algorithm}, such as {', '.join(named)}"
+        )
+    env = make_env(cfg)
+    try:
+        algorithm = chosen.make(cfg.algo, env)
+        # A dry run without memory: what the sizes do not allow is said before anything starts.
+        jax.eval_shape(algorithm.init, jax.random.key(0))
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+
+    eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
+
+    def run_policy(state: Any, key: jax.Array) -> Evaluation:
+        return evaluate(eval_env, lambda obs: algorithm.act(state, obs), key, cfg.episodes)
+
+    return Trainer(
+        env,
+        eval_env,
+        algorithm,
+        jax.jit(algorithm.init),
+        jax.jit(algorithm.iterate, donate_argnums=0),
+        jax.jit(run_policy),
+    )
+
+
+def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tuple[Any, int, float]:
+    """State, iteration and seconds spent so far."""
+    if not resume:
+        return trainer.init(key), 0, 0.0
+    abstract = jax.eval_shape(trainer.algorithm.init, key)
+    try:
+        state = checkpoint.restore(run.checkpoints, abstract)
+    except FileNotFoundError as error:
+        raise config.ConfigError(f"{error}: run {run.path} cannot be resumed") from error
+    iteration = int(state.iteration)
+    rows = track.read(run.metrics) if run.metrics.is_file() else []
+    minutes = [row["minutes"] for row in rows if row["iteration"] <= iteration]
+    return state, iteration, 60 * minutes[-1] if minutes else 0.0
+
+
+def eval_key(cfg: Config) -> jax.Array:
+    """Key of a run's evaluations: the same starts every time, and never those of the training."""
+    return jax.random.fold_in(jax.random.key(cfg.seed), 0x0E7A1)
+
+
+def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
+    """A run's configuration, with fields changed, and its newest checkpoint.
+
+    Returns:
+        The configuration, what was built of it, the training state, and its iteration.
+
+    Raises:
+        ConfigError: there is no checkpoint.
+    """
+    cfg = dataclasses.replace(config.load_yaml(Config, run.config), **changed)
+    trainer = build(cfg)
+    state, iteration, _ = start(trainer, run, jax.random.key(cfg.seed), resume=True)
+    return cfg, trainer, state, iteration
+
+
+def new_run(cfg: Config, preset: str, name: str | None, folder: Path) -> RunFolder:
+    """Checks the configuration, then makes the run's folder with it."""
+    build(cfg)
+    run = runs.create(folder, name, preset)
+    config.save_yaml(cfg, run.config)
+    return run
