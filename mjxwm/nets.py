@@ -99,6 +99,7 @@ class MLP(nnx.Module):
         out_init: Init | None = None,
         out_activation: Activation | None = None,
         norm_first: bool = True,
+        dropout: float = 0.0,
     ):
         """Args:
         in_size: input features.
@@ -109,6 +110,8 @@ class MLP(nnx.Module):
         out_init: weights of the last layer, `init` if not given.
         out_activation: with it the last layer is Linear - LayerNorm - out_activation.
         norm_first: see the class.
+        dropout: share of the first layer's outputs that is dropped where a key says so, before
+            the normalisation as in TD-MPC2.
         """
         sizes = (in_size, *hidden, out_size)
         keys = jax.random.split(key, len(sizes) - 1)
@@ -122,12 +125,18 @@ class MLP(nnx.Module):
         normed = sizes[1:] if out_activation else sizes[1:-1]
         self.norms = nnx.List([LayerNorm(n) for n in normed])
         self.out_activation, self.norm_first = out_activation, norm_first
+        self.dropout = dropout
 
-    def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s o"]:
-        """The network's output."""
+    def __call__(
+        self, x: Float[Array, "*s i"], key: PRNGKeyArray | None = None
+    ) -> Float[Array, "*s o"]:
+        """The network's output; with a key, under dropout."""
         hidden = len(self.layers) - 1
         for i in range(hidden):
             x = self.layers[i](x)
+            if key is not None and i == 0 and self.dropout:
+                kept = jax.random.bernoulli(key, 1 - self.dropout, x.shape)
+                x = jnp.where(kept, x / (1 - self.dropout), 0)
             x = mish(self.norms[i](x)) if self.norm_first else self.norms[i](mish(x))
         x = self.layers[hidden](x)
         if self.out_activation is not None:

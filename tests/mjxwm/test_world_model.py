@@ -52,7 +52,8 @@ def batch() -> Batch:
 @functools.cache
 def value_and_grad(head: str):
     def loss(model, batch):
-        return world_model.loss(model, CONFIGS[head], batch)
+        total, (metrics, _) = world_model.loss(model, CONFIGS[head], batch)
+        return total, metrics
 
     return jax.jit(jax.value_and_grad(loss, has_aux=True))
 

@@ -17,7 +17,7 @@ from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
 from mjxwm.ops import moments, returns
 from mjxwm.replay import Replay, Sequence
 from mjxwm.types import Metrics
-from mjxwm.world_model import Imagined, WorldModel
+from mjxwm.world_model import Imagined, LatentModel
 
 
 def run_updates(
@@ -58,7 +58,7 @@ def update_model(
         next_mask=windows.next_mask[:-1].astype(scale.dtype),
     )
     gradient = jax.grad(world_model.loss, has_aux=True)
-    grads, metrics = gradient(learner.model, config.model, batch)
+    grads, (metrics, _) = gradient(learner.model, config.model, batch)
     updates, opt = tx.model.update(grads, learner.model_opt, learner.model)
     metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
     learner = learner._replace(model=optax.apply_updates(learner.model, updates), model_opt=opt)
@@ -68,7 +68,7 @@ def update_model(
 def actor_loss(
     config: Config,
     actor: Actor,
-    model: WorldModel,
+    model: LatentModel,
     target: Critic,
     z: Float[Array, "N z"],
     noise: Float[Array, "H N a"],
