@@ -1,7 +1,7 @@
 """Closed-loop evaluation in the simulator, apart from training."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
     """Whether the task was solved at the episode's last step; None where it does not say."""
 
 
-_Carry = tuple[Worlds, Array, Array, Array, Array, Array | None]
+_Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None]
 
 
 def evaluate(
@@ -35,25 +35,37 @@ def evaluate(
     The policy sees every observation (closed loop); what it does not sample is deterministic. The
     first end of a world counts, what follows is ignored.
     """
+    return evaluate_with_memory(env, lambda memory, obs: (memory, act(obs)), (), key, episodes)
+
+
+def evaluate_with_memory(
+    env: Source,
+    act: Callable[[Any, Array], tuple[Any, Array]],
+    memory: Any,
+    key: PRNGKeyArray,
+    episodes: int,
+) -> Evaluation:
+    """`evaluate` of a policy that carries something from step to step: (memory, obs) -> both."""
     worlds = env.worlds(episodes)
     state = worlds.reset(key)
 
     def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
-        state, alive, total, length, shown, success = carry
-        state, result = worlds.step(state, act(state.obs))
+        memory, state, alive, total, length, shown, success = carry
+        memory, action = act(memory, state.obs)
+        state, result = worlds.step(state, action)
         total = total + jnp.where(alive, result.reward, 0)
         if success is not None and result.success is not None:
             success = jnp.where(alive, result.success, success)
         length = length + alive
         alive = alive & ~result.terminated & ~result.truncated
         qpos = jnp.where(alive[0], state.state.sim.physics.qpos[0], shown)
-        return (state, alive, total, length, qpos, success), qpos
+        return (memory, state, alive, total, length, qpos, success), qpos
 
     first = state.state.sim.physics.qpos[0]
     zero = jnp.zeros(episodes)
     lengths, success = zero.astype(jnp.int32), state.state.success
-    start = (state, jnp.ones(episodes, bool), zero, lengths, first, success)
-    (_, _, total, length, _, success), qpos = jax.lax.scan(
+    start = (memory, state, jnp.ones(episodes, bool), zero, lengths, first, success)
+    (_, _, _, total, length, _, success), qpos = jax.lax.scan(
         step, start, None, env.spec.episode_length
     )
     return Evaluation(total, length, jnp.concatenate([first[None], qpos]), success)

@@ -1,5 +1,6 @@
 """Unrolls a policy in B worlds. Pure, differentiable where the engine is, ignorant of who calls."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import jax
@@ -10,6 +11,7 @@ from envs.batch import BatchEnv, Step, Worlds
 from mjxwm.types import Metrics, Policy, Trajectory, Transition
 
 Noise = TypeVar("Noise")
+Memory = TypeVar("Memory")
 
 
 def unroll(
@@ -29,19 +31,42 @@ def unroll(
         time where they are counts and averaged elsewhere.
     """
 
-    def step(worlds: Worlds, noise: Noise) -> tuple[Worlds, tuple[Transition, Metrics]]:
+    def memoryless(
+        memory: tuple[()], worlds: Worlds, noise: Noise
+    ) -> tuple[tuple[()], Float[Array, "B a"]]:
+        return memory, policy(worlds.obs, noise)
+
+    return unroll_with_memory(env, memoryless, (), worlds, noise)[1:]
+
+
+def unroll_with_memory(
+    env: BatchEnv,
+    policy: Callable[[Memory, Worlds, Noise], tuple[Memory, Float[Array, "B a"]]],
+    memory: Memory,
+    worlds: Worlds,
+    noise: Noise,
+) -> tuple[Memory, Worlds, Trajectory, Metrics]:
+    """`unroll` of a policy that carries something from step to step, such as a planner's plan.
+
+    What it carries is its own to reset: `worlds.steps` is 0 where an episode begins.
+    """
+
+    def step(
+        carry: tuple[Memory, Worlds], noise: Noise
+    ) -> tuple[tuple[Memory, Worlds], tuple[Transition, Metrics]]:
+        memory, worlds = carry
         obs = worlds.obs
-        action = policy(obs, noise)
+        memory, action = policy(memory, worlds, noise)
         worlds, step = env.step(worlds, action)
         transition = Transition(
             obs, action, step.reward, step.terminated, step.truncated, step.valid, step.next_obs
         )
-        return worlds, (transition, step_metrics(step))
+        return (memory, worlds), (transition, step_metrics(step))
 
-    worlds, (trajectory, metrics) = jax.lax.scan(step, worlds, noise)
+    (memory, worlds), (trajectory, metrics) = jax.lax.scan(step, (memory, worlds), noise)
     counts = ("episodes", "return_sum", "length_sum", "success_sum", "diverged")
     total = {k: x.sum() if k in counts else x.mean() for k, x in metrics.items()}
-    return worlds, trajectory, total
+    return memory, worlds, trajectory, total
 
 
 def step_metrics(step: Step) -> dict[str, Float[Array, ""]]:

@@ -1,6 +1,7 @@
 """A run before it starts: its configuration, what is compiled of it, and where it goes on."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -9,7 +10,7 @@ import jax
 import envs
 from mjxwm import checkpoint, config, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
-from mjxwm.evaluate import Evaluation, evaluate
+from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
 from mjxwm.runs import RunFolder
 from mjxwm.types import Algorithm
 
@@ -128,7 +129,11 @@ def build(cfg: Config) -> Trainer:
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
 
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
-        return evaluate(eval_env, lambda obs: algorithm.act(state, obs), key, cfg.episodes)
+        planner = algorithm.planner
+        if planner is None:
+            return evaluate(eval_env, lambda obs: algorithm.act(state, obs), key, cfg.episodes)
+        act, none = functools.partial(planner.act, state), planner.init(cfg.episodes)
+        return evaluate_with_memory(eval_env, act, none, key, cfg.episodes)
 
     return Trainer(
         env,

@@ -52,3 +52,16 @@ class Algorithm(NamedTuple):
     """Env steps taken after so many iterations, the initial data included."""
     networks: Callable[[Any], dict[str, Any]] = lambda state: {}
     """state -> what it learns, by name: trees of parameters, to say how large they are."""
+    planner: "Planner | None" = None
+    """What acts in evaluations instead of `act`, where actions are planned."""
+    replay: Callable[[Any], Any] | None = None
+    """state -> its `mjxwm.replay.Replay`; None where none is kept."""
+
+
+class Planner(NamedTuple):
+    """A policy that carries its plan from step to step."""
+
+    init: Callable[[int], Any]
+    """number of worlds -> no plan yet."""
+    act: Callable[[Any, Any, Float[Array, "B o"]], tuple[Any, Float[Array, "B a"]]]
+    """(state, plans, obs [B, o]) -> the next plans and the deterministic actions."""

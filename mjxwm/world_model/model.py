@@ -164,41 +164,41 @@ class Conditioned(NamedTuple):
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
-        return self.model.encode(_beside(obs, self.embedding))
+        return self.model.encode(self.beside(obs))
 
     def predict(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
-        return self.model.predict(_beside(z, self.embedding), self._own(action))
+        return self.model.predict(self.beside(z), self.own(action))
 
     def reward_logits(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s n"]:
         """See `LatentModel`."""
-        return self.model.reward_logits(_beside(z, self.embedding), self._own(action))
+        return self.model.reward_logits(self.beside(z), self.own(action))
 
     def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.model.reward(_beside(z, self.embedding), self._own(action))
+        return self.model.reward(self.beside(z), self.own(action))
 
     def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.model.going_on(_beside(next_z, self.embedding))
+        return self.model.going_on(self.beside(next_z))
 
     def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.model.continue_logit(_beside(next_z, self.embedding))
+        return self.model.continue_logit(self.beside(next_z))
 
-    def _own(self, action: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
-        # Not a product: even a NaN in a dimension that a task lacks must reach nothing.
+    def beside(self, x: Float[Array, "*s x"]) -> Float[Array, "*s xe"]:
+        """Inputs with the task's embedding after them."""
+        shape = (*x.shape[:-1], self.embedding.shape[-1])
+        return jnp.concatenate([x, jnp.broadcast_to(self.embedding, shape)], axis=-1)
+
+    def own(self, action: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
+        """Actions with 0 in the dimensions that the task lacks."""
+        # Not a product: even a NaN there must reach nothing.
         return jnp.where(self.action_mask > 0, action, 0)
-
-
-def _beside(x: Float[Array, "*s x"], embedding: Float[Array, "*b e"]) -> Float[Array, "*s xe"]:
-    return jnp.concatenate(
-        [x, jnp.broadcast_to(embedding, (*x.shape[:-1], embedding.shape[-1]))], axis=-1
-    )
 
 
 @dataclasses.dataclass(frozen=True)

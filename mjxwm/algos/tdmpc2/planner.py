@@ -1,0 +1,116 @@
+"""Model-predictive path integral control (MPPI) in the latent space, with the policy's help.
+
+Williams et al. 2015 (arXiv 1509.01149), as TD-MPC2 plans: samples and elites around a plan that is
+carried from step to step, some of the samples proposed by the policy, and the Qs for what follows.
+Written for one world; `jax.vmap` plans for many in one call.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mjxwm.algos.tdmpc2.config import Planning
+from mjxwm.algos.tdmpc2.networks import Given, two_of
+
+Plan = Float[Array, "H a"]
+
+
+def no_plan(planning: Planning, action_size: int) -> Plan:
+    """Where no step has been planned yet."""
+    return jnp.zeros((planning.horizon, action_size))
+
+
+def plan(
+    planning: Planning,
+    those: Given,
+    z: Float[Array, " z"],
+    previous: Plan,
+    key: PRNGKeyArray,
+    explore: bool,
+) -> tuple[Plan, Float[Array, " a"]]:
+    """Plans from one latent.
+
+    Args:
+        planning: the settings.
+        those: the networks of the world's task.
+        z: where the world is.
+        previous: the plan of the step before, or `no_plan`.
+        key: random key; the same key gives the same plan.
+        explore: whether the action is an elite's at random, with noise, or the best elite's.
+
+    Returns:
+        The plan, which the next step starts from, and its first action.
+    """
+    key_policy, key_noise, key_q, key_elite, key_act = jax.random.split(key, 5)
+    size = previous.shape[-1]
+    iterations = planning.iterations + (2 if size >= 20 else 0)
+    proposed = _proposals(planning, those, z, size, key_policy)
+    free = planning.samples - planning.policy_samples
+    shape = (iterations, planning.horizon, free, size)
+    which = two_of(jax.tree.leaves(those.q)[0].shape[0], key_q)
+    keys = jax.random.split(key_noise, iterations)
+
+    def refine(
+        carry: tuple[Array, Array], key: PRNGKeyArray
+    ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        mean, std = carry
+        key_noise, key_value = jax.random.split(key)
+        noise = jax.random.normal(key_noise, shape[1:])
+        sampled = jnp.clip(mean[:, None] + std[:, None] * noise, -1, 1)
+        actions = those.model.own(jnp.concatenate([proposed, sampled], axis=1))
+        value = _value(planning, those, z, actions, which, key_value)
+        best, ids = jax.lax.top_k(value, planning.elites)
+        elites = actions[:, ids]
+        score = jax.nn.softmax(planning.temperature * best)
+        mean = jnp.einsum("e,hea->ha", score, elites)
+        spread = jnp.einsum("e,hea->ha", score, (elites - mean[:, None]) ** 2)
+        std = jnp.clip(jnp.sqrt(spread), planning.min_std, planning.max_std)
+        return (mean, std), (elites[0], score)
+
+    mean = jnp.concatenate([previous[1:], jnp.zeros((1, size))])
+    start = (mean, jnp.full((planning.horizon, size), planning.max_std))
+    (mean, std), (elites, score) = jax.lax.scan(refine, start, keys)
+    if not explore:
+        return mean, elites[-1, 0]  # sorted: the first is the best
+    chosen = elites[-1, jax.random.categorical(key_elite, jnp.log(score[-1]))]
+    noisy = chosen + std[0] * jax.random.normal(key_act, (size,))
+    return mean, those.model.own(jnp.clip(noisy, -1, 1))
+
+
+def _proposals(
+    planning: Planning, those: Given, z: Float[Array, " z"], size: int, key: PRNGKeyArray
+) -> Float[Array, "H P a"]:
+    noise = jax.random.normal(key, (planning.horizon, planning.policy_samples, size))
+
+    def step(z: Array, noise: Array) -> tuple[Array, Array]:
+        action = those.act(z, noise)
+        return those.model.predict(z, action), action
+
+    many = jnp.broadcast_to(z, (planning.policy_samples, *z.shape))
+    return jax.lax.scan(step, many, noise)[1]
+
+
+def _value(
+    planning: Planning,
+    those: Given,
+    z: Float[Array, " z"],
+    actions: Float[Array, "H S a"],
+    which: Array,
+    key: PRNGKeyArray,
+) -> Float[Array, " S"]:
+    """Discounted rewards along the plans, then the mean of two Qs at the policy's action."""
+
+    def step(carry: tuple[Array, Array, Array], action: Array) -> tuple[tuple, None]:
+        z, total, weight = carry
+        total = total + weight * those.model.reward(z, action)
+        z = those.model.predict(z, action)
+        return (z, total, weight * those.discount * those.model.going_on(z)), None
+
+    samples = actions.shape[1]
+    many = jnp.broadcast_to(z, (samples, *z.shape))
+    start = (many, jnp.zeros(samples), jnp.ones(samples))
+    (last, total, weight), _ = jax.lax.scan(step, start, actions)
+    noise = jax.random.normal(key, actions.shape[1:])
+    value = those.values(last, those.act(last, noise), which).mean(axis=0)
+    # A plan that the model cannot judge is no better than nothing.
+    return jnp.nan_to_num(total + weight * value)
