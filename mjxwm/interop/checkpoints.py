@@ -53,10 +53,10 @@ def read_checkpoint(path: Path, tasks: int | None = None) -> Imported:
     state = load(path)
     state = state.get("model", state) if isinstance(state, dict) else state
     layers = _layers(path, state)
-    for part in ("_encoder", "_dynamics", "_reward", "_pi", "_Qs"):
-        if part not in layers:
+    for name in ("_encoder", "_dynamics", "_reward", "_pi", "_Qs"):
+        if name not in layers:
             raise ValueError(
-                f"{path}: no {part}.* in it; a checkpoint of TD-MPC2's has them. "
+                f"{path}: no {name}.* in it; a checkpoint of TD-MPC2's has them. "
                 f"Found: {', '.join(sorted(layers)) or 'no networks'}"
             )
     embedding = _array(state.get("_task_emb.weight"))

@@ -1,0 +1,144 @@
+"""A data set's manifest and chunks: read, checked, memory-mapped."""
+
+import dataclasses
+import json
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MANIFEST = "dataset.json"
+FORMAT, VERSION = "mjxwm-data", 1
+ARRAYS = {"obs": np.float32, "action": np.float32, "reward": np.float32, "flags": np.uint8}
+"""A chunk's files and their types."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskInfo:
+    """What a data set knows of a task."""
+
+    name: str
+    obs_size: int
+    action_size: int
+    episode_length: int
+    """Actions until truncation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Rows of one task, on disk."""
+
+    path: Path
+    task: TaskInfo
+    rows: int
+
+    def map(self) -> dict[str, np.ndarray]:
+        """Its arrays, memory-mapped.
+
+        Raises:
+            ValueError: a file is missing, cut short, or of another shape or type.
+        """
+        return {name: self._map(name) for name in ARRAYS}
+
+    def _map(self, name: str) -> np.ndarray:
+        file = self.path / f"{name}.npy"
+        size = {"obs": (self.task.obs_size,), "action": (self.task.action_size,)}.get(name, ())
+        expected = (self.rows, *size)
+        try:
+            array = np.load(file, mmap_mode="r")
+        except FileNotFoundError as error:
+            raise ValueError(f"{file} is missing") from error
+        except (ValueError, EOFError, OSError) as error:
+            raise ValueError(f"{file} is cut short or no array: {error}") from error
+        if array.shape != expected or array.dtype != ARRAYS[name]:
+            raise ValueError(
+                f"{file}: {array.dtype} of shape {array.shape}; "
+                f"{np.dtype(ARRAYS[name])} of {expected} was expected"
+            )
+        return array
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """The chunks of a folder."""
+
+    path: Path
+    tasks: tuple[TaskInfo, ...]
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all chunks."""
+        return sum(chunk.rows for chunk in self.chunks)
+
+    def of(self, names: tuple[str, ...]) -> "DataSet":
+        """The part of these tasks, in this order.
+
+        Raises:
+            ValueError: it has nothing of one of them.
+        """
+        known = {task.name: task for task in self.tasks}
+        for name in names:
+            if name not in known:
+                raise ValueError(
+                    f"{self.path} has no data of task {name!r}; it has: {', '.join(known)}"
+                )
+        chunks = tuple(chunk for chunk in self.chunks if chunk.task.name in names)
+        return DataSet(self.path, tuple(known[name] for name in names), chunks)
+
+
+def open_data(path: Path) -> DataSet:
+    """Opens a data set and checks every chunk of it.
+
+    Raises:
+        ValueError: it is none, or a chunk of it is not what the manifest says.
+    """
+    manifest = read_manifest(path)
+    if manifest is None:
+        raise ValueError(f"{path} is not a data set: it has no {MANIFEST}")
+    tasks = {task["name"]: TaskInfo(**task) for task in manifest["tasks"]}
+    chunks = tuple(
+        Chunk(path / chunk["folder"], tasks[chunk["task"]], chunk["rows"])
+        for chunk in manifest["chunks"]
+    )
+    for chunk in chunks:
+        chunk.map()
+    used = {chunk.task.name for chunk in chunks}
+    return DataSet(path, tuple(task for task in tasks.values() if task.name in used), chunks)
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest of a folder; None where there is none.
+
+    Raises:
+        ValueError: it is of another kind or version.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        return None
+    try:
+        manifest = json.loads(file.read_text())
+        found = (manifest["format"], manifest["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is not the manifest of a data set: {error}") from error
+    if found != (FORMAT, VERSION):
+        raise ValueError(
+            f"{file} is of {found[0]} version {found[1]}; {FORMAT} version {VERSION} was expected"
+        )
+    return manifest
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Replaces the manifest whole: a reader sees the old one or the new one."""
+    partial = path / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps(manifest, indent=1) + "\n")
+    os.replace(partial, path / MANIFEST)
+
+
+def forget(array: np.ndarray) -> None:
+    """Gives the memory of a mapped array's pages back; they are read again when next used."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)

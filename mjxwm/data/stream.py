@@ -1,0 +1,164 @@
+"""Windows of a data set, drawn at random and put on the device while it computes.
+
+Pages of the mapped files are given back as soon as their windows are copied: what the process
+holds is the windows of a few calls, however large the set.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from mjxwm.data.dataset import DataSet, forget
+
+_NOTHING_DONE = 4
+
+
+class Windows(NamedTuple):
+    """K batches of N windows with L rows each, padded to the largest task; in time order."""
+
+    obs: Float[np.ndarray, "K L N o"]
+    action: Float[np.ndarray, "K L N a"]
+    reward: Float[np.ndarray, "K L N"]
+    flags: UInt8[np.ndarray, "K L N"]
+    task: Int[np.ndarray, "K N"]
+    """Number of each window's task in the order asked for."""
+
+
+class Stream:
+    """An endless iterator of `Windows` on the device, drawn ahead in a thread of its own.
+
+    Tasks are drawn uniformly, and rows of a task uniformly. A window may run past an end: the flags
+    say what counts. None begins in a row in which nothing was done.
+    """
+
+    def __init__(
+        self,
+        data: DataSet,
+        batches: int,
+        batch: int,
+        length: int,
+        seed: int,
+        obs_size: int | None = None,
+        action_size: int | None = None,
+        ahead: int = 2,
+    ):
+        """Args:
+        data: the set.
+        batches: K, batches per item.
+        batch: N, windows per batch.
+        length: L, rows per window.
+        seed: of the draws; the same seed gives the same windows.
+        obs_size: to pad to; by default the largest of the set's tasks.
+        action_size: likewise.
+        ahead: items drawn ahead.
+
+        Raises:
+            ValueError: a chunk is shorter than a window.
+        """
+        self._shape = (batches, batch, length)
+        self._obs_size = obs_size or max(task.obs_size for task in data.tasks)
+        self._action_size = action_size or max(task.action_size for task in data.tasks)
+        self._rng = np.random.default_rng(seed)
+        numbers = {task.name: i for i, task in enumerate(data.tasks)}
+        self._maps = [chunk.map() for chunk in data.chunks]
+        self._task = np.array([numbers[chunk.task.name] for chunk in data.chunks])
+        self._starts = np.array([chunk.rows - length + 1 for chunk in data.chunks])
+        for chunk in data.chunks:
+            if chunk.rows < length:
+                raise ValueError(
+                    f"{chunk.path} has {chunk.rows} rows; windows of {length} do not fit"
+                )
+        per_task = np.bincount(self._task, self._starts, len(data.tasks))
+        share = self._starts / per_task[self._task]
+        self._probability = share / share.sum()
+        self._queue: queue.Queue[Windows | BaseException] = queue.Queue(ahead)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._draw, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Windows]:
+        """Itself."""
+        return self
+
+    def __next__(self) -> Windows:
+        """The next windows, on the device."""
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._ended.set()
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._thread.join()
+
+    def __enter__(self) -> "Stream":
+        """Itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends the thread."""
+        self.close()
+
+    def _draw(self) -> None:
+        while not self._ended.is_set():
+            try:
+                item: Windows | BaseException = jax.device_put(self.sample())
+            except BaseException as error:  # it belongs to whoever waits
+                item = error
+            while not self._ended.is_set():
+                try:
+                    self._queue.put(item, timeout=0.1)
+                    break
+                except queue.Full:
+                    continue
+
+    def sample(self) -> Windows:
+        """One item, on the host."""
+        batches, batch, length = self._shape
+        count = batches * batch
+        chunk = self._rng.choice(len(self._maps), count, p=self._probability)
+        out = Windows(
+            np.zeros((count, length, self._obs_size), np.float32),
+            np.zeros((count, length, self._action_size), np.float32),
+            np.zeros((count, length), np.float32),
+            np.zeros((count, length), np.uint8),
+            self._task[chunk].astype(np.int32),
+        )
+        for number in np.unique(chunk):
+            self._fill(out, np.flatnonzero(chunk == number), number)
+
+        def arranged(x: np.ndarray) -> np.ndarray:
+            return np.swapaxes(x.reshape(batches, batch, *x.shape[1:]), 1, 2)
+
+        return Windows(
+            arranged(out.obs),
+            arranged(out.action),
+            arranged(out.reward),
+            arranged(out.flags),
+            out.task.reshape(batches, batch),
+        )
+
+    def _fill(self, out: Windows, places: np.ndarray, number: int) -> None:
+        mapped = self._maps[number]
+        start = self._rng.integers(0, self._starts[number], len(places))
+        for _ in range(8):  # a row in which nothing was done is no start; few are such
+            idle = (mapped["flags"][start] & _NOTHING_DONE) > 0
+            if not idle.any():
+                break
+            start[idle] = self._rng.integers(0, self._starts[number], idle.sum())
+        # In the file's order, for the disk's sake; the places are random already.
+        rows = np.sort(start)[:, None] + np.arange(out.reward.shape[1])
+        out.obs[places, :, : mapped["obs"].shape[1]] = mapped["obs"][rows]
+        out.action[places, :, : mapped["action"].shape[1]] = mapped["action"][rows]
+        out.reward[places] = mapped["reward"][rows]
+        out.flags[places] = mapped["flags"][rows]
+        for array in mapped.values():
+            forget(array)
