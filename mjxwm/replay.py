@@ -121,6 +121,16 @@ def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence
     start = jax.random.randint(key_start, (num,), 0, replay.size - length + 1)
     row = (replay.head - replay.size + start + jnp.arange(length)[:, None]) % rows
     obs, action, reward, flags = (leaf[row, world] for leaf in replay[:4])
+    return from_flags(obs, action, reward, flags)
+
+
+def from_flags(
+    obs: Float[Array, "L N o"],
+    action: Float[Array, "L N a"],
+    reward: Float[Array, "L N"],
+    flags: UInt8[Array, "L N"],
+) -> Sequence:
+    """Windows of rows that were kept with their flags, here or on disk."""
     return Sequence(obs, action, reward, (flags & _TERMINATED) > 0, *_masks(flags))
 
 

@@ -1,5 +1,6 @@
 """The training loop: the only place where time, disk and console meet."""
 
+import contextlib
 import time
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import jax
 from mjxwm import checkpoint, config, nets
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
+from mjxwm.recorder import Recorder
 from mjxwm.runs import RunFolder
 from mjxwm.track import ConsoleLine, JsonLines
 from mjxwm.trainer import Config, Trainer, build, eval_key, load, make_env, new_run, start
@@ -57,7 +59,11 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
     _announce(cfg, trainer, run, state)
     total = trainer.algorithm.iterations
     last = min(total, stop_at or total)
-    with ConsoleLine(total) as console, interruptible() as interrupted:
+    with (
+        ConsoleLine(total) as console,
+        interruptible() as interrupted,
+        contextlib.ExitStack() as stack,
+    ):
         loop = Loop(
             trainer.algorithm,
             lambda state: trainer.evaluate(state, eval_key(cfg)),
@@ -68,9 +74,17 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             iteration,
         )
         late = False
+        feed = (
+            stack.enter_context(trainer.algorithm.feed(iteration))
+            if trainer.algorithm.feed
+            else None
+        )
+        recorder = stack.enter_context(Recorder(cfg, trainer, state)) if cfg.data else None
         while iteration < last and not interrupted and not late:
-            state, metrics = trainer.iterate(state)
+            state, metrics = trainer.iterate(state, next(feed)) if feed else trainer.iterate(state)
             iteration += 1
+            if recorder:
+                recorder.record(state)
             late = cfg.minutes is not None and time.monotonic() - began + seconds > 60 * cfg.minutes
             failed = _failed(cfg, trainer, iteration == last, metrics)
             stopping = iteration == last or bool(interrupted) or late or bool(failed)
@@ -121,10 +135,10 @@ def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None
         f"{spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms"
     )
     device = jax.devices()[0].device_kind
-    print(f"engine   {spec.engine}, {algo.worlds} worlds; learner on {device}")
+    worlds = f"{algo.worlds} worlds" if algo.worlds else "for evaluations alone"
+    print(f"engine   {spec.engine}, {worlds}; learner on {device}")
     print(f"learner  {', '.join([cfg.algorithm, *sizes])}")
-    print(
-        f"budget   {algo.env_steps:,} env steps = {trainer.algorithm.iterations} iterations of "
-        f"{algo.steps_per_iteration:,} steps and {algo.updates} updates",
-        flush=True,
-    )
+    each = f"{algo.steps_per_iteration:,} steps and " if algo.env_steps else ""
+    spent = f"{algo.env_steps:,} env steps = " if algo.env_steps else "no env steps, "
+    count = f"{trainer.algorithm.iterations:,} iterations"
+    print(f"budget   {spent}{count} of {each}{algo.updates} updates", flush=True)

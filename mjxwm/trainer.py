@@ -11,6 +11,7 @@ import envs
 from mjxwm import checkpoint, config, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
+from mjxwm.multitask import extract
 from mjxwm.runs import RunFolder
 from mjxwm.types import Algorithm
 
@@ -48,9 +49,11 @@ class Config:
     be reset) while any is left."""
     video: bool = True
     """Whether to render the policy at the end."""
+    data: str | None = None
+    """Folder of a data set to which everything that is collected is added, see `mjxwm collect`."""
     algorithm: str = "pwm"
-    """What learns: pwm; shac, through the simulator; or the baselines ppo and sac. A preset is of
-    one algorithm."""
+    """What learns: pwm; shac, through the simulator; tdmpc2; the baselines ppo and sac; or extract,
+    which takes a given model. A preset is of one algorithm."""
     algo: Any = pwm.Config()
     """The algorithm's settings, of the class that `algorithm` stands for."""
 
@@ -77,12 +80,13 @@ def entry(algorithm: str) -> Entry:
     Raises:
         ConfigError: there is none.
     """
-    if algorithm not in ALGORITHMS:
+    known = ALGORITHMS | {"extract": Entry(extract.Config, extract.make)}
+    if algorithm not in known:
         raise config.ConfigError(
-            f"algorithm {algorithm!r} is unknown{config.nearest(str(algorithm), ALGORITHMS)}. "
-            f"There are: {', '.join(ALGORITHMS)}"
+            f"algorithm {algorithm!r} is unknown{config.nearest(str(algorithm), known)}. "
+            f"There are: {', '.join(known)}"
         )
-    return ALGORITHMS[algorithm]
+    return known[algorithm]
 
 
 def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
@@ -126,6 +130,10 @@ def build(cfg: Config) -> Trainer:
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
 
+    if cfg.data and algorithm.replay is None:
+        raise config.ConfigError(
+            f"data={cfg.data!r}: {cfg.algorithm} keeps no replay; pwm and tdmpc2 do"
+        )
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
 
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
@@ -139,7 +147,8 @@ def build(cfg: Config) -> Trainer:
         env,
         eval_env,
         algorithm,
-        jax.jit(algorithm.init),
+        # What is made of files is made outside: a compiled program would hold all of it.
+        algorithm.init if algorithm.feed else jax.jit(algorithm.init),
         jax.jit(algorithm.iterate, donate_argnums=0),
         jax.jit(run_policy),
     )

@@ -42,8 +42,9 @@ class Algorithm(NamedTuple):
 
     init: Callable[[PRNGKeyArray], Any]
     """key -> state, initial data included."""
-    iterate: Callable[[Any], tuple[Any, Metrics]]
-    """One iteration: T control steps in B worlds, then the updates."""
+    iterate: Callable[..., tuple[Any, Metrics]]
+    """state -> state and metrics of one iteration: T control steps in B worlds, then the updates.
+    One that learns from data takes the next of its `feed` beside the state."""
     act: Callable[..., Float[Array, "B a"]]
     """(state, obs[B, o], key or None) -> actions; without a key the deterministic ones."""
     iterations: int
@@ -54,6 +55,9 @@ class Algorithm(NamedTuple):
     """state -> what it learns, by name: trees of parameters, to say how large they are."""
     planner: "Planner | None" = None
     """What acts in evaluations instead of `act`, where actions are planned."""
+    feed: Callable[[int], Any] | None = None
+    """iteration -> an iterator over what `iterate` takes beside the state, from there on, for one
+    that learns from data; such a state is made uncompiled, of what is on disk."""
     replay: Callable[[Any], Any] | None = None
     """state -> its `mjxwm.replay.Replay`; None where none is kept."""
 

@@ -19,6 +19,7 @@ LAYERS = [
     ["mjxwm.gradients", "mjxwm.bench", "mjxwm.multitask", "mjxwm.interop"],
     ["mjxwm.loop"],
     ["mjxwm.trainer", "mjxwm.doctor"],
+    ["mjxwm.recorder", "mjxwm.pretraining"],
     ["mjxwm.train"],
     ["mjxwm.comparison", "mjxwm.outcome"],
     ["mjxwm.cli", "mjxwm.__main__"],
@@ -29,6 +30,7 @@ LEAVES: dict[str, set[str]] = {
     "mjxwm": set(),  # __init__: the version alone
     "mjxwm.checkpoint": set(),
     "mjxwm.config": set(),
+    "mjxwm.data": set(),
     "mjxwm.plot": {"mjxwm.track"},
     "mjxwm.render": {"envs"},
     "mjxwm.runs": {"mjxwm.config", "mjxwm.system"},

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from envs.core import Source
-from mjxwm.algos import brax_baselines, pwm, shac
+from mjxwm.algos import brax_baselines, pwm, shac, tdmpc2
 from mjxwm.types import Algorithm
 
 
@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 
 ALGORITHMS: dict[str, Entry] = {
     "pwm": Entry(pwm.Config, pwm.make),
+    "tdmpc2": Entry(tdmpc2.Config, tdmpc2.make),
     "shac": Entry(shac.Config, shac.make),  # SAPO and APG, too
     "ppo": Entry(brax_baselines.PPO, brax_baselines.make_ppo),
     "sac": Entry(brax_baselines.SAC, brax_baselines.make_sac),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
-from mjxwm.algos.tdmpc2.config import Networks, Planning
+from mjxwm.algos.tdmpc2.config import NetworkConfig, Planning
 
 
 class SimNorm(nn.Module):
@@ -54,7 +54,7 @@ def mlp(sizes: tuple[int, ...], last: nn.Module | None = None, drop: float = 0.0
 class TDMPC2(nn.Module):
     """The networks under the names of the published state dicts."""
 
-    def __init__(self, config: Networks, obs: int, action: int, tasks: int):
+    def __init__(self, config: NetworkConfig, obs: int, action: int, tasks: int):
         """`tasks` embeddings where `config.task_size` is not 0."""
         super().__init__()
         m, e, self.config = config.model, config.task_size, config

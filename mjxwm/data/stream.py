@@ -7,11 +7,11 @@ holds is the windows of a few calls, however large the set.
 import queue
 import threading
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from mjxwm.data.dataset import DataSet, forget
 
@@ -21,11 +21,11 @@ _NOTHING_DONE = 4
 class Windows(NamedTuple):
     """K batches of N windows with L rows each, padded to the largest task; in time order."""
 
-    obs: Float[np.ndarray, "K L N o"]
-    action: Float[np.ndarray, "K L N a"]
-    reward: Float[np.ndarray, "K L N"]
-    flags: UInt8[np.ndarray, "K L N"]
-    task: Int[np.ndarray, "K N"]
+    obs: Float[Array, "K L N o"]
+    action: Float[Array, "K L N a"]
+    reward: Float[Array, "K L N"]
+    flags: UInt8[Array, "K L N"]
+    task: Int[Array, "K N"]
     """Number of each window's task in the order asked for."""
 
 
@@ -125,28 +125,22 @@ class Stream:
         batches, batch, length = self._shape
         count = batches * batch
         chunk = self._rng.choice(len(self._maps), count, p=self._probability)
-        out = Windows(
-            np.zeros((count, length, self._obs_size), np.float32),
-            np.zeros((count, length, self._action_size), np.float32),
-            np.zeros((count, length), np.float32),
-            np.zeros((count, length), np.uint8),
-            self._task[chunk].astype(np.int32),
-        )
+        out = {
+            "obs": np.zeros((count, length, self._obs_size), np.float32),
+            "action": np.zeros((count, length, self._action_size), np.float32),
+            "reward": np.zeros((count, length), np.float32),
+            "flags": np.zeros((count, length), np.uint8),
+        }
         for number in np.unique(chunk):
             self._fill(out, np.flatnonzero(chunk == number), number)
 
-        def arranged(x: np.ndarray) -> np.ndarray:
+        def arranged(x: np.ndarray) -> Any:  # an array of the host's: the device's comes later
             return np.swapaxes(x.reshape(batches, batch, *x.shape[1:]), 1, 2)
 
-        return Windows(
-            arranged(out.obs),
-            arranged(out.action),
-            arranged(out.reward),
-            arranged(out.flags),
-            out.task.reshape(batches, batch),
-        )
+        task: Any = self._task[chunk].astype(np.int32).reshape(batches, batch)
+        return Windows(**{name: arranged(x) for name, x in out.items()}, task=task)
 
-    def _fill(self, out: Windows, places: np.ndarray, number: int) -> None:
+    def _fill(self, out: dict[str, np.ndarray], places: np.ndarray, number: int) -> None:
         mapped = self._maps[number]
         start = self._rng.integers(0, self._starts[number], len(places))
         for _ in range(8):  # a row in which nothing was done is no start; few are such
@@ -155,10 +149,10 @@ class Stream:
                 break
             start[idle] = self._rng.integers(0, self._starts[number], idle.sum())
         # In the file's order, for the disk's sake; the places are random already.
-        rows = np.sort(start)[:, None] + np.arange(out.reward.shape[1])
-        out.obs[places, :, : mapped["obs"].shape[1]] = mapped["obs"][rows]
-        out.action[places, :, : mapped["action"].shape[1]] = mapped["action"][rows]
-        out.reward[places] = mapped["reward"][rows]
-        out.flags[places] = mapped["flags"][rows]
-        for array in mapped.values():
+        rows = np.sort(start)[:, None] + np.arange(out["reward"].shape[1])
+        for name, array in mapped.items():
+            if array.ndim == 1:
+                out[name][places] = array[rows]
+            else:
+                out[name][places, :, : array.shape[1]] = array[rows]
             forget(array)

@@ -32,7 +32,7 @@ _PARTS = ("_encoder", "_dynamics", "_reward", "_termination", "_pi", "_Qs", "_ta
 class Imported(NamedTuple):
     """What a checkpoint holds."""
 
-    config: settings.Networks
+    config: settings.NetworkConfig
     networks: Networks
     target: MLP
     obs_size: int
@@ -116,7 +116,7 @@ def _array(tensor: Any) -> np.ndarray | None:
 
 def _sizes(
     path: Path, layers: _Layers, embedding: np.ndarray | None
-) -> tuple[settings.Networks, int, int]:
+) -> tuple[settings.NetworkConfig, int, int]:
     """Settings, observation size and action size."""
 
     def out(part: str) -> list[int]:
@@ -135,7 +135,7 @@ def _sizes(
         num_q = layers["_Qs"][0]["weight"].shape[0]
     except (KeyError, IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a checkpoint of TD-MPC2's, {error!r} is missing") from error
-    plain = settings.Networks()
+    plain = settings.NetworkConfig()
     model = dataclasses.replace(
         plain.model,
         latent=latent,

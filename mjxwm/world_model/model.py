@@ -154,7 +154,10 @@ class WorldModel(nnx.Module):
 
 
 class Conditioned(NamedTuple):
-    """A world model of many tasks as one of the given tasks."""
+    """A world model of many tasks as one of the given tasks.
+
+    Observations and actions may be of the task's own sizes; they are padded with zeros.
+    """
 
     model: WorldModel
     embedding: Float[Array, "*b e"]
@@ -164,7 +167,8 @@ class Conditioned(NamedTuple):
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
-        return self.model.encode(self.beside(obs))
+        size = self.model.encoder.layers[0].kernel.shape[0] - self.embedding.shape[-1]
+        return self.model.encode(self.beside(_padded(obs, size)))
 
     def predict(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
@@ -198,7 +202,12 @@ class Conditioned(NamedTuple):
     def own(self, action: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
         """Actions with 0 in the dimensions that the task lacks."""
         # Not a product: even a NaN there must reach nothing.
+        action = _padded(action, self.action_mask.shape[-1])
         return jnp.where(self.action_mask > 0, action, 0)
+
+
+def _padded(x: Float[Array, "*s x"], size: int) -> Float[Array, "*s p"]:
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
 
 
 @dataclasses.dataclass(frozen=True)

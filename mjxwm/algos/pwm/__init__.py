@@ -26,7 +26,6 @@ from mjxwm.algos.pwm.updates import (
     update_model,
     update_policy,
 )
-from mjxwm.ops import moments
 from mjxwm.replay import Replay
 from mjxwm.types import Algorithm, Metrics, Policy
 
@@ -87,7 +86,15 @@ def make(config: Config, env: Source) -> Algorithm:
     def networks(state: TrainState) -> dict[str, Any]:
         return {"world model": state.learner.model, "actor": state.learner.actor}
 
-    return Algorithm(init, iterate, act, config.iterations, env_steps, networks)
+    return Algorithm(
+        init,
+        iterate,
+        act,
+        config.iterations,
+        env_steps,
+        networks,
+        replay=lambda state: state.replay,
+    )
 
 
 def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> TrainState:
@@ -129,10 +136,7 @@ def _collect(
     noise: Array,
 ) -> tuple[TrainState, Metrics]:
     worlds, trajectory, metrics = rollout.unroll(env, policy, state.worlds, noise)
-    seen = state.learner._replace(
-        obs=moments.update(state.learner.obs, trajectory.obs),
-        reward=moments.update(state.learner.reward, trajectory.reward, trajectory.valid),
-    )
+    seen = learner.observe(state.learner, trajectory)
     buffer = replay.insert(state.replay, trajectory)
     state = state._replace(worlds=worlds, replay=buffer, learner=seen)
     return state, {f"collect/{name}": x for name, x in metrics.items()}

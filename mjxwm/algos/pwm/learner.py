@@ -15,21 +15,23 @@ from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
 from mjxwm.ops import moments
 from mjxwm.ops.moments import Moments
-from mjxwm.world_model import WorldModel
+from mjxwm.types import Trajectory
+from mjxwm.world_model import LatentModel, WorldModel
 
 
 class Learner(NamedTuple):
     """What the updates change."""
 
-    model: WorldModel
+    model: LatentModel
     actor: Actor
     critic: Critic
     target: Critic
     model_opt: optax.OptState
     actor_opt: optax.OptState
     critic_opt: optax.OptState
-    obs: Moments
-    """Of collected observations, feature by feature: the encoder sees them in deviations."""
+    obs: Moments | None
+    """Of collected observations, feature by feature: the encoder sees them in deviations. None for
+    a model that sees them as they are."""
     reward: Moments
     """Of collected rewards: the model predicts rewards in units of their deviation."""
     returns: Moments
@@ -92,7 +94,12 @@ def act(
 
 def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
     """Latent of an observation in the task's own units."""
-    return learner.model.encode(moments.normalize(learner.obs, obs))
+    return learner.model.encode(seen(learner, obs))
+
+
+def seen(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s o"]:
+    """An observation as the encoder sees it."""
+    return obs if learner.obs is None else moments.normalize(learner.obs, obs)
 
 
 def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
@@ -105,3 +112,12 @@ def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
     if config.model.reward_head == "two-hot":
         return jnp.ones(())
     return jnp.maximum(moments.std(learner.reward), 0.1 * jnp.abs(learner.reward.mean))
+
+
+def observe(learner: Learner, trajectory: Trajectory) -> Learner:
+    """The learner with the moments of what was collected; placeholders do not count."""
+    valid = trajectory.valid
+    obs = learner.obs and moments.update(learner.obs, trajectory.obs, valid)
+    return learner._replace(
+        obs=obs, reward=moments.update(learner.reward, trajectory.reward, valid)
+    )

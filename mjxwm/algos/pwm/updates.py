@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mjxwm import actor_critic, replay, world_model
 from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
-from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
+from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale, seen
 from mjxwm.ops import moments, returns
 from mjxwm.replay import Replay, Sequence
 from mjxwm.types import Metrics
@@ -50,7 +50,7 @@ def update_model(
     """One world-model step on N windows of `horizon` + 1 steps."""
     scale = reward_scale(config, learner)
     batch = world_model.Batch(
-        obs=moments.normalize(learner.obs, windows.obs),
+        obs=seen(learner, windows.obs),
         action=windows.action[:-1],
         reward=windows.reward[:-1] / scale,
         terminated=windows.terminated[:-1].astype(scale.dtype),

@@ -14,7 +14,14 @@ from envs.batch import BatchEnv, Worlds
 from envs.core import Source
 from mjxwm import replay, rollout
 from mjxwm.algos.tdmpc2 import networks, planner, updates
-from mjxwm.algos.tdmpc2.config import Config, Planning, discount, sized, validate
+from mjxwm.algos.tdmpc2.config import (
+    Config,
+    NetworkConfig,
+    Planning,
+    discount,
+    sized,
+    validate,
+)
 from mjxwm.algos.tdmpc2.networks import Given, Networks, Tasks, given
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.replay import Replay, Sequence
@@ -25,6 +32,7 @@ __all__ = [
     "Config",
     "Given",
     "Learner",
+    "NetworkConfig",
     "Networks",
     "Planning",
     "Rates",

@@ -15,7 +15,7 @@ SIZES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Networks:
+class NetworkConfig:
     """Sizes of the networks, and the weights of their losses."""
 
     model: world_model.Config = world_model.Config(
@@ -42,7 +42,7 @@ class Networks:
     """Weight of the Qs' error."""
 
 
-def sized(size: str, task_size: int = 0, latent: int | None = None) -> Networks:
+def sized(size: str, task_size: int = 0, latent: int | None = None) -> NetworkConfig:
     """One of TD-MPC2's sizes.
 
     Args:
@@ -56,7 +56,7 @@ def sized(size: str, task_size: int = 0, latent: int | None = None) -> Networks:
     if size not in SIZES:
         raise ValueError(f"size {size!r} is unknown; there are: {', '.join(SIZES)}")
     encoder, width, default, layers, num_q = SIZES[size]
-    plain = Networks()
+    plain = NetworkConfig()
     model = dataclasses.replace(
         plain.model,
         latent=latent or default,
@@ -122,7 +122,7 @@ class Config:
     """Weight of the policy's entropy against Qs in units of their range."""
     collect_with: str = "planner"
     """Who acts in training and evaluation: planner or policy."""
-    networks: Networks = Networks()
+    networks: NetworkConfig = NetworkConfig()
     """The networks."""
     planning: Planning = Planning()
     """The planner."""

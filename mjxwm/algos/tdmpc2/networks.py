@@ -35,7 +35,12 @@ class Tasks(NamedTuple):
 
 
 def init(
-    config: settings.Networks, obs_size: int, action_size: int, tasks: int, *, key: PRNGKeyArray
+    config: settings.NetworkConfig,
+    obs_size: int,
+    action_size: int,
+    tasks: int,
+    *,
+    key: PRNGKeyArray,
 ) -> Networks:
     """Fresh networks for `tasks` tasks, of at most these many observations and actions."""
     keys = jax.random.split(key, 4)

@@ -32,6 +32,8 @@ class Rates(NamedTuple):
     entropy: float
     value: float
     """Weight of the Qs' error."""
+    final_lr: float = 1.0
+    """Learning rate after the last update, as a share of `lr`."""
 
 
 class Learner(NamedTuple):
@@ -53,11 +55,17 @@ class Optimizers(NamedTuple):
     policy: optax.GradientTransformation
 
 
-def optimizers(rates: Rates) -> Optimizers:
-    """Adam; gradients of everything but the policy are clipped together."""
+def optimizers(rates: Rates, updates: int = 1) -> Optimizers:
+    """Adam; gradients of everything but the policy are clipped together.
+
+    Args:
+        rates: the settings.
+        updates: after how many the rate is at its end.
+    """
     clip = optax.clip_by_global_norm(20.0)
+    lr = optax.linear_schedule(rates.lr, rates.final_lr * rates.lr, updates)
     return Optimizers(
-        optax.chain(clip, optax.adam(rates.lr)), optax.chain(clip, optax.adam(rates.lr, eps=1e-5))
+        optax.chain(clip, optax.adam(lr)), optax.chain(clip, optax.adam(lr, eps=1e-5))
     )
 
 

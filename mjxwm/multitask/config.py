@@ -1,0 +1,152 @@
+"""Settings of the multi-task path: what is collected, pre-trained and extracted."""
+
+import dataclasses
+from typing import Literal
+
+from mjxwm import actor_critic
+from mjxwm.algos.tdmpc2 import NetworkConfig, sized
+from mjxwm.algos.tdmpc2.config import SIZES
+
+
+@dataclasses.dataclass(frozen=True)
+class Collect:
+    """Single-task runs whose data a model is made of."""
+
+    preset: str = "pwm-dmc-cpu"
+    """Preset of the runs, one per task and seed."""
+    env_steps: int | None = None
+    """Env steps per run; by default the preset's."""
+    seeds: int = 1
+    """Runs per task."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrain:
+    """One world model, with Qs and a policy, from data alone."""
+
+    size: Literal["1M", "5M", "19M", "48M", "317M"] = "5M"
+    """TD-MPC2's name of the size."""
+    task_size: int = 96
+    """Size of a task's embedding."""
+    latent: int | None = None
+    """Another latent than the size's."""
+    updates: int = 200_000
+    """Updates in all."""
+    batch: int = 256
+    """Windows per update."""
+    horizon: int = 16
+    """Steps predicted. 16 is PWM's; TD-MPC2's is 3."""
+    rho: float = 0.99
+    """Decay of the loss per predicted step. 0.99 is PWM's; TD-MPC2's is 0.5."""
+    lr: float = 3e-4
+    """Learning rate of everything but the encoder."""
+    encoder_lr: float = 0.3
+    """The encoder's learning rate, as a share of `lr`."""
+    final_lr: float = 1.0
+    """Learning rate at the end, as a share of `lr`; it falls linearly."""
+    tau: float = 0.01
+    """Share of the Qs that their targets take over per update."""
+    entropy: float = 1e-4
+    """Weight of the policy's entropy against Qs in units of their range."""
+    updates_per_iteration: int = 50
+    """Updates per call of the compiled program."""
+
+    @property
+    def networks(self) -> NetworkConfig:
+        """The networks of this size."""
+        made = sized(self.size, self.task_size, self.latent)
+        return dataclasses.replace(made, model=dataclasses.replace(made.model, rho=self.rho))
+
+    @property
+    def iterations(self) -> int:
+        """Calls until all updates are done."""
+        return max(1, -(-self.updates // self.updates_per_iteration))
+
+
+@dataclasses.dataclass(frozen=True)
+class Extract:
+    """A policy for one task by first-order gradients through a model that is given (PWM)."""
+
+    updates: int = 10_000
+    """Actor updates."""
+    batch: int = 512
+    """Imagined rollouts per actor update."""
+    horizon: int = 16
+    """Steps of an imagined rollout."""
+    critic_steps: int = 8
+    """Critic updates per actor update, each on all imagined states. PWM's 32 are each on a quarter
+    of them."""
+    gamma: float | None = None
+    """Discount per action; by default TD-MPC2's for the episode's length."""
+    lam: float = 0.95
+    """Lambda of the critic's targets."""
+    detach: bool = True
+    """Cut the gradient from state to action in imagination, as PWM does."""
+    entropy: float = 1e-3
+    """Weight of the policy's entropy against returns in units of their deviation."""
+    pessimism: float = 0.0
+    """Deviations of the Qs' ensemble that are taken off each reward: what the data do not know is
+    worth less. PWM has none."""
+    finetune: bool = False
+    """Whether the model goes on learning, on the task's data alone."""
+    model_lr: float = 1e-4
+    """Learning rate of the model where it goes on learning."""
+    actor_lr: float = 5e-4
+    """Learning rate of the actor."""
+    critic_lr: float = 5e-4
+    """Learning rate of the critics."""
+    updates_per_iteration: int = 50
+    """Updates per call of the compiled program."""
+    policy: actor_critic.Config = actor_critic.Config()
+    """Actor and critics."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A multi-task preset."""
+
+    tasks: str = "mt30"
+    """Name of the task set."""
+    data: str = "data"
+    """Folder of the data set."""
+    collect: Collect = Collect()
+    """The data."""
+    pretrain: Pretrain = Pretrain()
+    """The model."""
+    extract: Extract = Extract()
+    """The policies."""
+    seed: int = 0
+    """Seed of everything that is random."""
+
+
+def validate(config: Pretrain) -> None:
+    """Raises ValueError on the first setting that is out of its range."""
+    for name in ("updates", "batch", "horizon", "lr", "updates_per_iteration", "task_size"):
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
+    for name in ("rho", "encoder_lr", "final_lr", "tau"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise ValueError(
+                f"{name}={getattr(config, name)} is out of range; it must be in [0, 1]"
+            )
+    if config.size not in SIZES:
+        raise ValueError(f"size={config.size!r} is unknown; there are: {', '.join(SIZES)}")
+
+
+def validate_extract(config: Extract) -> None:
+    """Raises ValueError on the first setting that is out of its range."""
+    positive = (
+        "updates batch horizon critic_steps model_lr actor_lr critic_lr updates_per_iteration"
+    )
+    for name in positive.split():
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
+    for name in ("entropy", "pessimism"):
+        if getattr(config, name) < 0:
+            raise ValueError(
+                f"{name}={getattr(config, name)} is out of range; it must not be negative"
+            )
+    if not 0 <= config.lam <= 1 or not (config.gamma is None or 0 <= config.gamma <= 1):
+        raise ValueError(
+            f"lam={config.lam}, gamma={config.gamma}: out of range; they must be in [0, 1]"
+        )

@@ -1,0 +1,228 @@
+"""PWM's second half: one task's policy, through a model that is given.
+
+Georgiev et al. 2024, arXiv 2407.02466, section 4.2. Rollouts start from states of the task's data
+and run in the model; there is no simulator and no planner. Against the released code: actions that
+the task lacks never reach the model, fine-tuning works, and pessimism can be asked for.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from envs.core import Source
+from mjxwm import actor_critic, data, replay
+from mjxwm.actor_critic import Actor
+from mjxwm.algos import pwm, tdmpc2
+from mjxwm.algos.pwm import Learner
+from mjxwm.data import Windows
+from mjxwm.multitask.config import Extract, validate_extract
+from mjxwm.multitask.model import Model, load
+from mjxwm.multitask.tasks import number
+from mjxwm.ops import moments
+from mjxwm.types import Algorithm, Metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Where model and data are, and how the policy is learned."""
+
+    model: str = ""
+    """Run folder of the model."""
+    data: str = ""
+    """Folder of the data set; by default the model's."""
+    settings: Extract = Extract()
+    """How the policy is learned."""
+    seed: int = 0
+    """Seed of the windows drawn."""
+
+    # What every algorithm's settings have:
+    worlds: int = 0
+    """None: no simulator takes part."""
+    env_steps: int = 0
+    """None, likewise."""
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """None, likewise."""
+        return 0
+
+    @property
+    def updates(self) -> int:
+        """Actor updates per iteration."""
+        return self.settings.updates_per_iteration
+
+    @property
+    def iterations(self) -> int:
+        """Iterations until all updates are done."""
+        return max(1, -(-self.settings.updates // self.updates))
+
+
+class Pessimistic(NamedTuple):
+    """A model whose rewards are less where the ensemble of Qs disagrees."""
+
+    those: tdmpc2.Given
+    weight: Float[Array, ""]
+
+    def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
+        """See `LatentModel`."""
+        return self.those.model.encode(obs)
+
+    def predict(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s z"]:
+        """See `LatentModel`."""
+        return self.those.model.predict(z, action)
+
+    def reward_logits(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s n"]:
+        """See `LatentModel`; without pessimism."""
+        return self.those.model.reward_logits(z, action)
+
+    def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
+        """See `LatentModel`; less the ensemble's deviation, brought down to one step's share."""
+        apart = self.those.values(z, action).std(axis=0) * (1 - self.those.discount)
+        return self.those.model.reward(z, action) - self.weight * apart
+
+    def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """See `LatentModel`."""
+        return self.those.model.going_on(next_z)
+
+    def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """See `LatentModel`."""
+        return self.those.model.continue_logit(next_z)
+
+
+class TrainState(NamedTuple):
+    """Everything that changes; a checkpoint is exactly this."""
+
+    iteration: Int[Array, ""]
+    learner: Learner
+    """Its model is the task's part of the given one."""
+    those: tdmpc2.Given
+    """All networks of the task, for pessimism."""
+    key: PRNGKeyArray
+
+
+def make(config: Config, env: Source) -> Algorithm:
+    """Extraction of the policy of the task that `env` is.
+
+    Raises:
+        ValueError: a setting out of range, a model or data set that is none or has no such task.
+    """
+    validate_extract(config.settings)
+    if not config.model:
+        raise ValueError("model='' is not given; `mjxwm extract TASK --model RUN` says which")
+    model = load(Path(config.model))
+    info = model.card.tasks[number(model.card.tasks, env.name)]
+    spec = env.spec
+    if (spec.obs_size, spec.action_size) != (info.obs_size, info.action_size):
+        raise ValueError(
+            f"task {env.name!r} has {spec.obs_size} observations and {spec.action_size} actions; "
+            f"the model knows it with {info.obs_size} and {info.action_size}"
+        )
+    found = data.open_data(Path(config.data or model.card.source)).of((env.name,))
+    settings = _pwm(config.settings, model, env)
+    tx = pwm.learner.optimizers(settings)
+
+    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
+        return pwm.learner.act(state.learner, obs, noise)
+
+    def init(key: PRNGKeyArray) -> TrainState:
+        return _init(settings, tx, model, env, key)
+
+    def iterate(state: TrainState, windows: Windows) -> tuple[TrainState, Metrics]:
+        return _iterate(config.settings, settings, tx, state, windows)
+
+    def feed(iteration: int) -> Iterator[Windows]:
+        rows = config.settings.horizon + 1 if config.settings.finetune else 1
+        batches, batch = config.settings.updates_per_iteration, config.settings.batch
+        seed = config.seed + 1_000_003 * iteration  # a resumed run draws others than its first part
+        return data.Stream(found, batches, batch, rows, seed)
+
+    def networks(state: TrainState) -> dict[str, Any]:
+        return {"world model": state.learner.model, "actor": state.learner.actor}
+
+    return Algorithm(
+        init, iterate, act, config.iterations, lambda iteration: 0, networks, feed=feed
+    )
+
+
+def _pwm(extract: Extract, model: Model, env: Source) -> pwm.Config:
+    gamma = extract.gamma
+    if gamma is None:
+        gamma = tdmpc2.discount(env.spec.episode_length)
+    return pwm.Config(
+        env_steps=extract.updates,
+        worlds=1,
+        unroll=1,
+        warmup=extract.horizon + 1,
+        update_ratio=extract.batch * extract.horizon,
+        batch=extract.batch,
+        horizon=extract.horizon,
+        imagine_batch=extract.batch,
+        imagine_horizon=extract.horizon,
+        critic_steps=extract.critic_steps,
+        gamma=gamma,
+        lam=extract.lam,
+        detach=extract.detach,
+        entropy=extract.entropy,
+        model_lr=extract.model_lr,
+        actor_lr=extract.actor_lr,
+        critic_lr=extract.critic_lr,
+        model=model.card.networks.model,
+        policy=extract.policy,
+    )
+
+
+def _init(
+    settings: pwm.Config, tx: Any, model: Model, env: Source, key: PRNGKeyArray
+) -> TrainState:
+    key, key_actor, key_critic = jax.random.split(key, 3)
+    those = model.of(env.name)
+    latent = settings.model.latent
+    actor = Actor(settings.policy, latent, env.action_size, key=key_actor)
+    critic = actor_critic.make_critics(settings.policy, latent, key=key_critic)
+    learner = Learner(
+        model=those.model,
+        actor=actor,
+        critic=critic,
+        target=jax.tree.map(jnp.copy, critic),
+        model_opt=tx.model.init(those.model),
+        actor_opt=tx.actor.init(actor),
+        critic_opt=tx.critic.init(critic),
+        obs=None,
+        reward=moments.init(),
+        returns=moments.init(),
+    )
+    return TrainState(jnp.zeros((), jnp.int32), learner, those, key)
+
+
+def _iterate(
+    extract: Extract, settings: pwm.Config, tx: Any, state: TrainState, windows: Windows
+) -> tuple[TrainState, Metrics]:
+    key, key_updates = jax.random.split(state.key)
+
+    def step(learner: Learner, given: tuple[Windows, Any]) -> tuple[Learner, Metrics]:
+        rows, key = given
+        sequence = replay.from_flags(rows.obs, rows.action, rows.reward, rows.flags)
+        found: Metrics = {}
+        if extract.finetune:
+            learner, found = pwm.update_model(settings, tx, learner, sequence)
+        model = learner.model
+        if extract.pessimism:
+            those = state.those._replace(model=model)
+            learner = learner._replace(model=Pessimistic(those, jnp.asarray(extract.pessimism)))
+        learner, metrics = pwm.update_policy(settings, tx, learner, sequence, key)
+        return learner._replace(model=model), {**found, **metrics}
+
+    keys = jax.random.split(key_updates, windows.task.shape[0])
+    learner, metrics = jax.lax.scan(step, state.learner, (windows, keys))
+    state = state._replace(iteration=state.iteration + 1, learner=learner, key=key)
+    return state, jax.tree.map(jnp.mean, metrics)

@@ -1,0 +1,125 @@
+"""A model of many tasks as a run folder keeps it: which tasks, which networks, what was learned."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from mjxwm import checkpoint, config
+from mjxwm.algos import tdmpc2
+from mjxwm.algos.tdmpc2 import Given, Learner, Tasks
+from mjxwm.data import TaskInfo
+from mjxwm.multitask.config import Config, Pretrain
+from mjxwm.multitask.tasks import described, number, sizes
+from mjxwm.runs import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What `config.yaml` of a model's run folder says."""
+
+    tasks: tuple[TaskInfo, ...] = ()
+    """The tasks, in the order of their numbers."""
+    networks: tdmpc2.NetworkConfig = tdmpc2.NetworkConfig()
+    """Sizes of the networks."""
+    source: str = ""
+    """What it was learned from: a data set, or another's checkpoint."""
+    preset: Config = Config()
+    """The settings, those of policies to be extracted among them."""
+    obs_size: int = 0
+    """Observations of the largest task that the model was made for."""
+    action_size: int = 0
+    """Its actions, likewise."""
+
+
+class Model(NamedTuple):
+    """A model of many tasks."""
+
+    card: Card
+    learner: Learner
+    updates: int
+    """Updates that it has had."""
+
+    @property
+    def tasks(self) -> Tasks:
+        """Masks and discounts."""
+        return described(self.card.tasks, self.card.action_size)
+
+    def of(self, task: str) -> Given:
+        """The networks of one task.
+
+        Raises:
+            ValueError: it is not among the model's.
+        """
+        place = number(self.card.tasks, task)
+        return tdmpc2.given(self.learner.networks, self.tasks, place)
+
+
+def fresh(card: Card, key: jax.Array) -> Learner:
+    """A learner with new networks."""
+    made = tdmpc2.networks.init(
+        card.networks, card.obs_size, card.action_size, len(card.tasks), key=key
+    )
+    return tdmpc2.updates.init(optimizers(card.preset.pretrain), made)
+
+
+def optimizers(settings: Pretrain) -> tdmpc2.updates.Optimizers:
+    """Adam, its rate falling over the updates."""
+    return tdmpc2.updates.optimizers(rates(settings), settings.updates)
+
+
+def rates(settings: Pretrain) -> tdmpc2.Rates:
+    """The settings of an update."""
+    return tdmpc2.Rates(
+        settings.lr,
+        settings.encoder_lr,
+        settings.tau,
+        settings.entropy,
+        settings.networks.value,
+        settings.final_lr,
+    )
+
+
+def card_of(preset: Config, tasks: tuple[TaskInfo, ...], source: str) -> Card:
+    """The card of a model that is to be learned."""
+    obs_size, action_size = sizes(tasks)
+    return Card(tasks, preset.pretrain.networks, source, preset, obs_size, action_size)
+
+
+def save(run: RunFolder, learner: Any, updates: int) -> None:
+    """Keeps what was learned."""
+    checkpoint.save(run.checkpoints, updates, learner)
+
+
+def load(path: Path) -> Model:
+    """Reads a model's run folder.
+
+    Raises:
+        ConfigError: it is none, or of another kind.
+        ValueError: it has no checkpoint.
+    """
+    card = read_card(path)
+    run = RunFolder(path)
+    updates = checkpoint.latest(run.checkpoints)
+    if updates is None:
+        raise ValueError(f"{path} has no checkpoint: nothing was learned yet")
+    abstract = jax.eval_shape(lambda key: fresh(card, key), jax.random.key(0))
+    return Model(card, checkpoint.restore(run.checkpoints, abstract), updates)
+
+
+def read_card(path: Path) -> Card:
+    """The card of a model's run folder.
+
+    Raises:
+        ConfigError: it is none, or of another kind.
+    """
+    run = RunFolder(path)
+    if not run.config.is_file():
+        raise config.ConfigError(
+            f"{path} is not a model's run folder; `mjxwm pretrain` and `mjxwm import` make them"
+        )
+    card = config.load_yaml(Card, run.config)
+    if not card.tasks:
+        raise config.ConfigError(f"{path} is not the run folder of a model of many tasks")
+    return card

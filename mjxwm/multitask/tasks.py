@@ -1,0 +1,98 @@
+"""Sets of tasks by TD-MPC2's names, and what a model of them needs to know."""
+
+import jax.numpy as jnp
+
+from mjxwm.algos.tdmpc2 import Tasks, discount
+from mjxwm.data import TaskInfo
+
+_DMC = {
+    "walker-stand": (24, 6),
+    "walker-walk": (24, 6),
+    "walker-run": (24, 6),
+    "cheetah-run": (17, 6),
+    "reacher-easy": (6, 2),
+    "reacher-hard": (6, 2),
+    "acrobot-swingup": (6, 1),
+    "pendulum-swingup": (3, 1),
+    "cartpole-balance": (5, 1),
+    "cartpole-balance-sparse": (5, 1),
+    "cartpole-swingup": (5, 1),
+    "cartpole-swingup-sparse": (5, 1),
+    "cup-catch": (8, 2),
+    "finger-spin": (9, 2),
+    "finger-turn-easy": (12, 2),
+    "finger-turn-hard": (12, 2),
+    "fish-swim": (24, 5),
+    "hopper-stand": (15, 4),
+    "hopper-hop": (15, 4),
+    "walker-walk-backwards": (24, 6),
+    "walker-run-backwards": (24, 6),
+    "cheetah-run-backwards": (17, 6),
+    "cheetah-run-front": (17, 6),
+    "cheetah-run-back": (17, 6),
+    "cheetah-jump": (17, 6),
+    "hopper-hop-backwards": (15, 4),
+    "reacher-three-easy": (8, 3),
+    "reacher-three-hard": (8, 3),
+    "cup-spin": (8, 2),
+    "pendulum-spin": (3, 1),
+}
+"""The 30 tasks of dm_control's bodies, in the order of their numbers: observations, actions."""
+
+_METAWORLD = """
+assembly basketball button-press-topdown button-press-topdown-wall button-press button-press-wall
+coffee-button coffee-pull coffee-push dial-turn disassemble door-open door-close drawer-close
+drawer-open faucet-open faucet-close hammer handle-press-side handle-press handle-pull-side
+handle-pull lever-pull peg-insert-side peg-unplug-side pick-out-of-hole pick-place pick-place-wall
+plate-slide plate-slide-side plate-slide-back plate-slide-back-side push-back push push-wall reach
+reach-wall shelf-place soccer stick-push stick-pull sweep-into sweep window-open window-close
+bin-picking box-close door-lock door-unlock hand-insert
+""".split()  # noqa: SIM905  a list is read more easily without its quotes
+
+_CONTROL = tuple(TaskInfo(name, obs, action, 500) for name, (obs, action) in _DMC.items())
+
+TASK_SETS: dict[str, tuple[TaskInfo, ...]] = {
+    "mt4": tuple(
+        next(task for task in _CONTROL if task.name == name)
+        for name in ("pendulum-swingup", "reacher-easy", "cup-catch", "cartpole-swingup")
+    ),
+    "mt30": _CONTROL,
+    "mt80": (*_CONTROL, *(TaskInfo(f"mw-{name}", 39, 4, 100) for name in _METAWORLD)),
+}
+"""By name; a task's place is its number."""
+
+
+def task_set(name: str) -> tuple[TaskInfo, ...]:
+    """The tasks of a set.
+
+    Raises:
+        ValueError: there is no such set.
+    """
+    if name not in TASK_SETS:
+        raise ValueError(f"task set {name!r} is unknown; there are: {', '.join(TASK_SETS)}")
+    return TASK_SETS[name]
+
+
+def sizes(tasks: tuple[TaskInfo, ...]) -> tuple[int, int]:
+    """Observations and actions of the largest tasks: what all others are padded to."""
+    return max(t.obs_size for t in tasks), max(t.action_size for t in tasks)
+
+
+def described(tasks: tuple[TaskInfo, ...], action_size: int | None = None) -> Tasks:
+    """Masks and discounts, of models with at least the largest task's actions."""
+    width = action_size or sizes(tasks)[1]
+    lengths = jnp.array([task.action_size for task in tasks])
+    mask = (jnp.arange(width) < lengths[:, None]).astype(float)
+    return Tasks(mask, jnp.array([discount(task.episode_length) for task in tasks]))
+
+
+def number(tasks: tuple[TaskInfo, ...], name: str) -> int:
+    """A task's number.
+
+    Raises:
+        ValueError: it is not among them.
+    """
+    names = [task.name for task in tasks]
+    if name not in names:
+        raise ValueError(f"task {name!r} is not of this model, which knows: {', '.join(names)}")
+    return names.index(name)
