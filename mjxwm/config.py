@@ -27,9 +27,9 @@ def presets_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "configs"
 
 
-def preset_names() -> list[str]:
-    """Names of the shipped presets."""
-    return sorted(path.stem for path in presets_folder().glob("*.yaml"))
+def preset_names(kind: str = "") -> list[str]:
+    """Names of the shipped presets: those of `mjxwm train`, or of another kind, by its folder."""
+    return sorted(path.stem for path in (presets_folder() / kind).glob("*.yaml"))
 
 
 def load_preset(cls: type[T], name: str) -> T:

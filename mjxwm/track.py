@@ -93,8 +93,9 @@ class ConsoleLine:
         left = (now - start) / done * (self._iterations - iteration) if done else float("nan")
         parts = [
             f"iteration {iteration}/{self._iterations}",
-            f"env steps {row['env_steps']:,}",
+            f"env steps {row['env_steps'] or float('nan'):,}",
             f"{row.get('perf/env_steps_per_s', float('nan')):,.0f} steps/s",
+            f"{row.get('perf/updates_per_s', float('nan')):,.1f} updates/s",
             f"return {row.get('collect/return', float('nan')):.1f}",
             f"evaluated {self._eval:.1f}",
             f"model loss {row.get('model/loss', float('nan')):.4f}",

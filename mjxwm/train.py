@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -74,17 +75,10 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             iteration,
         )
         late = False
-        feed = (
-            stack.enter_context(trainer.algorithm.feed(iteration))
-            if trainer.algorithm.feed
-            else None
-        )
-        recorder = stack.enter_context(Recorder(cfg, trainer, state)) if cfg.data else None
+        step = _stepper(cfg, trainer, state, iteration, stack)
         while iteration < last and not interrupted and not late:
-            state, metrics = trainer.iterate(state, next(feed)) if feed else trainer.iterate(state)
+            state, metrics = step(state)
             iteration += 1
-            if recorder:
-                recorder.record(state)
             late = cfg.minutes is not None and time.monotonic() - began + seconds > 60 * cfg.minutes
             failed = _failed(cfg, trainer, iteration == last, metrics)
             stopping = iteration == last or bool(interrupted) or late or bool(failed)
@@ -102,6 +96,25 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
     return Result(
         run, final, iteration, trainer.algorithm.env_steps(iteration), time.monotonic() - began
     )
+
+
+def _stepper(
+    cfg: Config, trainer: Trainer, state: Any, iteration: int, stack: contextlib.ExitStack
+) -> Callable[[Any], tuple[Any, Any]]:
+    """An iteration, with the data that it learns from, and a record of what it collects."""
+    if trainer.algorithm.feed is not None:
+        feed = stack.enter_context(trainer.algorithm.feed(iteration))
+        return lambda state: trainer.iterate(state, next(feed))
+    if cfg.data is None:
+        return trainer.iterate
+    recorder = stack.enter_context(Recorder(cfg, trainer, state))
+
+    def recorded(state: Any) -> tuple[Any, Any]:
+        state, metrics = trainer.iterate(state)
+        recorder.record(state)
+        return state, metrics
+
+    return recorded
 
 
 def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:

@@ -19,9 +19,10 @@ LAYERS = [
     ["mjxwm.gradients", "mjxwm.bench", "mjxwm.multitask", "mjxwm.interop"],
     ["mjxwm.loop"],
     ["mjxwm.trainer", "mjxwm.doctor"],
-    ["mjxwm.recorder", "mjxwm.pretraining"],
+    ["mjxwm.recorder", "mjxwm.pretraining", "mjxwm.importing"],
     ["mjxwm.train"],
     ["mjxwm.comparison", "mjxwm.outcome"],
+    ["mjxwm.suite"],
     ["mjxwm.cli", "mjxwm.__main__"],
 ]
 # The host side: disk, console and pictures. Anything may import them; they import nothing of the

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mjxwm import system
-from mjxwm.cli import compare, gradients, suites, tools, training
+from mjxwm.cli import compare, gradients, multitask, suites, tools, training
 from mjxwm.config import ConfigError, nearest
 
 USAGE = """usage: mjxwm COMMAND ...
@@ -14,6 +14,11 @@ USAGE = """usage: mjxwm COMMAND ...
   train [PRESET] [--FIELD VALUE ...]   learn a policy; without a preset, cartpole-swingup
   train --resume RUN                   go on with a run
   eval RUN                             evaluate a run's policy: deterministic, closed loop
+  eval --suite SET --model RUN         a model's policies on all its tasks: a table of scores
+  collect PRESET                       train, and keep all that was collected in a data set
+  pretrain PRESET                      one world model of many tasks, from a data set
+  extract TASK --model RUN             the policy of one task, through a model
+  import checkpoint|data FILE ...      TD-MPC2's and PWM's models, TD-MPC2's data
   plot RUN [RUN ...]                   learning curves of runs in one figure
   score RUN [RUN ...]                  returns in units of PPO's, summed up over seeds and tasks
   compare --task TASK                  several algorithms under equal conditions, over seeds
@@ -33,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "train": training.train,
         "eval": training.evaluate,
+        "collect": multitask.collect,
+        "pretrain": multitask.pretrain,
+        "extract": multitask.extract,
+        "import": multitask.import_,
         "plot": compare.plot,
         "score": compare.score,
         "compare": compare.compare,

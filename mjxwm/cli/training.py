@@ -49,7 +49,7 @@ def train(args: list[str]) -> int:
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
         options = parse(_Resume, args, "train")
         run = runs.find(options.resume)
-        return _finish(load_yaml(train.Config, run.config), run, True, options.json)
+        return finish(load_yaml(train.Config, run.config), run, True, options.json)
     preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
     default = load_preset(train.Config, preset)
 
@@ -63,7 +63,7 @@ def train(args: list[str]) -> int:
     options = parse(Options, rest, f"train {preset}", description=_describe(preset))
     output = options.output
     run = train.new_run(options.config, preset, output.run, output.folder)
-    return _finish(options.config, run, False, output.json)
+    return finish(options.config, run, False, output.json)
 
 
 def _describe(preset: str) -> str:
@@ -73,7 +73,7 @@ def _describe(preset: str) -> str:
     )
 
 
-def _finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
+def finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
     """Trains and says what came of it."""
     from mjxwm import outcome, train
 
@@ -126,6 +126,8 @@ def evaluate(args: list[str]) -> int:
     """Evaluates the newest checkpoint of a run."""
     from mjxwm import outcome, runs, view
 
+    if any(a == "--suite" or a.startswith("--suite=") for a in args):
+        return _suite(args)
     options = parse(_Eval, args, "eval")
     run = runs.find(options.run)
     if options.episodes is not None and options.episodes < 1:
@@ -138,4 +140,23 @@ def evaluate(args: list[str]) -> int:
         except view.RenderingUnavailableError as error:
             print(f"no video: {error}")
     write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)
+    return 0
+
+
+def _suite(args: list[str]) -> int:
+    from mjxwm import suite
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: tyro.conf.OmitArgPrefixes[suite.Config]
+        json: Path | None = None
+        """File for the rows."""
+
+    options = parse(Options, args, "eval")
+    print("| task | score | |\n|---|---|---|")
+    rows = suite.run(options.config, lambda line: print(line, flush=True))
+    found = suite.summary(rows)
+    if found["score"] is not None:
+        print(f"| mean of {found['tasks']} | {found['score']:.1f} | |")
+    write({**found, "rows": [row._asdict() for row in rows]}, options.json)
     return 0

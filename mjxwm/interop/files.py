@@ -1,12 +1,35 @@
 """Files that torch wrote, read without running anything that they contain."""
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
+class Inert(dict):
+    """Stands for an object of tensordict's: what it was made of, and nothing that it could do."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Inert":
+        """Whatever the arguments, they are kept alone."""
+        made = super().__new__(cls)
+        made.parts = [*args, kwargs]
+        return made
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        """Nothing: a dict would take the arguments for its items."""
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        """Keeps it."""
+        self.parts.append(state)
+
+    parts: list[Any]
+
+
 def load(path: Path) -> Any:
     """What a file of torch's holds: tensors in dictionaries, and what names them.
+
+    Objects of tensordict's are read as `Inert`; tensordict itself is not needed.
 
     Raises:
         ValueError: there is no such file, it is broken or of another kind, or torch is missing.
@@ -20,12 +43,28 @@ def load(path: Path) -> Any:
             f"{path} is a file of torch's, and torch is not installed: pip install 'mjxwm[torch]'"
         ) from error
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        inert: list[Any] = [(Inert, name) for name in unknown if name.startswith("tensordict.")]
+        with torch.serialization.safe_globals(inert):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"{path} holds more than tensors, which is not run here ({reason})"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, OSError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is broken, or not a file of torch's: {reason}") from error
+
+
+def mappings(found: Any) -> Iterator[dict]:
+    """All dictionaries in what was loaded, the outermost first."""
+    if isinstance(found, dict):
+        yield found
+        for value in found.values():
+            yield from mappings(value)
+    if isinstance(found, (list, tuple)):
+        for value in found:
+            yield from mappings(value)
+    if isinstance(found, Inert):
+        yield from mappings(found.parts)

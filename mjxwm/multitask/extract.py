@@ -23,8 +23,10 @@ from mjxwm.data import Windows
 from mjxwm.multitask.config import Extract, validate_extract
 from mjxwm.multitask.model import Model, load
 from mjxwm.multitask.tasks import number
+from mjxwm.nets import MLP
 from mjxwm.ops import moments
 from mjxwm.types import Algorithm, Metrics
+from mjxwm.world_model import Conditioned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,37 +67,40 @@ class Config:
 class Pessimistic(NamedTuple):
     """A model whose rewards are less where the ensemble of Qs disagrees."""
 
-    those: tdmpc2.Given
+    model: Conditioned
+    q: MLP
+    """The ensemble."""
     weight: Float[Array, ""]
+    """Of a deviation of the ensemble, in a reward."""
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
-        return self.those.model.encode(obs)
+        return self.model.encode(obs)
 
     def predict(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
-        return self.those.model.predict(z, action)
+        return self.model.predict(z, action)
 
     def reward_logits(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s n"]:
         """See `LatentModel`; without pessimism."""
-        return self.those.model.reward_logits(z, action)
+        return self.model.reward_logits(z, action)
 
     def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
         """See `LatentModel`; less the ensemble's deviation, brought down to one step's share."""
-        apart = self.those.values(z, action).std(axis=0) * (1 - self.those.discount)
-        return self.those.model.reward(z, action) - self.weight * apart
+        values = tdmpc2.networks.ensemble_values(self.model, self.q, z, action)
+        return self.model.reward(z, action) - self.weight * values.std(axis=0)
 
     def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.those.model.going_on(next_z)
+        return self.model.going_on(next_z)
 
     def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.those.model.continue_logit(next_z)
+        return self.model.continue_logit(next_z)
 
 
 class TrainState(NamedTuple):
@@ -104,8 +109,8 @@ class TrainState(NamedTuple):
     iteration: Int[Array, ""]
     learner: Learner
     """Its model is the task's part of the given one."""
-    those: tdmpc2.Given
-    """All networks of the task, for pessimism."""
+    q: MLP | None
+    """The model's ensemble of Qs, where pessimism asks for it."""
     key: PRNGKeyArray
 
 
@@ -135,7 +140,7 @@ def make(config: Config, env: Source) -> Algorithm:
         return pwm.learner.act(state.learner, obs, noise)
 
     def init(key: PRNGKeyArray) -> TrainState:
-        return _init(settings, tx, model, env, key)
+        return _init(config.settings, settings, tx, model, env, key)
 
     def iterate(state: TrainState, windows: Windows) -> tuple[TrainState, Metrics]:
         return _iterate(config.settings, settings, tx, state, windows)
@@ -182,7 +187,7 @@ def _pwm(extract: Extract, model: Model, env: Source) -> pwm.Config:
 
 
 def _init(
-    settings: pwm.Config, tx: Any, model: Model, env: Source, key: PRNGKeyArray
+    extract: Extract, settings: pwm.Config, tx: Any, model: Model, env: Source, key: PRNGKeyArray
 ) -> TrainState:
     key, key_actor, key_critic = jax.random.split(key, 3)
     those = model.of(env.name)
@@ -201,7 +206,8 @@ def _init(
         reward=moments.init(),
         returns=moments.init(),
     )
-    return TrainState(jnp.zeros((), jnp.int32), learner, those, key)
+    q = those.q if extract.pessimism else None
+    return TrainState(jnp.zeros((), jnp.int32), learner, q, key)
 
 
 def _iterate(
@@ -216,9 +222,10 @@ def _iterate(
         if extract.finetune:
             learner, found = pwm.update_model(settings, tx, learner, sequence)
         model = learner.model
-        if extract.pessimism:
-            those = state.those._replace(model=model)
-            learner = learner._replace(model=Pessimistic(those, jnp.asarray(extract.pessimism)))
+        if state.q is not None and isinstance(model, Conditioned):
+            # A value's deviation is of a whole return; a reward's share of it is 1 - gamma.
+            weight = jnp.asarray(extract.pessimism * (1 - settings.gamma))
+            learner = learner._replace(model=Pessimistic(model, state.q, weight))
         learner, metrics = pwm.update_policy(settings, tx, learner, sequence, key)
         return learner._replace(model=model), {**found, **metrics}
 

@@ -63,14 +63,31 @@ TASK_SETS: dict[str, tuple[TaskInfo, ...]] = {
 
 
 def task_set(name: str) -> tuple[TaskInfo, ...]:
-    """The tasks of a set.
+    """The tasks of a set, or those that are named, separated by commas.
 
     Raises:
-        ValueError: there is no such set.
+        ValueError: there is no such set, or no such task in any.
     """
-    if name not in TASK_SETS:
-        raise ValueError(f"task set {name!r} is unknown; there are: {', '.join(TASK_SETS)}")
-    return TASK_SETS[name]
+    if name in TASK_SETS:
+        return TASK_SETS[name]
+    if "," not in name:
+        sets = ", ".join(TASK_SETS)
+        raise ValueError(f"task set {name!r} is unknown; there are: {sets}, or tasks a,b,c of them")
+    return tuple(single(task) for task in name.split(","))
+
+
+def single(name: str) -> TaskInfo:
+    """A task of any set, by its name.
+
+    Raises:
+        ValueError: it is in none.
+    """
+    for task in TASK_SETS["mt80"]:
+        if task.name == name:
+            return task
+    raise ValueError(
+        f"{name!r} is neither a task set ({', '.join(TASK_SETS)}) nor one of their tasks"
+    )
 
 
 def sizes(tasks: tuple[TaskInfo, ...]) -> tuple[int, int]:

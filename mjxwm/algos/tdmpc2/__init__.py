@@ -41,6 +41,7 @@ __all__ = [
     "discount",
     "given",
     "make",
+    "plan_worlds",
     "planner",
     "rates",
     "sized",
@@ -77,7 +78,9 @@ def make(config: Config, env: Source) -> Algorithm:
     tasks = _tasks(config, env)
 
     def plan(state: TrainState, plans: Array, obs: Array, keys: Array, explore: bool) -> Any:
-        return _plan(config, given(state.learner.networks, tasks, 0), plans, obs, keys, explore)
+        return plan_worlds(
+            config.planning, given(state.learner.networks, tasks, 0), plans, obs, keys, explore
+        )
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
         those = given(state.learner.networks, tasks, 0)
@@ -125,13 +128,19 @@ def _tasks(config: Config, env: Source) -> Tasks:
     return Tasks(jnp.ones((1, env.action_size)), jnp.full(1, gamma))
 
 
-def _plan(
-    config: Config, those: Given, plans: Array, obs: Array, keys: Array, explore: bool
-) -> tuple[Array, Array]:
+def plan_worlds(
+    planning: Planning,
+    those: Given,
+    plans: Float[Array, "B H a"],
+    obs: Float[Array, "B o"],
+    keys: PRNGKeyArray,
+    explore: bool,
+) -> tuple[Float[Array, "B H a"], Float[Array, "B a"]]:
+    """`planner.plan` for B worlds of one task in one call: the plans and their first actions."""
     z = those.model.encode(obs)
 
     def one(z: Array, previous: Array, key: Array) -> tuple[Array, Array]:
-        return planner.plan(config.planning, those, z, previous, key, explore)
+        return planner.plan(planning, those, z, previous, key, explore)
 
     return jax.vmap(one)(z, plans, keys)
 
@@ -167,7 +176,7 @@ def _collect(
 
     def planned(plans: Array, worlds: Worlds, keys: Array) -> tuple[Array, Array]:
         plans = jnp.where((worlds.steps == 0)[:, None, None], 0, plans)
-        return _plan(config, those, plans, worlds.obs, keys, True)
+        return plan_worlds(config.planning, those, plans, worlds.obs, keys, True)
 
     def sampled(plans: Array, worlds: Worlds, keys: Array) -> tuple[Array, Array]:
         noise = jax.random.normal(keys[0], (config.worlds, env.env.action_size))

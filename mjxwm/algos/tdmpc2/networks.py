@@ -115,11 +115,28 @@ class Given(NamedTuple):
     ) -> Float[Array, "k *s n"]:
         """Logits over the bins of all Qs, or of those chosen; under dropout with a key."""
         chosen = self.q if which is None else jax.tree.map(lambda p: p[which], self.q)
-        x = jnp.concatenate([self.model.beside(z), self.model.own(action)], axis=-1)
-        if key is None:
-            return jax.vmap(lambda q: q(x))(chosen)
-        keys = jax.random.split(key, jax.tree.leaves(chosen)[0].shape[0])
-        return jax.vmap(lambda q, key: q(x, key))(chosen, keys)
+        return _logits(self.model, chosen, z, action, key)
+
+
+def ensemble_values(
+    model: Conditioned, q: MLP, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+) -> Float[Array, "E *s"]:
+    """The values of an ensemble beside a model of given tasks."""
+    return twohot.decode(_logits(model, q, z, action, None))
+
+
+def _logits(
+    model: Conditioned,
+    q: MLP,
+    z: Float[Array, "*s z"],
+    action: Float[Array, "*s a"],
+    key: PRNGKeyArray | None,
+) -> Float[Array, "k *s n"]:
+    x = jnp.concatenate([model.beside(z), model.own(action)], axis=-1)
+    if key is None:
+        return jax.vmap(lambda q: q(x))(q)
+    keys = jax.random.split(key, jax.tree.leaves(q)[0].shape[0])
+    return jax.vmap(lambda q, key: q(x, key))(q, keys)
 
 
 def given(networks: Networks, tasks: Tasks, task: Int[Array, "*b"] | int) -> Given:

@@ -1,0 +1,87 @@
+"""Others' models and data, brought into our folders."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from mjxwm import config, interop, runs
+from mjxwm.algos import tdmpc2
+from mjxwm.data import TaskInfo, Writer
+from mjxwm.multitask import model as models
+from mjxwm.multitask.config import Config
+from mjxwm.multitask.model import Card
+from mjxwm.multitask.tasks import TASK_SETS, single, sizes, task_set
+from mjxwm.runs import RunFolder
+
+
+def checkpoint(
+    file: Path, tasks: str, data: str, name: str | None, folder: Path
+) -> tuple[RunFolder, dict[str, int]]:
+    """Makes a model's run of a checkpoint of TD-MPC2's or PWM's.
+
+    Args:
+        file: the checkpoint.
+        tasks: name of the task set that it was made for, or of its single task.
+        data: folder of the data set that policies are to be extracted with, if there is one.
+        name: name of the run.
+        folder: where runs are kept.
+
+    Returns:
+        The run and the parameters by component.
+
+    Raises:
+        ConfigError: the file is no such checkpoint, or of other tasks.
+    """
+    try:
+        known = task_set(tasks) if tasks in TASK_SETS else (single(tasks),)
+        found = interop.read_checkpoint(file, len(known))
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+    wanted = sizes(known)
+    if (found.obs_size, found.action_size) != wanted:
+        raise config.ConfigError(
+            f"{file}: a model of {found.obs_size} observations and {found.action_size} actions; "
+            f"{tasks} has {wanted[0]} and {wanted[1]}"
+        )
+    preset = dataclasses.replace(Config(), tasks=tasks, data=data)
+    card = Card(known, found.config, data, preset, found.obs_size, found.action_size)
+    # Whatever the file holds, embeddings are in the unit ball, as its own look-ups have them.
+    networks = tdmpc2.networks.project(found.networks)
+    learner = tdmpc2.updates.init(models.optimizers(preset.pretrain), networks)
+    learner = learner._replace(target=jax.tree.map(jnp.asarray, found.target))
+    run = runs.create(folder, name, file.stem)
+    config.save_yaml(card, run.config)
+    models.save(run, learner, 0)
+    return run, tdmpc2.networks.parameters(networks)
+
+
+def chunks(
+    files: tuple[Path, ...], tasks: str, folder: Path, say: Callable[[str], None]
+) -> dict[str, int]:
+    """Adds chunks of TD-MPC2's data to a data set, task by task, without their padding.
+
+    Returns:
+        Rows by task.
+
+    Raises:
+        ConfigError: a file is no such chunk, or holds another set's tasks.
+    """
+    known: tuple[TaskInfo, ...] = task_set(tasks)
+    rows: dict[str, int] = {}
+    for file in files:
+        try:
+            parts = itertools.groupby(interop.read_chunk(file, known), lambda part: part[0])
+            for number, blocks in parts:
+                task = known[number]
+                with Writer(folder, task) as writer:
+                    for _, block in blocks:
+                        writer.add(block)
+                        rows[task.name] = rows.get(task.name, 0) + len(block.reward)
+        except ValueError as error:
+            raise config.ConfigError(str(error)) from error
+        say(f"{file}: {len(rows)} tasks so far")
+    return rows

@@ -1,0 +1,166 @@
+"""The loop that learns a model of many tasks from a data set."""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from mjxwm import checkpoint, config, data, nets, runs, track
+from mjxwm.algos.tdmpc2 import Learner
+from mjxwm.loop import interruptible, summarize
+from mjxwm.multitask import model as models
+from mjxwm.multitask import pretrain
+from mjxwm.multitask.config import Config, validate
+from mjxwm.multitask.model import Card
+from mjxwm.multitask.tasks import sizes, task_set
+from mjxwm.runs import RunFolder
+from mjxwm.track import ConsoleLine, JsonLines, Tracker
+
+
+class Result(NamedTuple):
+    """What a pre-training came to."""
+
+    run: RunFolder
+    updates: int
+    finished: bool
+    seconds: float
+    """Of this process's part, compilation included."""
+
+
+def card(preset: Config) -> Card:
+    """The model that a preset asks for, of the tasks that its data set must have.
+
+    Raises:
+        ConfigError: a setting out of range, an unknown task set, data that are none or lack a task.
+    """
+    try:
+        validate(preset.pretrain)
+        wanted = task_set(preset.tasks)
+        found = data.open_data(Path(preset.data)).of(tuple(task.name for task in wanted))
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+    for task, known in zip(wanted, found.tasks, strict=True):
+        if task != known:
+            raise config.ConfigError(
+                f"{preset.data} holds {known.name} as {known}; {preset.tasks} has {task}"
+            )
+    return models.card_of(preset, found.tasks, str(Path(preset.data).resolve()))
+
+
+def new_run(made: Card, name: str | None, folder: Path) -> RunFolder:
+    """Makes the run's folder with the model's card."""
+    run = runs.create(folder, name, f"{made.preset.tasks}-model")
+    config.save_yaml(made, run.config)
+    return run
+
+
+def run(made: Card, folder: RunFolder, resume: bool = False, saves: int = 4) -> Result:
+    """Learns until all updates are done, or Ctrl-C.
+
+    Args:
+        made: the model's card.
+        folder: the run's folder.
+        resume: go on from the newest checkpoint.
+        saves: checkpoints on the way, beside the one at the end.
+
+    Raises:
+        ConfigError: there is nothing to resume, or the data are not there.
+    """
+    began = time.monotonic()
+    settings = made.preset.pretrain
+    learner, iteration = _start(made, folder, resume)
+    found, stream = _stream(made, iteration)
+    _announce(made, folder, learner, found)
+    # One compiled program; the learner's buffers are handed on from call to call.
+    iterate = jax.jit(pretrain.make(made), donate_argnums=0)
+    key = jax.random.key(made.preset.seed + 1)
+    total, each = settings.iterations, settings.updates_per_iteration
+    every = max(1, total // (saves + 1))
+    with ConsoleLine(total) as console, interruptible() as interrupted, stream:
+        trackers = (JsonLines(folder.metrics, iteration if resume else None), console)
+        log = _Log(trackers, each, max(1, total // 500), _minutes(folder, iteration))
+        while iteration < total and not interrupted:
+            learner, metrics = iterate(learner, next(stream), jax.random.fold_in(key, iteration))
+            iteration += 1
+            log.after(iteration, metrics, iteration == total)
+            if iteration % every == 0:
+                models.save(folder, learner, iteration * each)
+        models.save(folder, learner, iteration * each)
+    return Result(folder, iteration * each, iteration == total, time.monotonic() - began)
+
+
+class _Log:
+    """Metrics stay on the device until a row is due: fetching them waits for it."""
+
+    def __init__(self, trackers: tuple[Tracker, ...], each: int, every: int, minutes: float):
+        self._trackers, self._each, self._every = trackers, each, every
+        self._pending: list[Any] = []
+        self._last = time.monotonic()
+        self._origin = self._last - 60 * minutes
+
+    def after(self, iteration: int, metrics: Any, last: bool) -> None:
+        """Takes an iteration's metrics."""
+        self._pending.append(metrics)
+        if iteration % self._every and not last:
+            return
+        row: dict[str, Any] = {"iteration": iteration, "env_steps": 0}
+        row |= {"updates": iteration * self._each, **summarize(jax.device_get(self._pending))}
+        now = time.monotonic()
+        row["perf/updates_per_s"] = len(self._pending) * self._each / (now - self._last)
+        row["minutes"] = (now - self._origin) / 60
+        self._pending, self._last = [], now
+        for tracker in self._trackers:
+            tracker.log(row)
+
+
+def _stream(made: Card, iteration: int) -> tuple[data.DataSet, data.Stream]:
+    settings = made.preset.pretrain
+    obs_size, action_size = sizes(made.tasks)
+    try:
+        found = data.open_data(Path(made.source)).of(tuple(task.name for task in made.tasks))
+        seed = made.preset.seed + 1_000_003 * iteration  # another part of a run draws others
+        return found, data.Stream(
+            found,
+            settings.updates_per_iteration,
+            settings.batch,
+            settings.horizon + 1,
+            seed,
+            obs_size,
+            action_size,
+        )
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+
+
+def _start(made: Card, folder: RunFolder, resume: bool) -> tuple[Learner, int]:
+    if not resume:
+        return jax.jit(lambda key: models.fresh(made, key))(jax.random.key(made.preset.seed)), 0
+    updates = checkpoint.latest(folder.checkpoints)
+    if updates is None:
+        raise config.ConfigError(f"{folder.path} has no checkpoint: it cannot be resumed")
+    abstract = jax.eval_shape(lambda key: models.fresh(made, key), jax.random.key(0))
+    learner = checkpoint.restore(folder.checkpoints, abstract)
+    return learner, updates // made.preset.pretrain.updates_per_iteration
+
+
+def _minutes(folder: RunFolder, iteration: int) -> float:
+    rows = track.read(folder.metrics) if folder.metrics.is_file() else []
+    minutes = [row["minutes"] for row in rows if row["iteration"] <= iteration]
+    return minutes[-1] if minutes else 0.0
+
+
+def _announce(made: Card, folder: RunFolder, learner: Learner, found: data.DataSet) -> None:
+    settings = made.preset.pretrain
+    count = nets.num_parameters(learner.networks)
+    print(f"run      {folder.path}")
+    print(f"data     {found.path}: {found.rows:,} rows in {len(found.chunks)} chunks")
+    print(f"tasks    {len(made.tasks)}: {', '.join(task.name for task in made.tasks)}")
+    print(
+        f"model    {settings.size}, {count:,} parameters; learner on {jax.devices()[0].device_kind}"
+    )
+    print(
+        f"budget   {settings.updates:,} updates on {settings.batch} windows of "
+        f"{settings.horizon} steps",
+        flush=True,
+    )

@@ -1,0 +1,150 @@
+"""A model's policies on all its tasks, in normalised scores."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mjxwm import config, outcome, trainer
+from mjxwm.algos import tdmpc2
+from mjxwm.data import TaskInfo
+from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
+from mjxwm.multitask import Model, load
+from mjxwm.multitask.tasks import task_set
+from mjxwm.runs import RunFolder
+
+
+class Row(NamedTuple):
+    """One task's result."""
+
+    task: str
+    score: float | None
+    """0 to 100: a hundredth of what dm_control's tasks give at most is 10 of return; Meta-World's
+    is the share of episodes solved. None where there is none."""
+    returns: list[float]
+    success: float | None
+    missing: str = ""
+    """Why there is no score, and what to do about it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is evaluated."""
+
+    suite: str
+    """Name of a task set, or tasks separated by commas."""
+    model: Path
+    """Run folder of the model."""
+    who: Literal["policies", "prior", "planner"] = "policies"
+    """The extracted policies among the runs beside the model's; the model's own policy; or its
+    planner."""
+    episodes: int = 10
+    """Episodes per task."""
+    seed: int = 0
+    """Seed of the start states."""
+    engine: str = "auto"
+    """Engine of the worlds."""
+
+
+def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
+    """Evaluates task by task; what cannot be evaluated has the reason in its row.
+
+    Raises:
+        ConfigError: there is no such suite or model, or the model knows none of its tasks.
+    """
+    try:
+        tasks, model = task_set(cfg.suite), load(cfg.model)
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+    known = {task.name for task in model.card.tasks}
+    unknown = [task.name for task in tasks if task.name not in known]
+    if unknown:
+        raise config.ConfigError(
+            f"{cfg.model} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+        )
+    found = extracted(cfg.model) if cfg.who == "policies" else {}
+    rows = []
+    for task in tasks:
+        rows.append(_row(cfg, model, task, found))
+        say(line(rows[-1]))
+    return rows
+
+
+def _row(cfg: Config, model: Model, task: TaskInfo, found: dict[str, list[Path]]) -> Row:
+    try:
+        if cfg.who != "policies":
+            return row(task.name, [_of_model(cfg, model, task)])
+        if task.name not in found:
+            command = f"mjxwm extract {task.name} --model {cfg.model}"
+            return Row(task.name, None, [], None, f"no policy yet: {command}")
+        runs = [RunFolder(path) for path in found[task.name]]
+        return row(
+            task.name, [outcome.evaluate_run(each, cfg.episodes, cfg.seed)[1] for each in runs]
+        )
+    except config.ConfigError as error:  # a package or an engine that is missing
+        return Row(task.name, None, [], None, str(error))
+
+
+def row(task: str, evaluations: list[Evaluation]) -> Row:
+    """The row of a task's evaluations, one per policy."""
+    returns = [float(x) for e in evaluations for x in e.episode_return]
+    solved = [float(x) for e in evaluations if e.success is not None for x in e.success]
+    success = sum(solved) / len(solved) if solved else None
+    mean = sum(returns) / len(returns)
+    score = 100 * (success or 0.0) if task.startswith("mw-") else mean / 10
+    return Row(task, score, returns, success)
+
+
+def extracted(model: Path) -> dict[str, list[Path]]:
+    """The runs beside a model's that are policies extracted from it, by task."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(model.resolve().parent.glob("*/config.yaml")):
+        try:
+            cfg = config.load_yaml(trainer.Config, file)
+        except config.ConfigError:  # a run of another kind
+            continue
+        if cfg.algorithm == "extract" and Path(cfg.algo.model).resolve() == model.resolve():
+            found.setdefault(cfg.task, []).append(file.parent)
+    return found
+
+
+def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
+    repeat = None if task.name.startswith("mw-") else 2
+    env = trainer.make_env(trainer.Config(task=task.name, engine=cfg.engine, action_repeat=repeat))
+    planning = tdmpc2.Planning()
+
+    def run(those: tdmpc2.Given, key: jax.Array) -> Evaluation:
+        def act(obs: jax.Array) -> jax.Array:
+            return those.act(those.model.encode(obs), None)[:, : task.action_size]
+
+        def plan(plans: jax.Array, obs: jax.Array) -> tuple[jax.Array, jax.Array]:
+            keys = jax.random.split(jax.random.key(0), len(obs))
+            plans, action = tdmpc2.plan_worlds(planning, those, plans, obs, keys, False)
+            return plans, action[:, : task.action_size]
+
+        if cfg.who == "prior":
+            return evaluate(env, act, key, cfg.episodes)
+        none = jnp.zeros((cfg.episodes, planning.horizon, model.card.action_size))
+        return evaluate_with_memory(env, plan, none, key, cfg.episodes)
+
+    key = trainer.eval_key(trainer.Config(seed=cfg.seed))
+    return jax.device_get(jax.jit(run)(model.of(task.name), key))
+
+
+def line(row: Row) -> str:
+    """A row of the table."""
+    if row.score is None:
+        return f"| {row.task} | - | {row.missing} |"
+    mean = sum(row.returns) / len(row.returns)
+    solved = "" if row.success is None else f", solved {row.success:.0%}"
+    return f"| {row.task} | {row.score:.1f} | return {mean:.1f} over {len(row.returns)}{solved} |"
+
+
+def summary(rows: list[Row]) -> dict[str, Any]:
+    """Mean score over the tasks that have one."""
+    scores = [row.score for row in rows if row.score is not None]
+    mean = sum(scores) / len(scores) if scores else None
+    return {"score": mean, "tasks": len(scores), "missing": len(rows) - len(scores)}
