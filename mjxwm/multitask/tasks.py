@@ -73,7 +73,7 @@ def task_set(name: str) -> tuple[TaskInfo, ...]:
     if "," not in name:
         sets = ", ".join(TASK_SETS)
         raise ValueError(f"task set {name!r} is unknown; there are: {sets}, or tasks a,b,c of them")
-    return tuple(single(task) for task in name.split(","))
+    return tuple(single(task) for task in name.split(",") if task)
 
 
 def single(name: str) -> TaskInfo:
