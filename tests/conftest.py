@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import dataclasses
+
 import jax
 import pytest
 from hypothesis import settings
@@ -11,6 +13,25 @@ system.choose_rendering()  # before anything imports MuJoCo
 # The first example compiles, so no deadline; the same examples every time, so no flakes.
 settings.register_profile("mjxwm", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("mjxwm")
+
+
+@pytest.fixture(scope="module")
+def shared_programs():
+    """Runs of equal settings share their compiled programs, which are most of a run's time here."""
+    from mjxwm import train, trainer
+
+    made, real = {}, trainer.build
+
+    def build(cfg):
+        settings = repr(dataclasses.replace(cfg, seed=0))  # a seed changes no program
+        if settings not in made:
+            made[settings] = real(cfg)
+        return made[settings]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (train, trainer):
+            patch.setattr(module, "build", build)
+        yield
 
 
 @pytest.fixture

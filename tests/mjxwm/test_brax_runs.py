@@ -10,7 +10,7 @@ import probes
 import pytest
 from brax_small import SMALL_PPO
 
-from mjxwm import checkpoint, config, outcome, scores, train
+from mjxwm import checkpoint, config, outcome, scores, train, trainer
 from mjxwm.algos import brax_baselines
 from mjxwm.algos.brax_baselines import PPO, SAC
 
@@ -34,7 +34,7 @@ TINY = {
 @pytest.fixture
 def probe_env(monkeypatch):
     """Runs are of a probe, which compiles quickly."""
-    monkeypatch.setattr(train, "make_env", lambda cfg: probes.make(probes.BOTH))
+    monkeypatch.setattr(trainer, "make_env", lambda cfg: probes.make(probes.BOTH))
 
 
 @pytest.mark.parametrize("name", TINY)

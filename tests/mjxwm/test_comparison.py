@@ -59,7 +59,7 @@ def test_updates_of_the_actor_are_counted():
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(shared_programs, tmp_path_factory):
     """Two seeds of a tiny PWM, through `run`."""
     folder = tmp_path_factory.mktemp("compare")
     preset = config.load_preset(train.Config, "debug")

@@ -12,7 +12,7 @@ from mjxwm.algos import ALGORITHMS
 
 
 @pytest.fixture(scope="module")
-def cfg():
+def cfg(shared_programs):
     preset = config.load_preset(train.Config, "debug")
     algo = dataclasses.replace(preset.algo, warmup=1, env_steps=(1 + 4) * 8 * 16)
     return dataclasses.replace(preset, algo=algo, evaluations=1, checkpoints=0, video=False)
