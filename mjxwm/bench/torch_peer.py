@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
+from mjxwm import world_model
 from mjxwm.algos.tdmpc2.config import NetworkConfig, Planning
 
 
@@ -142,7 +143,7 @@ def _flat(name: str) -> int:
 
 def soft_ce(logits: Tensor, x: Tensor, bins: Tensor) -> Tensor:
     """Cross-entropy against two-hot targets in symlog space."""
-    size = bins[1] - bins[0]
+    size, x = bins[1] - bins[0], x.expand(logits.shape[:-1])
     place = (torch.sign(x) * torch.log1p(x.abs())).clamp(-10, 10)
     low = ((place + 10) / size).floor().clamp(0, len(bins) - 2).long()
     share = (place - bins[low]) / size
@@ -171,16 +172,45 @@ class Updater:
         self, obs: Tensor, action: Tensor, reward: Tensor, task: Tensor | None, gamma: float = 0.99
     ) -> None:
         """One step on obs [H + 1, N, o], action [H, N, a], reward [H, N]."""
-        m, w, horizon = self.model, self.model.config, len(action)
-        rho = w.model.rho ** torch.arange(horizon + 1)
+        m = self.model
         with torch.no_grad():
             m.eval()
             next_z = m.encode(obs[1:], task)
             a, _ = m.pi(next_z, task, torch.randn_like(action))
-            pair = torch.randperm(w.num_q)[:2]
+            pair = torch.randperm(m.config.num_q)[:2]
             q = m.decode(m.q([p[pair] for p in m._target], next_z, a, task)).amin(0)
             td = reward + gamma * q
             m.train()
+        loss, z = self.model_loss(obs, action, reward, td, next_z, task)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.params, 20)
+        self.optim.step()
+        self.optim.zero_grad(set_to_none=True)
+        z = z.detach()
+        noise = torch.randn(*z.shape[:-1], m.actions)
+        pair = torch.randperm(m.config.num_q)[:2]
+        self.policy_loss(z, task, noise, pair).backward()
+        nn.utils.clip_grad_norm_(m._pi.parameters(), 20)
+        self.pi_optim.step()
+        self.pi_optim.zero_grad(set_to_none=True)
+        for p in self.params:
+            p.grad = None
+        with torch.no_grad():
+            for target, p in zip(m._target, m._Qs, strict=True):
+                target.lerp_(p, 0.01)
+
+    def model_loss(
+        self,
+        obs: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        td: Tensor,
+        next_z: Tensor,
+        task: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of everything but the policy, and the predicted latents [H + 1, N, z]."""
+        m, w, horizon = self.model, self.model.config, len(action)
+        rho = w.model.rho ** torch.arange(horizon)
         z = m.encode(obs[0], task)
         zs, consistency = [z], torch.zeros(())
         for t in range(horizon):
@@ -192,34 +222,63 @@ class Updater:
         value = soft_ce(m.q(list(m._Qs), past[:-1], action, task), td, m.bins).mean(2)
         loss = (
             w.model.consistency * consistency / horizon
-            + w.model.reward * (rho[:-1] * ce).sum() / horizon
-            + w.value * (rho[:-1] * value).sum() / (horizon * w.num_q)
+            + w.model.reward * (rho * ce).sum() / horizon
+            + w.value * (rho * value).sum() / (horizon * w.num_q)
         )
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.params, 20)
-        self.optim.step()
-        self.optim.zero_grad(set_to_none=True)
-        self._policy(past.detach(), task, rho)
-        with torch.no_grad():
-            for target, p in zip(m._target, m._Qs, strict=True):
-                target.lerp_(p, 0.01)
+        return loss, past
 
-    def _policy(self, z: Tensor, task: Tensor | None, rho: Tensor) -> None:
-        m, w = self.model, self.model.config
-        noise = torch.randn(*z.shape[:-1], m.actions)
+    def policy_loss(self, z: Tensor, task: Tensor | None, noise: Tensor, pair: Tensor) -> Tensor:
+        """Minus the mean of two Qs in units of their range, and the entropy."""
+        m = self.model
+        rho = m.config.model.rho ** torch.arange(len(z))
         a, log_std = m.pi(z, task, noise)
-        pair = torch.randperm(w.num_q)[:2]
         q = m.decode(m.q([p.detach()[pair] for p in m._Qs], z, a, task)).mean(0)
         low, high = torch.quantile(q[0].detach(), torch.tensor([0.05, 0.95]))
         self.scale = self.scale.lerp((high - low).clamp(min=1), 0.01)
         entropy = m.actions * (0.5 * noise**2 + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
-        loss = -(rho * (1e-4 * entropy + q / self.scale).mean(1)).mean()
-        loss.backward()
-        nn.utils.clip_grad_norm_(m._pi.parameters(), 20)
-        self.pi_optim.step()
-        self.pi_optim.zero_grad(set_to_none=True)
-        for p in self.params:
-            p.grad = None
+        return -(rho * (1e-4 * entropy + q / self.scale).mean(1)).mean()
+
+
+class PWMUpdater:
+    """PWM's world-model update: encoder, dynamics and a scalar reward, by backpropagation through
+    all predicted steps."""
+
+    def __init__(self, config: world_model.Config, obs: int, action: int):
+        """Adam with PWM's clipping."""
+        z = config.latent
+        self.config = config
+        self.encoder = mlp((obs, *config.encoder, z), SimNorm())
+        self.dynamics = mlp((z + action, *config.hidden, z), SimNorm())
+        self.reward = mlp((z + action, *config.hidden, 1))
+        # Ours learns when episodes end as well: the same work for both.
+        self.ends = mlp((z, *config.encoder, 1))
+        parts = (self.encoder, self.dynamics, self.reward, self.ends)
+        self.params = [p for part in parts for p in part.parameters()]
+        self.optim = torch.optim.Adam(self.params, lr=3e-4)
+
+    def __call__(self, obs: Tensor, action: Tensor, reward: Tensor) -> None:
+        """One step on obs [H + 1, N, o], action [H, N, a], reward [H, N]."""
+        w, horizon = self.config, len(action)
+        rho = w.rho ** torch.arange(horizon)
+        with torch.no_grad():
+            target = self.encoder(obs[1:])
+        z = self.encoder(obs[0])
+        zs = [z]
+        for t in range(horizon):
+            z = self.dynamics(torch.cat([z, action[t]], -1))
+            zs.append(z)
+        past = torch.stack(zs)
+        found = self.reward(torch.cat([past[:-1], action], -1))[..., 0]
+        going_on = self.ends(past[1:])[..., 0] + 4.0
+        errors = (
+            w.consistency * ((past[1:] - target) ** 2).mean(-1)
+            + w.reward * (found - reward) ** 2
+            + w.continuation * functional.softplus(-going_on)
+        )
+        (rho * errors.mean(1)).mean().backward()
+        nn.utils.clip_grad_norm_(self.params, 20)
+        self.optim.step()
+        self.optim.zero_grad(set_to_none=True)
 
 
 @torch.no_grad()

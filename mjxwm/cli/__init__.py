@@ -24,6 +24,8 @@ USAGE = """usage: mjxwm COMMAND ...
   compare --task TASK                  several algorithms under equal conditions, over seeds
   gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
   bench sim                            collection against the bare simulator
+  bench learner                        parameters and updates/s, against torch
+  bench planner                        time per action: planner, policy, torch's planner
   bench gradients                      a gradient's cost, against the rollout and an unrolled solver
   envs [SUITE|TASK ...]                tasks, their sizes and engines, and what is missing
   envs check TASK|SUITE ...            is it sound: shapes, finite, repeats, engines agree, speed

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -11,7 +12,12 @@ from mjxwm.config import ConfigError, load_preset
 
 def bench(args: list[str]) -> int:
     """Runs the benchmark that is named."""
-    parts = {"sim": _bench_sim, "gradients": _bench_gradients}
+    parts = {
+        "sim": _bench_sim,
+        "gradients": _bench_gradients,
+        "learner": _bench_learner,
+        "planner": _bench_planner,
+    }
     if not args or args[0] not in parts:
         what = f"benchmark {args[0]!r} is unknown" if args else "bench needs a benchmark"
         raise ConfigError(f"{what}. There are: {', '.join(parts)}")
@@ -57,6 +63,53 @@ def _bench_gradients(args: list[str]) -> int:
     programs = [program._asdict() for program in row.programs]
     measured = row._asdict() | {"programs": programs, "system": system.describe()}
     write(measured, options.json)
+    return 0
+
+
+def _bench_learner(args: list[str]) -> int:
+    from mjxwm import system
+    from mjxwm.bench import learner
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: tyro.conf.OmitArgPrefixes[learner.Config] = learner.Config()
+        json: Path | None = None
+        """File for the measurement."""
+
+    options = parse(Options, args, "bench learner")
+    try:
+        counts = learner.count(options.config)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    for size, parts in counts.items():
+        named = ", ".join(f"{name} {count:,}" for name, count in parts.items() if count)
+        print(f"{size} on {options.config.task_set}: {named}")
+    result: dict[str, Any] = {"task_set": options.config.task_set, "parameters": counts}
+    if not options.config.count_only:
+        print(learner.HEADER)
+        rows = learner.run(options.config, lambda line: print(line, flush=True))
+        result["rows"] = [row._asdict() | {"ratio": row.ratio} for row in rows]
+    write(result | {"system": system.describe()}, options.json)
+    return 0
+
+
+def _bench_planner(args: list[str]) -> int:
+    from mjxwm import system
+    from mjxwm.bench import planning
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        config: tyro.conf.OmitArgPrefixes[planning.Config] = planning.Config()
+        json: Path | None = None
+        """File for the measurement."""
+
+    options = parse(Options, args, "bench planner")
+    try:
+        row = planning.run(options.config)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    print(planning.table(options.config, row))
+    write(row._asdict() | {"system": system.describe()}, options.json)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mjxwm.algos.tdmpc2 import Tasks, discount
+from mjxwm.algos.tdmpc2 import NetworkConfig, Tasks, discount, sized
 from mjxwm.data import TaskInfo
 
 _DMC = {
@@ -113,3 +113,19 @@ def number(tasks: tuple[TaskInfo, ...], name: str) -> int:
     if name not in names:
         raise ValueError(f"task {name!r} is not of this model, which knows: {', '.join(names)}")
     return names.index(name)
+
+
+def network_sizes(size: str, tasks: str) -> NetworkConfig:
+    """TD-MPC2's networks of a size for a task set: what is special about each of them.
+
+    Embeddings have 96 numbers, or 64 for its 30 tasks at most sizes; its 19M model of those has a
+    smaller latent. A single task has no embedding.
+
+    Raises:
+        ValueError: there is no such size or set.
+    """
+    if len(task_set(tasks)) == 1:
+        return sized(size)
+    small = tasks == "mt30"
+    task_size = 64 if small and size not in ("1M", "317M") else 96
+    return sized(size, task_size, 512 if small and size == "19M" else None)

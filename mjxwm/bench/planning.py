@@ -1,0 +1,129 @@
+"""Time per action: TD-MPC2's planner, ours and torch's, and the policy that PWM has instead."""
+
+import dataclasses
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mjxwm.actor_critic import Actor
+from mjxwm.algos import tdmpc2
+from mjxwm.algos.tdmpc2 import networks
+from mjxwm.bench import timing
+from mjxwm.multitask.config import Extract
+from mjxwm.multitask.tasks import described, network_sizes, sizes, task_set
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is measured."""
+
+    size: str = "5M"
+    """TD-MPC2's name of the model's size."""
+    task_set: str = "mt80"
+    """Name of the model's task set, or tasks separated by commas."""
+    worlds: int = 64
+    """Worlds that are planned for in one call."""
+    planning: tdmpc2.Planning = tdmpc2.Planning()
+    """The planner."""
+    samples: int = 5
+    """Turns."""
+    peer: bool = True
+    """Whether to measure torch, where it is installed."""
+    seconds: float = 2.0
+    """Time that a turn takes at least, each."""
+
+
+class Row(NamedTuple):
+    """Seconds per call, by turn; a call is of one action in each world."""
+
+    planner: list[float]
+    peer: list[float]
+    """Torch's planner; empty where it was not measured."""
+    policy: list[float]
+    """Encoder and actor, as an extracted policy acts."""
+    worlds: int
+
+
+def run(config: Config) -> Row:
+    """Measures in turns.
+
+    Raises:
+        ValueError: an unknown size or task set.
+    """
+    tasks = task_set(config.task_set)
+    obs, action = sizes(tasks)
+    settings, info = network_sizes(config.size, config.task_set), described(tasks)
+    made = networks.init(settings, obs, action, len(tasks), key=jax.random.key(0))
+    seen = np.random.default_rng(0).standard_normal((config.worlds, obs)).astype(np.float32)
+    ours = {
+        "planner": _planner(config, made, info, seen, action),
+        "policy": _policy(config, made, info, seen, action),
+    }
+    peer = _peer(config, settings, len(tasks), seen, action)
+    calls = {**ours, **({"peer": peer} if peer else {})}
+    times = timing.in_turns(calls, config.samples, config.seconds)
+    return Row(times["planner"], times.get("peer", []), times["policy"], config.worlds)
+
+
+def _planner(
+    config: Config, made: Any, info: Any, seen: np.ndarray, action: int
+) -> Callable[[], Any]:
+    @jax.jit
+    def plan(made: Any, plans: Any, obs: Any, keys: Any) -> Any:
+        those = tdmpc2.given(made, info, 0)
+        return tdmpc2.plan_worlds(config.planning, those, plans, obs, keys, True)
+
+    plans = jnp.zeros((config.worlds, config.planning.horizon, action))
+    keys = jax.random.split(jax.random.key(0), config.worlds)
+    return lambda: jax.block_until_ready(plan(made, plans, jnp.asarray(seen), keys))
+
+
+def _policy(
+    config: Config, made: Any, info: Any, seen: np.ndarray, action: int
+) -> Callable[[], Any]:
+    latent = made.model.encoder.layers[-1].kernel.shape[1]
+    actor = Actor(Extract().policy, latent, action, key=jax.random.key(0))
+
+    @jax.jit
+    def act(made: Any, actor: Actor, obs: Any) -> Any:
+        return actor.mean(tdmpc2.given(made, info, 0).model.encode(obs))
+
+    return lambda: jax.block_until_ready(act(made, actor, jnp.asarray(seen)))
+
+
+def _peer(
+    config: Config, settings: Any, tasks: int, seen: np.ndarray, action: int
+) -> Callable[[], Any] | None:
+    peer = timing.torch_peer() if config.peer else None
+    if peer is None:
+        return None
+    import torch
+
+    model = peer.TDMPC2(settings, seen.shape[1], action, tasks).eval()
+    obs = torch.tensor(seen)
+    mean = torch.zeros(config.worlds, config.planning.horizon, action)
+    task = torch.zeros(config.worlds, dtype=torch.long) if settings.task_size else None
+    return lambda: peer.plan(model, config.planning, obs, mean, task)
+
+
+def table(config: Config, row: Row) -> str:
+    """For people."""
+
+    def each(times: list[float]) -> float:
+        return 1e3 * statistics.median(times) / row.worlds
+
+    lines = [
+        "| who acts | ms per action and world | planner : it |",
+        "|---|---|---|",
+        f"| planner, {config.size} | {each(row.planner):.3f} | 1 |",
+        f"| extracted policy, {config.size} | {each(row.policy):.4f} | "
+        f"{timing.ratio(row.planner, row.policy):.0f} |",
+    ]
+    if row.peer:
+        ratio = timing.ratio(row.planner, row.peer)
+        lines.append(f"| planner, torch | {each(row.peer):.3f} | {ratio:.2f} |")
+    return "\n".join(lines)
