@@ -41,6 +41,7 @@ BODIES = (
     *("finger-spin-fast", "fish-swim", "hopper-hop", "humanoid-walk", "pendulum-swingup"),
     *("quadruped-walk", "reacher-easy", "reacher-three-easy", "walker-walk"),
 )
+CARTPOLES = [name for name in envs.names("dm_control") if name.startswith("cartpole")]
 HEADERS = {
     "parity": "| task | observations, 50 states | rewards | observations, 20 steps | rewards |",
     "engines": "| task | mjx, median | nine of ten | warp, median | nine of ten |",
@@ -98,7 +99,8 @@ def engines(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def speed(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Control steps per second, the fastest of several timings."""
-    runs = {kind: _runner(name + ending, options.worlds) for kind, ending in _KINDS.items()}
+    kinds = _KINDS if name in EXACT else {"exact": ""}  # the cartpoles have one variant
+    runs = {kind: _runner(name + ending, options.worlds) for kind, ending in kinds.items()}
     seconds: dict[str, list[float]] = {kind: [] for kind in runs}
     for _ in range(options.samples):
         for kind, run in runs.items():
@@ -106,7 +108,8 @@ def speed(name: str, options: argparse.Namespace) -> dict[str, Any]:
             run()
             seconds[kind].append(time.perf_counter() - begin)
     rates = {kind: 16 * options.worlds / min(values) for kind, values in seconds.items()}
-    return {**rates, "ratio": rates["fast"] / rates["exact"]}
+    fast = rates.get("fast")
+    return {"exact": rates["exact"], "fast": fast, "ratio": fast and fast / rates["exact"]}
 
 
 _KINDS = {"exact": "", "fast": "-fast"}
@@ -130,7 +133,8 @@ def main() -> None:
     """Measures and prints row by row."""
     options = parser.parse_args()
     measure = {"parity": parity, "engines": engines, "speed": speed}[options.part]
-    tasks = options.tasks or (BODIES if options.part == "engines" else EXACT)
+    every = {"parity": EXACT, "engines": BODIES, "speed": [*CARTPOLES, *EXACT]}
+    tasks = options.tasks or every[options.part]
     header, rows = HEADERS[options.part], []
     print(f"{header}\n|{'---|' * (header.count('|') - 1)}")
     for name in tasks:
@@ -150,7 +154,7 @@ def main() -> None:
 
 def _figure(value: float | None) -> str:
     if value is None:
-        return "refused"
+        return "-"
     return f"{value:.0e}" if value < 0.1 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
