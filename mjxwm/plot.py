@@ -10,7 +10,7 @@ from mjxwm.track import read
 
 
 def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> Path:
-    """Draws returns against env steps and minutes.
+    """Draws returns against env steps and minutes; against iterations where no env steps are taken.
 
     Args:
         records: `metrics.jsonl` files by label; each gets a colour, evaluated returns a solid line
@@ -24,12 +24,14 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
-    for i, (label, path) in enumerate(records.items()):
-        rows = read(path)
-        for axis, x in zip(axes, ("env_steps", "minutes"), strict=True):
+    found = {label: read(path) for label, path in records.items()}
+    collected = any(row["env_steps"] for rows in found.values() for row in rows)
+    first = "env_steps" if collected else "iteration"
+    for i, (label, rows) in enumerate(found.items()):
+        for axis, x in zip(axes, (first, "minutes"), strict=True):
             _line(axis, rows, x, "collect/return", color=f"C{i}", alpha=0.3, linewidth=1)
             _line(axis, rows, x, "eval/return", color=f"C{i}", marker=".", label=label)
-    axes[0].set_xlabel("env steps, all worlds")
+    axes[0].set_xlabel("env steps, all worlds" if collected else "iterations, no env steps taken")
     axes[1].set_xlabel("minutes, compilation included")
     axes[0].set_ylabel("return of an episode")
     for axis in axes:

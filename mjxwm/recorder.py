@@ -18,8 +18,14 @@ class Recorder(contextlib.AbstractContextManager["Recorder"]):
     Worlds are kept apart: each of them waits until it has some rows, which then stand together.
     """
 
-    def __init__(self, cfg: Config, trainer: Trainer, state: Any, rows_per_world: int = 2048):
+    def __init__(self, cfg: Config, trainer: Trainer, state: Any, rows: int = 262_144):
         """What the replay of `state` holds already is written, too.
+
+        Args:
+            cfg: the run's configuration.
+            trainer: the run's functions.
+            state: where it starts.
+            rows: how many may wait in memory, over all worlds.
 
         Raises:
             ConfigError: the data set knows the task with other sizes, or is none.
@@ -30,7 +36,8 @@ class Recorder(contextlib.AbstractContextManager["Recorder"]):
             self._writer = Writer(Path(cfg.data or ""), task)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        self._rows_per_world, self._waiting = rows_per_world, []
+        worlds = self._replay(state).reward.shape[1]
+        self._most, self._waiting = max(64, rows // worlds), []
         self._head = self._size = 0
         if int(state.iteration) == 0:
             self.record(state)
@@ -49,7 +56,7 @@ class Recorder(contextlib.AbstractContextManager["Recorder"]):
         fields = (buffer.obs, buffer.action, buffer.reward, buffer.flags)
         self._waiting.append(tuple(np.asarray(jax.device_get(x[rows])) for x in fields))
         self._head, self._size = head, int(buffer.size)
-        if sum(len(part[2]) for part in self._waiting) >= self._rows_per_world:
+        if sum(len(part[2]) for part in self._waiting) >= self._most:
             self._write()
 
     def _write(self) -> None:

@@ -1,0 +1,74 @@
+"""What a run collects is what its data set holds, world by world."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mjxwm import data, replay
+from mjxwm.recorder import Recorder
+from mjxwm.trainer import Config
+from mjxwm.types import Trajectory
+
+T, B = 4, 3
+
+
+class State(NamedTuple):
+    iteration: int
+    replay: replay.Replay
+
+
+# What the recorder asks of a trainer.
+SPEC = SimpleNamespace(name="numbers", obs_size=1, action_size=1, episode_length=50)
+TRAINER = SimpleNamespace(
+    env=SimpleNamespace(spec=SPEC), algorithm=SimpleNamespace(replay=lambda state: state.replay)
+)
+
+
+def trajectory(step):
+    """Observation: 100 * world + time."""
+    t = jnp.arange(step * T, (step + 1) * T)[:, None]
+    value = (100 * jnp.arange(B) + t).astype(float)
+    flag = jnp.zeros((T, B), bool)
+    terminated = flag.at[:, 1].set(t[:, 0] % 5 == 4)
+    return Trajectory(
+        value[..., None], value[..., None], value, terminated, flag, ~flag, value[..., None]
+    )
+
+
+@pytest.mark.parametrize("most", [1, 1000])
+@pytest.mark.parametrize("capacity", [8, 100])
+def test_every_row_is_written_once_and_worlds_stay_apart(tmp_path, most, capacity):
+    insert = jax.jit(replay.insert)
+    buffer = insert(replay.init(capacity, T, B, 1, 1), trajectory(0))  # before the first iteration
+    cfg = Config(data=str(tmp_path))
+    recorder = Recorder(cfg, TRAINER, State(0, buffer), rows=most)
+    recorder._most = most  # less than it would take by itself
+    with recorder:
+        for step in range(1, 7):
+            buffer = insert(buffer, trajectory(step))
+            recorder.record(State(step, buffer))
+    found = data.open_data(tmp_path)
+    parts = [chunk.map() for chunk in found.chunks]
+    obs = np.concatenate([part["obs"][:, 0] for part in parts])
+    flags = np.concatenate([part["flags"] for part in parts])
+    expected = np.sort((100 * np.arange(B) + np.arange(7 * T)[:, None]).ravel())
+    np.testing.assert_array_equal(np.sort(obs), expected)
+    # A row goes on with the next one unless it says otherwise.
+    following = flags[:-1] == 0
+    np.testing.assert_array_equal((obs[1:] - obs[:-1])[following], 1)
+    ended = (obs // 100 == 1) & (obs % 5 == 4)
+    np.testing.assert_array_equal(flags & 1, ended)
+
+
+def test_a_resumed_run_writes_what_is_new(tmp_path):
+    buffer = replay.init(100, T, B, 1, 1)
+    for step in range(3):
+        buffer = replay.insert(buffer, trajectory(step))
+    with Recorder(Config(data=str(tmp_path)), TRAINER, State(2, buffer)) as recorder:
+        recorder.record(State(3, replay.insert(buffer, trajectory(3))))
+    obs = np.concatenate([c.map()["obs"][:, 0] for c in data.open_data(tmp_path).chunks])
+    np.testing.assert_array_equal(np.sort(obs % 100), np.repeat(np.arange(12, 16), B))
