@@ -1,0 +1,69 @@
+"""What `scripts/multitask_cpu.sh` came to, as one table.
+
+    python scripts/multitask_table.py FOLDER [--json FILE]
+
+Per task: the end of the single-task run whose data the model learned from, the policy extracted
+from the model, the model's own policy and its planner, and the share of the single-task run's
+return that the extracted policy reaches; below, the seconds of each part.
+"""
+
+import argparse
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from mjxwm import config, system, track, trainer
+
+parser = argparse.ArgumentParser()
+parser.add_argument("folder", type=Path)
+parser.add_argument("--json", type=Path)
+
+
+def single(folder: Path) -> dict[str, list[float]]:
+    """Last evaluations of the single-task runs, by task."""
+    found: dict[str, list[float]] = {}
+    for file in sorted(folder.glob("*/config.yaml")):
+        try:
+            cfg = config.load_yaml(trainer.Config, file)
+        except config.ConfigError:  # the model's
+            continue
+        if cfg.algorithm != "extract":
+            rows = track.read(file.parent / "metrics.jsonl")
+            ends = [row["eval/return"] for row in rows if row.get("eval/return") is not None]
+            found.setdefault(cfg.task, []).append(ends[-1])
+    return found
+
+
+def main() -> None:
+    """Prints the table."""
+    options = parser.parse_args()
+    alone = single(options.folder)
+    tables: dict[str, dict[str, list[float]]] = {}
+    for who in ("policies", "prior", "planner"):
+        rows = json.loads((options.folder / f"{who}.json").read_text())["rows"]
+        tables[who] = {row["task"]: row["returns"] for row in rows}
+    print("| task | single-task PWM | extracted | share | model's policy | planner |")
+    print("|---|---|---|---|---|---|")
+    result: dict[str, Any] = {}
+    for task, returns in tables["policies"].items():
+        means = {who: sum(t[task]) / len(t[task]) for who, t in tables.items()}
+        means["single"] = sum(alone[task]) / len(alone[task])
+        share = means["policies"] / means["single"] if means["single"] else float("nan")
+        result[task] = {**means, "share": share, "returns": returns}
+        print(
+            f"| `{task}` | {means['single']:.0f} | {means['policies']:.0f} | {share:.2f} | "
+            f"{means['prior']:.0f} | {means['planner']:.0f} |"
+        )
+    seconds = dict(line.split() for line in (options.folder / "seconds").read_text().splitlines())
+    print(", ".join(f"{part} {value} s" for part, value in seconds.items()))
+    print(f"in all {sum(map(int, seconds.values())) / 60:.0f} minutes")
+    if options.json:
+        facts = {"machine": f"{os.cpu_count()} cores", "date": str(datetime.date.today())}
+        facts |= {"tasks": result, "seconds": seconds, "system": system.describe()}
+        options.json.write_text(json.dumps(facts, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
