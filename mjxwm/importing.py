@@ -8,13 +8,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from mjxwm import config, interop, runs
+from mjxwm import config, interop, runs, trainer
 from mjxwm.algos import tdmpc2
-from mjxwm.data import TaskInfo, Writer
+from mjxwm.data import TaskInfo, Writer, sources
 from mjxwm.multitask import model as models
 from mjxwm.multitask.config import Config
 from mjxwm.multitask.model import Card
-from mjxwm.multitask.tasks import TASK_SETS, single, sizes, task_set
+from mjxwm.multitask.tasks import TASK_SETS, sizes, task_set
 from mjxwm.runs import RunFolder
 
 
@@ -37,7 +37,7 @@ def checkpoint(
         ConfigError: the file is no such checkpoint, or of other tasks.
     """
     try:
-        known = task_set(tasks) if tasks in TASK_SETS else (single(tasks),)
+        known = TASK_SETS[tasks] if tasks in TASK_SETS else (_task(tasks),)
         found = interop.read_checkpoint(file, len(known))
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
@@ -48,7 +48,8 @@ def checkpoint(
             f"{tasks} has {wanted[0]} and {wanted[1]}"
         )
     preset = dataclasses.replace(Config(), tasks=tasks, data=data)
-    card = Card(known, found.config, data, preset, found.obs_size, found.action_size)
+    source = str(Path(data).resolve()) if data else ""
+    card = Card(known, found.config, source, preset, found.obs_size, found.action_size)
     # Whatever the file holds, embeddings are in the unit ball, as its own look-ups have them.
     networks = tdmpc2.networks.project(found.networks)
     learner = tdmpc2.updates.init(models.optimizers(preset.pretrain), networks)
@@ -57,6 +58,17 @@ def checkpoint(
     config.save_yaml(card, run.config)
     models.save(run, learner, 0)
     return run, tdmpc2.networks.parameters(networks)
+
+
+def _task(name: str) -> TaskInfo:
+    """A task of any set, or any that our worlds know."""
+    repeat = None if name.startswith(("mw-", "myo-")) else 2
+    try:
+        spec = trainer.make_env(trainer.Config(task=name, action_repeat=repeat)).spec
+    except config.ConfigError as error:
+        sets = ", ".join(TASK_SETS)
+        raise ValueError(f"{name!r} is neither a task set ({sets}) nor a task: {error}") from error
+    return TaskInfo(name, spec.obs_size, spec.action_size, spec.episode_length)
 
 
 def chunks(
@@ -68,20 +80,25 @@ def chunks(
         Rows by task.
 
     Raises:
-        ConfigError: a file is no such chunk, or holds another set's tasks.
+        ConfigError: a file is no such chunk, holds another set's tasks, or is in the set already.
     """
-    known: tuple[TaskInfo, ...] = task_set(tasks)
     rows: dict[str, int] = {}
-    for file in files:
-        try:
+    try:
+        known: tuple[TaskInfo, ...] = task_set(tasks)
+        there = sources(folder)
+        for file in files:  # all of them first: nothing is written where one is bad
+            if str(file.resolve()) in there:
+                raise ValueError(f"{file} is in {folder} already")
+            interop.check_chunk(file, known)
+        for file in files:
             parts = itertools.groupby(interop.read_chunk(file, known), lambda part: part[0])
             for number, blocks in parts:
                 task = known[number]
-                with Writer(folder, task) as writer:
+                with Writer(folder, task, source=str(file.resolve())) as writer:
                     for _, block in blocks:
                         writer.add(block)
                         rows[task.name] = rows.get(task.name, 0) + len(block.reward)
-        except ValueError as error:
-            raise config.ConfigError(str(error)) from error
-        say(f"{file}: {len(rows)} tasks so far")
+            say(f"{file}: {len(rows)} tasks so far")
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
     return rows

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -38,6 +38,18 @@ class Cadence:
         return cls(total, max(1, total // 500), every(evaluations), every(checkpoints))
 
 
+class Keeper(Protocol):
+    """Keeps what a run collects; `mjxwm.recorder.Recorder` is one."""
+
+    def record(self, state: Any) -> None:
+        """Takes what is new in a state."""
+        ...
+
+    def flush(self) -> None:
+        """Puts on disk what was taken."""
+        ...
+
+
 class Loop:
     """What happens between iterations: metrics, evaluations, checkpoints."""
 
@@ -50,11 +62,13 @@ class Loop:
         trackers: tuple[Tracker, ...],
         start: float,
         iteration: int = 0,
+        keeper: Keeper | None = None,
     ):
         """`start` is the monotonic clock when the run began [s], `iteration` where it goes on."""
         self._algorithm, self._evaluate, self._cadence = algorithm, evaluate, cadence
         self._run, self._trackers, self._start = run, trackers, start
         self._pending: list[Any] = []
+        self._keeper = keeper
         self._last = (time.monotonic(), iteration)
 
     def after(
@@ -69,13 +83,21 @@ class Loop:
             stopping: whether it was the last one for now; then a checkpoint is saved.
             evaluate: whether to evaluate, due or not.
         """
+        if self._keeper is not None:
+            self._keeper.record(state)
         every = self._cadence
         self._pending.append(metrics)
         evaluating = evaluate or iteration % every.evaluate == 0 or iteration == every.total
         if iteration % every.log == 0 or evaluating or stopping:
             self._log(iteration, state, evaluating)
         if iteration % every.save == 0 or stopping:
-            checkpoint.save(self._run.checkpoints, iteration, state)
+            self.save(iteration, state)
+
+    def save(self, iteration: int, state: Any) -> None:
+        """Saves a checkpoint, and what was collected until then; a second time does nothing."""
+        checkpoint.save(self._run.checkpoints, iteration, state)
+        if self._keeper is not None:
+            self._keeper.flush()
 
     def _log(self, iteration: int, state: Any, evaluating: bool) -> None:
         env_steps = self._algorithm.env_steps

@@ -36,16 +36,16 @@ def card(preset: Config) -> Card:
     """
     try:
         validate(preset.pretrain)
-        wanted = task_set(preset.tasks)
-        found = data.open_data(Path(preset.data)).of(tuple(task.name for task in wanted))
+        if preset.tasks == "all":
+            tasks = data.open_data(Path(preset.data)).tasks
+        else:
+            tasks = task_set(preset.tasks)
+        made = models.card_of(preset, tasks, str(Path(preset.data).resolve()))
+        jax.eval_shape(lambda key: models.fresh(made, key), jax.random.key(0))
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
-    for task, known in zip(wanted, found.tasks, strict=True):
-        if task != known:
-            raise config.ConfigError(
-                f"{preset.data} holds {known.name} as {known}; {preset.tasks} has {task}"
-            )
-    return models.card_of(preset, found.tasks, str(Path(preset.data).resolve()))
+    _stream(made, 0)[1].close()  # what is wrong with the data is said before anything is made
+    return made
 
 
 def new_run(made: Card, name: str | None, folder: Path) -> RunFolder:
@@ -118,7 +118,7 @@ def _stream(made: Card, iteration: int) -> tuple[data.DataSet, data.Stream]:
     settings = made.preset.pretrain
     obs_size, action_size = sizes(made.tasks)
     try:
-        found = data.open_data(Path(made.source)).of(tuple(task.name for task in made.tasks))
+        found = data.open_data(Path(made.source)).matching(made.tasks)
         seed = made.preset.seed + 1_000_003 * iteration  # another part of a run draws others
         return found, data.Stream(
             found,

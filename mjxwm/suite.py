@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mjxwm import config, outcome, trainer
+from mjxwm import checkpoint, config, outcome, trainer
 from mjxwm.algos import tdmpc2
 from mjxwm.data import TaskInfo
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -46,7 +46,7 @@ class Config:
     seed: int = 0
     """Seed of the start states."""
     engine: str = "auto"
-    """Engine of the worlds."""
+    """Engine of the worlds of prior and planner; a policy's are those of its run."""
 
 
 def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
@@ -55,6 +55,8 @@ def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
     Raises:
         ConfigError: there is no such suite or model, or the model knows none of its tasks.
     """
+    if cfg.episodes < 1:
+        raise config.ConfigError(f"episodes={cfg.episodes} is out of range; it must be at least 1")
     try:
         tasks, model = task_set(cfg.suite), load(cfg.model)
     except ValueError as error:
@@ -81,8 +83,11 @@ def _row(cfg: Config, model: Model, task: TaskInfo, found: dict[str, list[Path]]
             command = f"mjxwm extract {task.name} --model {cfg.model}"
             return Row(task.name, None, [], None, f"no policy yet: {command}")
         runs = [RunFolder(path) for path in found[task.name]]
+        learned = [each for each in runs if checkpoint.latest(each.checkpoints) is not None]
+        if not learned:
+            return Row(task.name, None, [], None, f"{runs[0].path} has no checkpoint")
         return row(
-            task.name, [outcome.evaluate_run(each, cfg.episodes, cfg.seed)[1] for each in runs]
+            task.name, [outcome.evaluate_run(each, cfg.episodes, cfg.seed)[1] for each in learned]
         )
     except config.ConfigError as error:  # a package or an engine that is missing
         return Row(task.name, None, [], None, str(error))
@@ -114,6 +119,9 @@ def extracted(model: Path) -> dict[str, list[Path]]:
 def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
     repeat = None if task.name.startswith("mw-") else 2
     env = trainer.make_env(trainer.Config(task=task.name, engine=cfg.engine, action_repeat=repeat))
+    here = TaskInfo(task.name, env.spec.obs_size, env.spec.action_size, env.spec.episode_length)
+    if here != task:
+        raise config.ConfigError(f"the model knows {task}; here it is {here}")
     planning = tdmpc2.Planning()
 
     def run(those: tdmpc2.Given, key: jax.Array) -> Evaluation:
@@ -127,7 +135,7 @@ def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
 
         if cfg.who == "prior":
             return evaluate(env, act, key, cfg.episodes)
-        none = jnp.zeros((cfg.episodes, planning.horizon, model.card.action_size))
+        none = jnp.zeros((cfg.episodes, planning.plan_horizon, model.card.action_size))
         return evaluate_with_memory(env, plan, none, key, cfg.episodes)
 
     key = trainer.eval_key(trainer.Config(seed=cfg.seed))

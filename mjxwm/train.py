@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mjxwm import checkpoint, config, nets
+from mjxwm import config, nets
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.recorder import Recorder
@@ -73,9 +73,10 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             (JsonLines(run.metrics, iteration if resume else None), console),
             began - seconds,
             iteration,
+            Recorder(cfg, trainer, state, resume) if cfg.data else None,
         )
         late = False
-        step = _stepper(cfg, trainer, state, iteration, stack)
+        step = _stepper(trainer, iteration, stack)
         while iteration < last and not interrupted and not late:
             state, metrics = step(state)
             iteration += 1
@@ -89,7 +90,7 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
                     "`on_failure: go-on` in its config.yaml, past what fails."
                 )
         if interrupted:  # also when it came after the last look at it; a second save does nothing
-            checkpoint.save(run.checkpoints, iteration, state)
+            loop.save(iteration, state)
     finished = iteration == total or late
     final = jax.device_get(trainer.evaluate(state, eval_key(cfg))) if finished else None
     say_failures(trainer)
@@ -99,22 +100,13 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
 
 
 def _stepper(
-    cfg: Config, trainer: Trainer, state: Any, iteration: int, stack: contextlib.ExitStack
+    trainer: Trainer, iteration: int, stack: contextlib.ExitStack
 ) -> Callable[[Any], tuple[Any, Any]]:
-    """An iteration, with the data that it learns from, and a record of what it collects."""
-    if trainer.algorithm.feed is not None:
-        feed = stack.enter_context(trainer.algorithm.feed(iteration))
-        return lambda state: trainer.iterate(state, next(feed))
-    if cfg.data is None:
+    """An iteration, with the data that it learns from where it learns from data."""
+    if trainer.algorithm.feed is None:
         return trainer.iterate
-    recorder = stack.enter_context(Recorder(cfg, trainer, state))
-
-    def recorded(state: Any) -> tuple[Any, Any]:
-        state, metrics = trainer.iterate(state)
-        recorder.record(state)
-        return state, metrics
-
-    return recorded
+    feed = stack.enter_context(trainer.algorithm.feed(iteration))
+    return lambda state: trainer.iterate(state, next(feed))
 
 
 def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:

@@ -10,6 +10,7 @@ import jax
 import envs
 from mjxwm import checkpoint, config, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
+from mjxwm.data import TaskInfo, Writer
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
 from mjxwm.multitask import extract
 from mjxwm.runs import RunFolder
@@ -134,6 +135,11 @@ def build(cfg: Config) -> Trainer:
         raise config.ConfigError(
             f"data={cfg.data!r}: {cfg.algorithm} keeps no replay; pwm and tdmpc2 do"
         )
+    if cfg.data:
+        try:
+            writer(cfg, env)
+        except ValueError as error:
+            raise config.ConfigError(str(error)) from error
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
 
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
@@ -152,6 +158,17 @@ def build(cfg: Config) -> Trainer:
         jax.jit(algorithm.iterate, donate_argnums=0),
         jax.jit(run_policy),
     )
+
+
+def writer(cfg: Config, env: envs.Env) -> Writer:
+    """What adds to the data set of a run; it is checked here.
+
+    Raises:
+        ValueError: it is none, or knows the task with other sizes.
+    """
+    spec = env.spec
+    task = TaskInfo(spec.name, spec.obs_size, spec.action_size, spec.episode_length)
+    return Writer(Path(cfg.data or ""), task)
 
 
 def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tuple[Any, int, float]:

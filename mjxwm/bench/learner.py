@@ -50,8 +50,6 @@ class Row(NamedTuple):
     """One update, ours and the peer's."""
 
     name: str
-    gflop: float
-    """Of one update, as the compiler counts."""
     ours: list[float]
     """Seconds per update, by turn."""
     peer: list[float]
@@ -93,16 +91,14 @@ def run(config: Config, say: Callable[[str], None]) -> list[Row]:
     return rows
 
 
-_Case = tuple[str, float, Callable[[], Any], Callable[[], Any] | None]
-"""Name, GFLOP, one update of ours, one of the peer's."""
+_Case = tuple[str, Callable[[], Any], Callable[[], Any] | None]
+"""Name, one update of ours, one of the peer's."""
 
 
-def _measured(
-    config: Config, name: str, gflop: float, ours: Callable, peer: Callable | None
-) -> Row:
+def _measured(config: Config, name: str, ours: Callable, peer: Callable | None) -> Row:
     calls = {"ours": ours, **({"peer": peer} if peer else {})}
     times = timing.in_turns(calls, config.samples, config.seconds)
-    return Row(name, gflop, times["ours"], times.get("peer", []))
+    return Row(name, times["ours"], times.get("peer", []))
 
 
 def _tdmpc2(config: Config, size: str) -> _Case:
@@ -113,21 +109,21 @@ def _tdmpc2(config: Config, size: str) -> _Case:
     tx = updates.optimizers(rates)
     made = networks.init(settings, obs, action, len(tasks), key=jax.random.key(0))
     data, task = _windows(config.batch, config.horizon, obs, action, len(tasks))
-    batch, numbers = _batch(data), jnp.asarray(task)
 
-    def update(learner: updates.Learner, key: jax.Array) -> updates.Learner:
+    def update(learner: updates.Learner, given: Any, key: jax.Array) -> updates.Learner:
+        batch, numbers = given
         return updates.update(settings.model, rates, tx, learner, info, batch, numbers, key)[0]
 
-    ours, gflop = _compiled(update, updates.init(tx, made))
+    ours = _compiled(update, updates.init(tx, made), (_batch(data), jnp.asarray(task)))
     peer = timing.torch_peer() if config.peer else None
     if peer is None:
-        return f"TD-MPC2 {size}", gflop, ours, None
+        return f"TD-MPC2 {size}", ours, None
     import torch
 
     theirs = peer.Updater(peer.TDMPC2(settings, obs, action, len(tasks)))
     tensors = [torch.tensor(x) for x in data]
     which = torch.tensor(task) if settings.task_size else None
-    return f"TD-MPC2 {size}", gflop, ours, lambda: theirs(*tensors, which)
+    return f"TD-MPC2 {size}", ours, lambda: theirs(*tensors, which)
 
 
 def _pwm(config: Config) -> _Case:
@@ -135,37 +131,34 @@ def _pwm(config: Config) -> _Case:
     model = WorldModel(settings.model, obs, action, key=jax.random.key(0))
     tx = pwm.learner.optimizers(settings).model
     data, _ = _windows(config.batch, config.pwm_horizon, obs, action, 1)
-    batch = _batch(data)
 
-    def update(state: Any, key: jax.Array) -> Any:
+    def update(state: Any, batch: Any, key: jax.Array) -> Any:
         gradient = jax.grad(lambda m: world_model.loss(m, settings.model, batch)[0])
         steps, opt = tx.update(gradient(state[0]), state[1], state[0])
         return optax.apply_updates(state[0], steps), opt
 
-    ours, gflop = _compiled(update, (model, tx.init(model)))  # pyright: ignore[reportArgumentType]
+    ours = _compiled(update, (model, tx.init(model)), _batch(data))  # pyright: ignore[reportArgumentType]
     peer = timing.torch_peer() if config.peer else None
     if peer is None:
-        return "PWM world model", gflop, ours, None
+        return "PWM world model", ours, None
     import torch
 
     theirs = peer.PWMUpdater(settings.model, obs, action)
     tensors = [torch.tensor(x) for x in data]
-    return "PWM world model", gflop, ours, lambda: theirs(*tensors)
+    return "PWM world model", ours, lambda: theirs(*tensors)
 
 
-def _compiled(update: Callable, state: Any) -> tuple[Callable[[], Any], float]:
-    """A call that updates the state that it holds, and its GFLOP."""
-    key = jax.random.key(1)
-    program = jax.jit(update, donate_argnums=0).lower(state, key).compile()
-    cost: Any = program.cost_analysis() or {}
+def _compiled(update: Callable, state: Any, batch: Any) -> Callable[[], Any]:
+    """A call that updates the state that it holds on a batch that the program does not know."""
+    key, program = jax.random.key(1), jax.jit(update, donate_argnums=0)
     # Two leaves in one buffer would break donation.
     held = [jax.tree.map(jnp.copy, state), 0]
 
     def once() -> None:
         held[1] += 1
-        held[0] = jax.block_until_ready(program(held[0], jax.random.fold_in(key, held[1])))
+        held[0] = jax.block_until_ready(program(held[0], batch, jax.random.fold_in(key, held[1])))
 
-    return once, cost.get("flops", float("nan")) / 1e9
+    return once
 
 
 def _windows(
@@ -186,15 +179,11 @@ def _batch(data: list[np.ndarray]) -> Batch:
     return Batch(obs, action, reward, jnp.zeros_like(ones), ones, ones)
 
 
-HEADER = "| update | ms | torch, ms | torch : ours | GFLOP | GFLOP/s |\n|---|---|---|---|---|---|"
+HEADER = "| update | ms | torch, ms | torch : ours |\n|---|---|---|---|"
 
 
 def line(row: Row) -> str:
     """A row of the table."""
-    ours = statistics.median(row.ours)
     peer = f"{1e3 * statistics.median(row.peer):.1f}" if row.peer else "-"
     ratio = f"{row.ratio:.2f}" if row.ratio else "-"
-    return (
-        f"| {row.name} | {1e3 * ours:.1f} | {peer} | {ratio} | {row.gflop:.1f} | "
-        f"{row.gflop / ours:.0f} |"
-    )
+    return f"| {row.name} | {1e3 * statistics.median(row.ours):.1f} | {peer} | {ratio} |"

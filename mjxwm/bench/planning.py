@@ -29,8 +29,8 @@ class Config:
     """Worlds that are planned for in one call."""
     planning: tdmpc2.Planning = tdmpc2.Planning()
     """The planner."""
-    samples: int = 5
-    """Turns."""
+    turns: int = 5
+    """Turns that are timed."""
     peer: bool = True
     """Whether to measure torch, where it is installed."""
     seconds: float = 2.0
@@ -65,7 +65,7 @@ def run(config: Config) -> Row:
     }
     peer = _peer(config, settings, len(tasks), seen, action)
     calls = {**ours, **({"peer": peer} if peer else {})}
-    times = timing.in_turns(calls, config.samples, config.seconds)
+    times = timing.in_turns(calls, config.turns, config.seconds)
     return Row(times["planner"], times.get("peer", []), times["policy"], config.worlds)
 
 
@@ -77,7 +77,7 @@ def _planner(
         those = tdmpc2.given(made, info, 0)
         return tdmpc2.plan_worlds(config.planning, those, plans, obs, keys, True)
 
-    plans = jnp.zeros((config.worlds, config.planning.horizon, action))
+    plans = jnp.zeros((config.worlds, config.planning.plan_horizon, action))
     keys = jax.random.split(jax.random.key(0), config.worlds)
     return lambda: jax.block_until_ready(plan(made, plans, jnp.asarray(seen), keys))
 
@@ -105,7 +105,7 @@ def _peer(
 
     model = peer.TDMPC2(settings, seen.shape[1], action, tasks).eval()
     obs = torch.tensor(seen)
-    mean = torch.zeros(config.worlds, config.planning.horizon, action)
+    mean = torch.zeros(config.worlds, config.planning.plan_horizon, action)
     task = torch.zeros(config.worlds, dtype=torch.long) if settings.task_size else None
     return lambda: peer.plan(model, config.planning, obs, mean, task)
 

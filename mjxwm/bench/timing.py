@@ -17,7 +17,12 @@ def in_turns(
         calls: what is timed; each waits for its own result.
         samples: turns.
         seconds: what a turn of one of them takes at least.
+
+    Raises:
+        ValueError: no turns.
     """
+    if samples < 1:
+        raise ValueError(f"samples={samples} is out of range; it must be at least 1")
     for call in calls.values():
         call()  # the first is slower
     times: dict[str, list[float]] = {name: [] for name in calls}

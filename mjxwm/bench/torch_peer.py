@@ -64,9 +64,9 @@ class TDMPC2(nn.Module):
         self._encoder = nn.ModuleDict({"state": mlp((obs + e, *m.encoder, z), SimNorm())})
         self._dynamics = mlp((z + e + action, *m.hidden, z), SimNorm())
         self._reward = mlp((z + e + action, *m.hidden, bins))
-        self._pi = mlp((z + e, *config.hidden, 2 * action))
+        self._pi = mlp((z + e, *config.q_hidden, 2 * action))
         qs = [
-            mlp((z + e + action, *config.hidden, bins), drop=config.dropout)
+            mlp((z + e + action, *config.q_hidden, bins), drop=config.dropout)
             for _ in range(config.num_q)
         ]
         stacked = stack_module_state(qs)[0]  # type: ignore[arg-type]
@@ -290,7 +290,7 @@ def plan(
     z0 = m.encode(obs, task)
     z = z0[:, None].expand(worlds, p.policy_samples, -1)
     proposed = []
-    for _ in range(p.horizon):
+    for _ in range(p.plan_horizon):
         a, _ = m.pi(z, task, torch.randn(worlds, p.policy_samples, size))
         proposed.append(a)
         z = m.next(z, a, task)
@@ -300,11 +300,11 @@ def plan(
     free = p.samples - p.policy_samples
     elites, score = ours, torch.ones(())
     for _ in range(p.iterations + (2 if size >= 20 else 0)):
-        noise = torch.randn(worlds, p.horizon, free, size)
+        noise = torch.randn(worlds, p.plan_horizon, free, size)
         sampled = (mean[:, :, None] + std[:, :, None] * noise).clamp(-1, 1)
         actions = torch.cat([ours, sampled], 2)
         z, total, weight = z0[:, None].expand(worlds, p.samples, -1), torch.zeros(()), 1.0
-        for t in range(p.horizon):
+        for t in range(p.plan_horizon):
             total = total + weight * m.decode(m.reward(z, actions[:, t], task))
             z = m.next(z, actions[:, t], task)
             weight *= gamma
@@ -312,7 +312,7 @@ def plan(
         pair = torch.randperm(m.config.num_q)[:2]
         value = m.decode(m.q([q[pair] for q in m._Qs], z, a, task)).mean(0)
         best, ids = torch.topk((total + weight * value).nan_to_num(0), p.elites, 1)
-        index = ids[:, None, :, None].expand(-1, p.horizon, -1, size)
+        index = ids[:, None, :, None].expand(-1, p.plan_horizon, -1, size)
         elites = actions.gather(2, index)
         score = torch.softmax(p.temperature * best, 1)[:, None, :, None]
         mean = (score * elites).sum(2)

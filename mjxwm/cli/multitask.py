@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mjxwm.cli.options import parse, write
-from mjxwm.cli.training import finish
+from mjxwm.cli.training import finish, trained
 from mjxwm.config import ConfigError, load_preset, nearest, preset_names, presets_folder
 
 _FOLDER = "multitask"
@@ -43,6 +43,8 @@ def _load(name: str) -> Any:
 
 
 def _first(args: list[str], command: str, what: str) -> tuple[str, list[str]]:
+    if args and args[0] in ("-h", "--help"):
+        return multitask_presets()[0], args  # its options are those of all
     if not args or args[0].startswith("-"):
         raise ConfigError(
             f"{command} needs {what}: mjxwm {command} NAME; there are: "
@@ -74,8 +76,7 @@ def _is_training(name: str) -> bool:
 
 
 def _collect_all(name: str, args: list[str]) -> int:
-    from mjxwm import config, train
-    from mjxwm.multitask import Collect, task_set
+    from mjxwm.multitask import Collect
 
     preset = _load(name)
 
@@ -93,33 +94,82 @@ def _collect_all(name: str, args: list[str]) -> int:
 
     options = parse(Options, args, f"collect {name}")
     preset = dataclasses.replace(preset, data=options.data, collect=options.settings)
-    chosen = [task.name for task in task_set(preset.tasks)]
-    for task in filter(None, options.only.split(",")):
-        if task not in chosen:
-            raise ConfigError(f"only={task!r} is not of {preset.tasks}{nearest(task, chosen)}")
-    chosen = [task for task in chosen if not options.only or task in options.only.split(",")]
-    results = []
-    for task in chosen:
-        for seed in range(preset.collect.seeds):
-            cfg = load_preset(train.Config, preset.collect.preset)
-            repeat = None if task.startswith("mw-") else 2
-            cfg = dataclasses.replace(
-                cfg, task=task, seed=seed, data=preset.data, action_repeat=repeat, video=False
-            )
-            if preset.collect.env_steps:
-                algo = dataclasses.replace(cfg.algo, env_steps=preset.collect.env_steps)
-                cfg = dataclasses.replace(cfg, algo=algo)
-            run = f"{Path(name).stem}-{task}-{seed}"
-            path = options.folder / run
-            if (path / "config.yaml").is_file() and config.load_yaml(
-                train.Config, path / "config.yaml"
-            ) == cfg:
-                print(f"{path} exists with these settings; it is not collected again")
-                continue
-            finish(cfg, train.new_run(cfg, name, run, options.folder), False, None)
-            results.append(str(path))
-    write(results, options.json)
+    runs = _collections(preset, _chosen(preset.tasks, options.only), Path(name).stem)
+    collected = []
+    for run, cfg in runs.items():
+        if not _collect_one(cfg, name, run, options.folder):
+            print("stopped; the same command goes on")
+            break
+        collected.append(str(options.folder / run))
+    write(collected, options.json)
     return 0
+
+
+def _chosen(tasks: str, only: str) -> list[str]:
+    from mjxwm.multitask import task_set
+
+    try:
+        names = [task.name for task in task_set(tasks)]
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    wanted = [task for task in only.split(",") if task]
+    for task in wanted:
+        if task not in names:
+            raise ConfigError(f"only={task!r} is not of {tasks}{nearest(task, names)}")
+    return wanted or names
+
+
+def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
+    """The configurations by the runs' names; what is missing for any of them is said at once."""
+    from mjxwm import train
+
+    runs, missing = {}, []
+    for task in tasks:
+        cfg = load_preset(train.Config, preset.collect.preset)
+        repeat = None if task.startswith("mw-") else 2
+        cfg = dataclasses.replace(
+            cfg, task=task, data=preset.data, action_repeat=repeat, video=False
+        )
+        if preset.collect.env_steps:
+            algo = dataclasses.replace(cfg.algo, env_steps=preset.collect.env_steps)
+            cfg = dataclasses.replace(cfg, algo=algo)
+        try:
+            train.make_env(cfg)
+        except ConfigError as error:
+            missing.append(f"{task}: {error}")
+        for seed in range(preset.collect.seeds):
+            runs[f"{prefix}-{task}-{seed}"] = dataclasses.replace(cfg, seed=seed)
+    if missing:
+        have = ",".join(task for task in tasks if not any(m.startswith(task) for m in missing))
+        raise ConfigError("\n".join([*missing, f"--only {have} collects the others"]))
+    return runs
+
+
+def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
+    """Trains, or goes on with, one run; whether it came to its end."""
+    from mjxwm import checkpoint, config, data, runs, train
+
+    found = runs.RunFolder(folder / name)
+    if not found.config.is_file():
+        run = train.new_run(cfg, preset, name, folder)
+        return trained(cfg, run, False, None).evaluation is not None
+    if config.load_yaml(train.Config, found.config) != cfg:
+        raise ConfigError(
+            f"{found.path} exists with other settings; give another --folder, or remove it"
+        )
+    done = checkpoint.latest(found.checkpoints)
+    if done is None:
+        raise ConfigError(f"{found.path} exists without a checkpoint; remove it to start anew")
+    if done < train.build(cfg).algorithm.iterations:
+        return trained(cfg, found, True, None).evaluation is not None
+    try:
+        data.open_data(Path(cfg.data)).of((cfg.task,))
+    except ValueError as error:
+        raise ConfigError(
+            f"{found.path} is finished, but {error}; remove the run to collect anew"
+        ) from error
+    print(f"{found.path} is finished; it is not collected again")
+    return True
 
 
 def pretrain(args: list[str]) -> int:
@@ -186,12 +236,18 @@ def extract(args: list[str]) -> int:
     from mjxwm import train
     from mjxwm.multitask import Extract, model
     from mjxwm.multitask import extract as extraction
+    from mjxwm.multitask.tasks import number
 
+    args = [part for a in args for part in (a.split("=", 1) if a[:8] == "--model=" else [a])]
     found = [i for i, a in enumerate(args) if a == "--model"]
-    if not args or args[0].startswith("-") or not found or found[0] + 1 == len(args):
+    helping = "-h" in args or "--help" in args
+    if helping:
+        args, found, task, path, card = ["--help"], [1], "TASK", Path("RUN"), model.Card()
+    elif not args or args[0].startswith("-") or not found or found[0] + 1 == len(args):
         raise ConfigError("extract needs a task and a model: mjxwm extract TASK --model RUN")
-    task, path = args[0], Path(args[found[0] + 1])
-    card = model.read_card(path)
+    else:
+        task, path = args[0], Path(args[found[0] + 1])
+        card = model.read_card(path)
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -210,9 +266,15 @@ def extract(args: list[str]) -> int:
         """Whether to render the policy at the end."""
         output: Annotated[_Output, tyro.conf.OmitArgPrefixes] = _Output()
 
-    rest = [*args[1 : found[0]], *args[found[0] + 2 :]]
+    rest = args if helping else [*args[1 : found[0]], *args[found[0] + 2 :]]
     options = parse(Options, rest, f"extract {task} --model {path}")
-    algo = extraction.Config(str(path), options.data, options.settings, options.seed)
+    data = str(Path(options.data).resolve()) if options.data else ""
+    algo = extraction.Config(str(path.resolve()), data, options.settings, options.seed)
+    try:  # before a folder is made: are the data there?
+        place = number(card.tasks, task)
+        extraction.stream(algo, card, card.tasks[place], 0).close()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     cfg = train.Config(
         task=task,
         engine=options.engine,

@@ -79,16 +79,16 @@ def _bench_learner(args: list[str]) -> int:
     options = parse(Options, args, "bench learner")
     try:
         counts = learner.count(options.config)
+        for size, parts in counts.items():
+            named = ", ".join(f"{name} {count:,}" for name, count in parts.items() if count)
+            print(f"{size} on {options.config.task_set}: {named}")
+        result: dict[str, Any] = {"task_set": options.config.task_set, "parameters": counts}
+        if not options.config.count_only:
+            print(learner.HEADER)
+            rows = learner.run(options.config, lambda line: print(line, flush=True))
+            result["rows"] = [row._asdict() | {"ratio": row.ratio} for row in rows]
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    for size, parts in counts.items():
-        named = ", ".join(f"{name} {count:,}" for name, count in parts.items() if count)
-        print(f"{size} on {options.config.task_set}: {named}")
-    result: dict[str, Any] = {"task_set": options.config.task_set, "parameters": counts}
-    if not options.config.count_only:
-        print(learner.HEADER)
-        rows = learner.run(options.config, lambda line: print(line, flush=True))
-        result["rows"] = [row._asdict() | {"ratio": row.ratio} for row in rows]
     write(result | {"system": system.describe()}, options.json)
     return 0
 

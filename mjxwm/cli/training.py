@@ -75,6 +75,12 @@ def _describe(preset: str) -> str:
 
 def finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
     """Trains and says what came of it."""
+    trained(cfg, run, resume, target)
+    return 0
+
+
+def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
+    """Trains, says what came of it, and returns it."""
     from mjxwm import outcome, train
 
     result = train.train(cfg, run, resume)
@@ -98,7 +104,7 @@ def finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
                 print(f"  {summary[name]}")
         print(f"  mjxwm eval {run.path} --episodes 100")
     write(summary, target)
-    return 0
+    return result
 
 
 def _returns(evaluation: Any) -> dict[str, Any]:

@@ -9,6 +9,16 @@ a matter of whoever reads.
 
 from mjxwm.data.dataset import Chunk, DataSet, TaskInfo, open_data
 from mjxwm.data.stream import Stream, Windows
-from mjxwm.data.writer import Rows, Writer
+from mjxwm.data.writer import Rows, Writer, sources
 
-__all__ = ["Chunk", "DataSet", "Rows", "Stream", "TaskInfo", "Windows", "Writer", "open_data"]
+__all__ = [
+    "Chunk",
+    "DataSet",
+    "Rows",
+    "Stream",
+    "TaskInfo",
+    "Windows",
+    "Writer",
+    "open_data",
+    "sources",
+]

@@ -1,13 +1,20 @@
 """A data set's manifest and chunks: read, checked, memory-mapped."""
 
+import contextlib
 import dataclasses
 import json
 import mmap
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # not on every system; there, one process at a time is up to the user
+    fcntl = None
 
 MANIFEST = "dataset.json"
 FORMAT, VERSION = "mjxwm-data", 1
@@ -50,8 +57,10 @@ class Chunk:
             array = np.load(file, mmap_mode="r")
         except FileNotFoundError as error:
             raise ValueError(f"{file} is missing") from error
-        except (ValueError, EOFError, OSError) as error:
+        except (ValueError, EOFError) as error:
             raise ValueError(f"{file} is cut short or no array: {error}") from error
+        except OSError as error:
+            raise ValueError(f"{file} cannot be read: {error}") from error
         if array.shape != expected or array.dtype != ARRAYS[name]:
             raise ValueError(
                 f"{file}: {array.dtype} of shape {array.shape}; "
@@ -88,6 +97,18 @@ class DataSet:
         chunks = tuple(chunk for chunk in self.chunks if chunk.task.name in names)
         return DataSet(self.path, tuple(known[name] for name in names), chunks)
 
+    def matching(self, tasks: tuple[TaskInfo, ...]) -> "DataSet":
+        """The part of these tasks, which it must know as they are.
+
+        Raises:
+            ValueError: it has nothing of one of them, or knows it with other sizes.
+        """
+        found = self.of(tuple(task.name for task in tasks))
+        for task, known in zip(tasks, found.tasks, strict=True):
+            if task != known:
+                raise ValueError(f"{self.path} holds {known}; {task} was expected")
+        return found
+
 
 def open_data(path: Path) -> DataSet:
     """Opens a data set and checks every chunk of it.
@@ -98,11 +119,14 @@ def open_data(path: Path) -> DataSet:
     manifest = read_manifest(path)
     if manifest is None:
         raise ValueError(f"{path} is not a data set: it has no {MANIFEST}")
-    tasks = {task["name"]: TaskInfo(**task) for task in manifest["tasks"]}
-    chunks = tuple(
-        Chunk(path / chunk["folder"], tasks[chunk["task"]], chunk["rows"])
-        for chunk in manifest["chunks"]
-    )
+    try:
+        tasks = {task["name"]: TaskInfo(**task) for task in manifest["tasks"]}
+        chunks = tuple(
+            Chunk(path / chunk["folder"], tasks[chunk["task"]], chunk["rows"])
+            for chunk in manifest["chunks"]
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path / MANIFEST} is not whole: {error!r}") from error
     for chunk in chunks:
         chunk.map()
     used = {chunk.task.name for chunk in chunks}
@@ -130,8 +154,24 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Replaces the manifest whole: a reader sees the old one or the new one."""
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[dict[str, Any]]:
+    """The manifest, to be changed and written back, by one process at a time."""
+    with (path / f"{MANIFEST}.lock").open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        manifest = read_manifest(path) or {
+            "format": FORMAT,
+            "version": VERSION,
+            "tasks": [],
+            "chunks": [],
+        }
+        yield manifest
+        _write(path, manifest)
+
+
+def _write(path: Path, manifest: dict[str, Any]) -> None:
+    # Replaced whole: a reader sees the old one or the new one.
     partial = path / f"{MANIFEST}.partial"
     partial.write_text(json.dumps(manifest, indent=1) + "\n")
     os.replace(partial, path / MANIFEST)

@@ -16,6 +16,8 @@ from jaxtyping import Array, Float, Int, UInt8
 from mjxwm.data.dataset import DataSet, forget
 
 _NOTHING_DONE = 4
+_KEPT = 64
+"""Chunks that stay mapped; others are mapped when they are drawn from."""
 
 
 class Windows(NamedTuple):
@@ -58,20 +60,28 @@ class Stream:
         ahead: items drawn ahead.
 
         Raises:
-            ValueError: a chunk is shorter than a window.
+            ValueError: all chunks of a task are shorter than a window, or a count is below 1.
         """
+        for name, value in (("batches", batches), ("batch", batch), ("length", length)):
+            if value < 1:
+                raise ValueError(f"{name}={value} is out of range; it must be at least 1")
+        if seed < 0:
+            raise ValueError(f"seed={seed} is out of range; it must not be negative")
         self._shape = (batches, batch, length)
         self._obs_size = obs_size or max(task.obs_size for task in data.tasks)
         self._action_size = action_size or max(task.action_size for task in data.tasks)
         self._rng = np.random.default_rng(seed)
         numbers = {task.name: i for i, task in enumerate(data.tasks)}
-        self._maps = [chunk.map() for chunk in data.chunks]
+        self._chunks = data.chunks
+        self._maps: dict[int, dict[str, np.ndarray]] = {}
         self._task = np.array([numbers[chunk.task.name] for chunk in data.chunks])
-        self._starts = np.array([chunk.rows - length + 1 for chunk in data.chunks])
-        for chunk in data.chunks:
-            if chunk.rows < length:
+        self._starts = np.array([max(chunk.rows - length + 1, 0) for chunk in data.chunks])
+        for task in data.tasks:
+            longest = max(chunk.rows for chunk in data.chunks if chunk.task == task)
+            if longest < length:
                 raise ValueError(
-                    f"{chunk.path} has {chunk.rows} rows; windows of {length} do not fit"
+                    f"{data.path}: no chunk of {task.name} has more than {longest} rows; windows "
+                    f"of {length} do not fit"
                 )
         per_task = np.bincount(self._task, self._starts, len(data.tasks))
         share = self._starts / per_task[self._task]
@@ -124,7 +134,7 @@ class Stream:
         """One item, on the host."""
         batches, batch, length = self._shape
         count = batches * batch
-        chunk = self._rng.choice(len(self._maps), count, p=self._probability)
+        chunk = self._rng.choice(len(self._chunks), count, p=self._probability)
         out = {
             "obs": np.zeros((count, length, self._obs_size), np.float32),
             "action": np.zeros((count, length, self._action_size), np.float32),
@@ -141,18 +151,29 @@ class Stream:
         return Windows(**{name: arranged(x) for name, x in out.items()}, task=task)
 
     def _fill(self, out: dict[str, np.ndarray], places: np.ndarray, number: int) -> None:
-        mapped = self._maps[number]
+        mapped = self._mapped(number)
         start = self._rng.integers(0, self._starts[number], len(places))
         for _ in range(8):  # a row in which nothing was done is no start; few are such
             idle = (mapped["flags"][start] & _NOTHING_DONE) > 0
             if not idle.any():
                 break
             start[idle] = self._rng.integers(0, self._starts[number], idle.sum())
-        # In the file's order, for the disk's sake; the places are random already.
-        rows = np.sort(start)[:, None] + np.arange(out["reward"].shape[1])
+        # Read in the file's order, for the disk's sake, and put where they were drawn for: places
+        # in order as well would make each batch one part of the file.
+        order = np.argsort(start)
+        rows, places = start[order][:, None] + np.arange(out["reward"].shape[1]), places[order]
         for name, array in mapped.items():
             if array.ndim == 1:
                 out[name][places] = array[rows]
             else:
                 out[name][places, :, : array.shape[1]] = array[rows]
             forget(array)
+
+    def _mapped(self, number: int) -> dict[str, np.ndarray]:
+        if number in self._maps:
+            return self._maps[number]
+        found = self._chunks[number].map()
+        # A mapped file is an open one, and a process may have 1024 of them.
+        if len(self._maps) < _KEPT:
+            self._maps[number] = found
+        return found

@@ -2,16 +2,20 @@
 
 import os
 import shutil
+import time
+import uuid
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from mjxwm.data.dataset import ARRAYS, FORMAT, VERSION, TaskInfo, read_manifest, write_manifest
+from mjxwm.data.dataset import ARRAYS, TaskInfo, changing, read_manifest
 
 CUT = 2
 """The bit of a row after which another episode, or another world, follows."""
+_STALE = 3600.0
+"""Seconds after which a half-written chunk is of a process that was killed."""
 
 
 class Rows(NamedTuple):
@@ -26,26 +30,29 @@ class Rows(NamedTuple):
 class Writer:
     """Writes one task's rows into a data set, which is made where there is none.
 
-    Use it as a context; what has been added is on disk when it ends, also by an exception.
+    Use it as a context; what has been added is on disk when it ends, also by an exception. Many
+    processes may write into one set.
     """
 
-    def __init__(self, path: Path, task: TaskInfo, chunk_rows: int = 500_000):
-        """Raises ValueError where the set knows the task with other sizes."""
-        self._path, self._task, self._chunk_rows = path, task, chunk_rows
-        manifest = read_manifest(path) or {
-            "format": FORMAT,
-            "version": VERSION,
-            "tasks": [],
-            "chunks": [],
-        }
-        for known in manifest["tasks"]:
+    def __init__(self, path: Path, task: TaskInfo, chunk_rows: int = 500_000, source: str = ""):
+        """Checks the set, and touches nothing.
+
+        Args:
+            path: its folder.
+            task: of the rows.
+            chunk_rows: rows per chunk.
+            source: where the rows come from, kept with the chunks.
+
+        Raises:
+            ValueError: `path` is a file or another kind of folder's manifest, or knows the task
+                with other sizes.
+        """
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"{path} is a file; a data set is a folder")
+        self._path, self._task, self._chunk_rows, self._source = path, task, chunk_rows, source
+        for known in (read_manifest(path) or {"tasks": []})["tasks"]:
             if known["name"] == task.name and TaskInfo(**known) != task:
-                raise ValueError(
-                    f"{path} holds {task.name} as {TaskInfo(**known)}, which is not {task}"
-                )
-        path.mkdir(parents=True, exist_ok=True)
-        for partial in path.glob("*.partial"):  # of a process that was killed
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+                raise ValueError(f"{path} holds {TaskInfo(**known)}; {task} was expected")
         self._waiting: list[Rows] = []
 
     def add(self, rows: Rows) -> None:
@@ -73,30 +80,28 @@ class Writer:
         """Writes what waits as a chunk."""
         if not self._waiting:
             return
-        manifest: dict[str, Any] = read_manifest(self._path) or {
-            "format": FORMAT,
-            "version": VERSION,
-            "tasks": [],
-            "chunks": [],
-        }
-        taken = {chunk["folder"] for chunk in manifest["chunks"]}
-        number = next(i for i in range(len(taken) + 1) if self._folder(i) not in taken)
-        folder = self._path / self._folder(number)
-        partial = folder.with_name(folder.name + ".partial")
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+        # A name of its own: neither another process nor what a killed one left is in the way.
+        name = f"{self._task.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
+        partial = self._path / f"{name}.partial"
         partial.mkdir()
         columns = zip(*self._waiting, strict=True)
-        for (name, dtype), parts in zip(ARRAYS.items(), columns, strict=True):
-            np.save(partial / f"{name}.npy", np.concatenate(parts).astype(dtype, copy=False))
+        for (array, dtype), parts in zip(ARRAYS.items(), columns, strict=True):
+            np.save(partial / f"{array}.npy", np.concatenate(parts).astype(dtype, copy=False))
         rows = sum(len(waiting.reward) for waiting in self._waiting)
-        os.replace(partial, folder)
-        if self._task.name not in [task["name"] for task in manifest["tasks"]]:
-            manifest["tasks"].append(vars(self._task))
-        manifest["chunks"].append({"folder": folder.name, "task": self._task.name, "rows": rows})
-        write_manifest(self._path, manifest)
+        os.replace(partial, self._path / name)
+        with changing(self._path) as manifest:
+            if self._task.name not in [task["name"] for task in manifest["tasks"]]:
+                manifest["tasks"].append(vars(self._task))
+            chunk = {"folder": name, "task": self._task.name, "rows": rows}
+            manifest["chunks"].append(chunk | ({"source": self._source} if self._source else {}))
         self._waiting = []
 
-    def _folder(self, number: int) -> str:
-        return f"{self._task.name.replace('/', '-')}-{number:05d}"
+    def _sweep(self) -> None:
+        for partial in self._path.glob("*.partial"):
+            if partial.is_dir() and time.time() - partial.stat().st_mtime > _STALE:
+                shutil.rmtree(partial)
 
     def __enter__(self) -> "Writer":
         """Itself."""
@@ -105,3 +110,9 @@ class Writer:
     def __exit__(self, *exception: object) -> None:
         """Writes what is left."""
         self.flush()
+
+
+def sources(path: Path) -> set[str]:
+    """Where a data set's chunks come from, as far as it was said."""
+    manifest = read_manifest(path) or {"chunks": []}
+    return {chunk["source"] for chunk in manifest["chunks"] if "source" in chunk}

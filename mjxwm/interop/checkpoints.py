@@ -2,7 +2,7 @@
 
 Two layouts are in use. In the released files the Qs' tensors are numbered, `_Qs.params.7`; files
 since January 2025 name them, `_Qs.params.1.ln.bias`, and hold metadata beside them. All sizes are
-read from the shapes. PWM's files are of the first kind, with or without Qs and policy.
+read from the shapes. PWM's files are of the first kind.
 """
 
 import dataclasses
@@ -77,7 +77,7 @@ def read_checkpoint(path: Path, tasks: int | None = None) -> Imported:
     model.dynamics = part("_dynamics", model.dynamics)
     model.reward_head = part("_reward", model.reward_head)
     if model.continue_head is not None:
-        model.continue_head = part("_termination", model.continue_head)
+        model.continue_head = _going_on(part("_termination", model.continue_head))
     rows = np.zeros((1, 0), np.float32) if embedding is None else embedding
     networks = Networks(
         model, part("_Qs", abstract.q), part("_pi", abstract.policy), jnp.asarray(rows)
@@ -143,11 +143,24 @@ def _sizes(
         hidden=tuple(hidden),
         num_bins=bins,
         continuation=1.0 if "_termination" in layers else 0.0,
+        ends=tuple(out("_termination")[:-1]) if "_termination" in layers else None,
     )
     config = dataclasses.replace(
-        plain, model=model, hidden=tuple(q_hidden), num_q=num_q, task_size=task_size
+        plain, model=model, q_hidden=tuple(q_hidden), num_q=num_q, task_size=task_size
     )
     return config, obs_size, action_size
+
+
+def _going_on(ending: MLP) -> MLP:
+    """The head of the opposite: its logit negated, less the 4 that ours adds (`continue_logit`)."""
+    last = len(ending.layers) - 1
+
+    def turned(path: Any, x: jax.Array) -> jax.Array:
+        if path[0].name != "layers" or path[1].idx != last:
+            return x
+        return -x - 4.0 if path[2].name == "bias" else -x
+
+    return jax.tree_util.tree_map_with_path(turned, ending)
 
 
 def _filled(path: Path, name: str, net: MLP, layers: dict[int, dict[str, np.ndarray]]) -> MLP:

@@ -23,7 +23,7 @@ _LAST = 2 | 4
 
 
 def read_chunk(path: Path, tasks: tuple[TaskInfo, ...]) -> Iterator[tuple[int, Rows]]:
-    """The rows of a chunk, task by task, without their padding; the whole file is checked first.
+    """The rows of a chunk that `check_chunk` passed, task by task, without their padding.
 
     Args:
         path: the file.
@@ -36,12 +36,21 @@ def read_chunk(path: Path, tasks: tuple[TaskInfo, ...]) -> Iterator[tuple[int, R
         ValueError: it is no such chunk, or of another set.
     """
     arrays = _arrays(path, load(path))
-    task = _checked(path, arrays, tasks)
+    task = arrays["task"][:, 0].astype(int)
     for number in np.unique(task):
         places = np.flatnonzero(task == number)
         for start in range(0, len(places), _BLOCK):
             block = places[start : start + _BLOCK]
             yield int(number), _rows(arrays, block, tasks[number])
+
+
+def check_chunk(path: Path, tasks: tuple[TaskInfo, ...]) -> None:
+    """Reads all of a chunk once.
+
+    Raises:
+        ValueError: it is no such chunk, or of another set.
+    """
+    _check(path, _arrays(path, load(path)), tasks)
 
 
 def _arrays(path: Path, found: Any) -> dict[str, np.ndarray]:
@@ -52,8 +61,7 @@ def _arrays(path: Path, found: Any) -> dict[str, np.ndarray]:
     raise ValueError(f"{path}: not a chunk of TD-MPC2's data, which has tensors {', '.join(names)}")
 
 
-def _checked(path: Path, arrays: dict[str, np.ndarray], tasks: tuple[TaskInfo, ...]) -> np.ndarray:
-    """The sequences' task numbers."""
+def _check(path: Path, arrays: dict[str, np.ndarray], tasks: tuple[TaskInfo, ...]) -> None:
     obs_size = max(task.obs_size for task in tasks)
     action_size = max(task.action_size for task in tasks)
     count, length = arrays["reward"].shape[:2]
@@ -90,7 +98,6 @@ def _checked(path: Path, arrays: dict[str, np.ndarray], tasks: tuple[TaskInfo, .
             part = arrays[name][block] if name == "obs" else arrays[name][block, 1:]
             if not np.isfinite(part).all():
                 raise ValueError(f"{path}: {name} holds numbers that are not finite")
-    return task
 
 
 def _rows(arrays: dict[str, np.ndarray], places: np.ndarray, task: TaskInfo) -> Rows:

@@ -106,7 +106,8 @@ class Config:
     """A multi-task preset."""
 
     tasks: str = "mt30"
-    """Name of the task set."""
+    """Name of a task set; or tasks of them, separated by commas; or all, for every task that the
+    data set has, your own too."""
     data: str = "data"
     """Folder of the data set."""
     collect: Collect = Collect()

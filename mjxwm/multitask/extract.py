@@ -19,9 +19,9 @@ from mjxwm import actor_critic, data, replay
 from mjxwm.actor_critic import Actor
 from mjxwm.algos import pwm, tdmpc2
 from mjxwm.algos.pwm import Learner
-from mjxwm.data import Windows
+from mjxwm.data import TaskInfo, Windows
 from mjxwm.multitask.config import Extract, validate_extract
-from mjxwm.multitask.model import Model, load
+from mjxwm.multitask.model import Card, Model, load
 from mjxwm.multitask.tasks import number
 from mjxwm.nets import MLP
 from mjxwm.ops import moments
@@ -92,7 +92,9 @@ class Pessimistic(NamedTuple):
     def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
         """See `LatentModel`; less the ensemble's deviation, brought down to one step's share."""
         values = tdmpc2.networks.ensemble_values(self.model, self.q, z, action)
-        return self.model.reward(z, action) - self.weight * values.std(axis=0)
+        # The root of nothing has no slope, and Qs can be equal to the last bit.
+        apart = jnp.sqrt(values.var(axis=0) + 1e-6)
+        return self.model.reward(z, action) - self.weight * apart
 
     def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
@@ -126,12 +128,9 @@ def make(config: Config, env: Source) -> Algorithm:
     model = load(Path(config.model))
     info = model.card.tasks[number(model.card.tasks, env.name)]
     spec = env.spec
-    if (spec.obs_size, spec.action_size) != (info.obs_size, info.action_size):
-        raise ValueError(
-            f"task {env.name!r} has {spec.obs_size} observations and {spec.action_size} actions; "
-            f"the model knows it with {info.obs_size} and {info.action_size}"
-        )
-    found = data.open_data(Path(config.data or model.card.source)).of((env.name,))
+    here = TaskInfo(env.name, spec.obs_size, spec.action_size, spec.episode_length)
+    if here != info:
+        raise ValueError(f"the model knows {info}; here it is {here}")
     settings = _pwm(config.settings, model, env)
     tx = pwm.learner.optimizers(settings)
 
@@ -146,16 +145,33 @@ def make(config: Config, env: Source) -> Algorithm:
         return _iterate(config.settings, settings, tx, state, windows)
 
     def feed(iteration: int) -> Iterator[Windows]:
-        rows = config.settings.horizon + 1 if config.settings.finetune else 1
-        batches, batch = config.settings.updates_per_iteration, config.settings.batch
-        seed = config.seed + 1_000_003 * iteration  # a resumed run draws others than its first part
-        return data.Stream(found, batches, batch, rows, seed)
+        return stream(config, model.card, info, iteration)
 
     def networks(state: TrainState) -> dict[str, Any]:
         return {"world model": state.learner.model, "actor": state.learner.actor}
 
     return Algorithm(
         init, iterate, act, config.iterations, lambda iteration: 0, networks, feed=feed
+    )
+
+
+def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.Stream:
+    """The windows that a policy is learned from.
+
+    Raises:
+        ValueError: the data set is none, has nothing of the task, or has it with other sizes.
+    """
+    folder = config.data or card.source
+    if not folder:
+        raise ValueError("an imported model has no data set of its own; say which with --data")
+    found = data.open_data(Path(folder)).matching((task,))
+    settings = config.settings
+    return data.Stream(
+        found,
+        settings.updates_per_iteration,
+        settings.batch,
+        settings.horizon + 1 if settings.finetune else 1,
+        config.seed + 1_000_003 * iteration,  # a resumed run draws others than its first part
     )
 
 
@@ -199,7 +215,7 @@ def _init(
         actor=actor,
         critic=critic,
         target=jax.tree.map(jnp.copy, critic),
-        model_opt=tx.model.init(those.model),
+        model_opt=tx.model.init(those.model) if extract.finetune else (),
         actor_opt=tx.actor.init(actor),
         critic_opt=tx.critic.init(critic),
         obs=None,
@@ -207,7 +223,9 @@ def _init(
         returns=moments.init(),
     )
     q = those.q if extract.pessimism else None
-    return TrainState(jnp.zeros((), jnp.int32), learner, q, key)
+    state = TrainState(jnp.zeros((), jnp.int32), learner, q, key)
+    # What is restored is bound to its device; a state half bound would be compiled for twice.
+    return jax.device_put(state, jax.devices()[0])
 
 
 def _iterate(
@@ -221,6 +239,7 @@ def _iterate(
         found: Metrics = {}
         if extract.finetune:
             learner, found = pwm.update_model(settings, tx, learner, sequence)
+            learner = learner._replace(model=_in_the_ball(learner.model))
         model = learner.model
         if state.q is not None and isinstance(model, Conditioned):
             # A value's deviation is of a whole return; a reward's share of it is 1 - gamma.
@@ -233,3 +252,9 @@ def _iterate(
     learner, metrics = jax.lax.scan(step, state.learner, (windows, keys))
     state = state._replace(iteration=state.iteration + 1, learner=learner, key=key)
     return state, jax.tree.map(jnp.mean, metrics)
+
+
+def _in_the_ball(model: Any) -> Conditioned:
+    """The task's embedding kept at a norm of at most 1, as where it was learned."""
+    norm = jnp.linalg.norm(model.embedding)
+    return model._replace(embedding=model.embedding / jnp.maximum(norm, 1))

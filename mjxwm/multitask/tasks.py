@@ -70,10 +70,13 @@ def task_set(name: str) -> tuple[TaskInfo, ...]:
     """
     if name in TASK_SETS:
         return TASK_SETS[name]
-    if "," not in name:
+    if "," not in name and name not in {task.name for task in TASK_SETS["mt80"]}:
         sets = ", ".join(TASK_SETS)
         raise ValueError(f"task set {name!r} is unknown; there are: {sets}, or tasks a,b,c of them")
-    return tuple(single(task) for task in name.split(",") if task)
+    named = tuple(single(task) for task in name.split(",") if task)
+    if not named:
+        raise ValueError(f"tasks={name!r} names no task")
+    return named
 
 
 def single(name: str) -> TaskInfo:

@@ -35,6 +35,8 @@ class Config:
     continuation: float = 0.0625
     """Weight of the continuation error; 0, for tasks that nothing ends, goes without it: episodes
     always go on."""
+    ends: tuple[int, ...] | None = None
+    """Hidden layers of the continuation head; by default the encoder's."""
     rho: float = 0.99
     """Decay of the loss per predicted step."""
     encoder_init: Literal["torch", "normal"] = "torch"
@@ -117,7 +119,15 @@ class WorldModel(nnx.Module):
         self.reward_head = MLP(zea, config.hidden, bins, key=keys[2], out_init="zeros")
         learns = config.continuation > 0
         self.continue_head = (
-            MLP(ze, config.encoder, 1, key=keys[3], out_init="zeros") if learns else None
+            MLP(
+                ze,
+                config.encoder if config.ends is None else config.ends,
+                1,
+                key=keys[3],
+                out_init="zeros",
+            )
+            if learns
+            else None
         )
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:

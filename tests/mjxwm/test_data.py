@@ -1,7 +1,9 @@
 """Data sets on disk: what is written is what is drawn, and what is broken is refused."""
 
+import concurrent.futures
 import itertools
 import json
+import os
 import subprocess
 import sys
 
@@ -122,7 +124,7 @@ def test_rows_of_another_shape_are_refused(tmp_path):
 
 def test_a_task_of_other_sizes_is_refused(tmp_path):
     make(tmp_path)
-    with pytest.raises(ValueError, match=r"holds hop as .*obs_size=3"):
+    with pytest.raises(ValueError, match=r"holds .*name='hop', obs_size=3.* was expected"):
         Writer(tmp_path, TaskInfo("hop", 4, 2, 500))
 
 
@@ -133,9 +135,10 @@ def test_broken_sets_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="no data of task 'walk'; it has: hop, cup"):
         found.of(("hop", "walk"))
     file = found.chunks[1].path / "obs.npy"
+    name = found.chunks[1].path.name
     whole = file.read_bytes()
     file.write_bytes(whole[:-8])
-    with pytest.raises(ValueError, match=r"hop-00001/obs\.npy is cut short"):
+    with pytest.raises(ValueError, match=rf"{name}/obs\.npy is cut short"):
         open_data(tmp_path)
     np.save(file, np.zeros((40, 3)))
     with pytest.raises(ValueError, match=r"float64 of shape \(40, 3\); float32 of \(40, 3\)"):
@@ -151,18 +154,70 @@ def test_broken_sets_are_refused_by_name(tmp_path):
 
 def test_what_a_killed_process_left_is_swept_up(tmp_path):
     make(tmp_path)
-    (tmp_path / "hop-00009.partial").mkdir()
+    old, other = tmp_path / "hop-old.partial", tmp_path / "hop-other.partial"
+    for partial in (old, other):
+        partial.mkdir()
+    os.utime(old, (0, 0))
     with Writer(tmp_path, HOP) as writer:
         writer.add(rows(HOP, 2))
-    assert not list(tmp_path.glob("*.partial"))
+    assert not old.exists()
+    assert other.exists()  # another process may be writing it
     assert open_data(tmp_path).rows == 132
 
 
 def test_chunks_shorter_than_a_window_are_refused(tmp_path):
     with Writer(tmp_path, HOP) as writer:
         writer.add(rows(HOP, 3))
-    with pytest.raises(ValueError, match="has 3 rows; windows of 4 do not fit"):
+    with pytest.raises(ValueError, match="no chunk of hop has more than 3 rows; windows of 4"):
         Stream(open_data(tmp_path), 1, 1, 4, 0)
+    with Writer(tmp_path, HOP) as writer:
+        writer.add(rows(HOP, 9, start=50))
+    with Stream(open_data(tmp_path), 1, 500, 4, 0) as stream:  # the short one is left out
+        assert jax.device_get(next(stream)).obs[..., 0].min() == 50
+
+
+def test_every_batch_is_of_the_whole_set(tmp_path):
+    with Writer(tmp_path, HOP) as writer:
+        writer.add(rows(HOP, 10_000))
+    with Stream(open_data(tmp_path), batches=20, batch=200, length=2, seed=3) as stream:
+        starts = jax.device_get(next(stream)).obs[:, 0, :, 0]
+    np.testing.assert_allclose(starts.mean(axis=1), 5000, atol=5 * 2887 / np.sqrt(200))
+    np.testing.assert_allclose(starts.std(axis=1), 2887, rtol=0.2)
+    # Nor does a place within its batch say where it is from.
+    assert abs(np.corrcoef(starts.ravel(), np.arange(starts.size))[0, 1]) < 0.1
+
+
+def test_more_chunks_than_a_process_may_open_files(tmp_path):
+    resource = pytest.importorskip("resource")
+    with Writer(tmp_path, HOP, chunk_rows=2) as writer:
+        for start in range(0, 200, 2):
+            writer.add(rows(HOP, 2, start))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 64
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 300, limits[1]))
+    try:
+        with Stream(open_data(tmp_path), 1, 2000, 2, 0) as stream:
+            starts = jax.device_get(next(stream)).obs[0, 0, :, 0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert set(starts) == set(range(0, 200, 2))
+
+
+def test_processes_write_into_one_set_at_once(tmp_path):
+    def write(task, starts):
+        for start in starts:
+            with Writer(tmp_path, task) as writer:
+                writer.add(rows(task, 5, start))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        done = [
+            pool.submit(write, task, range(k, k + 100, 10)) for task in (HOP, CUP) for k in (0, 500)
+        ]
+        for each in done:
+            each.result()
+    found = open_data(tmp_path)
+    assert found.rows == 4 * 10 * 5
+    assert len({chunk.path for chunk in found.chunks}) == 40
 
 
 def test_an_error_while_drawing_reaches_who_waits(tmp_path):

@@ -147,9 +147,24 @@ def test_a_chunk_that_is_none_is_refused_and_nothing_is_written(tmp_path, capsys
     data = tmp_path / "data"
     assert cli.main(["import", "data", str(tmp_path / "c.pt"), "--data", str(data)]) == 2
     with pytest.raises(ValueError, match=message):
-        list(interop.read_chunk(tmp_path / "c.pt", task_set("mt80")))
+        interop.check_chunk(tmp_path / "c.pt", task_set("mt80"))
     assert "Traceback" not in capsys.readouterr().err
     assert not data.exists()
+
+
+def test_one_bad_file_of_many_leaves_the_set_alone_and_none_is_added_twice(tmp_path, capsys):
+    good, bad, other = (tmp_path / f"chunk_{i}.pt" for i in range(3))
+    for path in (good, bad, other):
+        torch.save(chunk("mt80"), path)
+    bad.write_bytes(bad.read_bytes()[:-2000])
+    into = ("--data", str(tmp_path / "data"))
+    assert cli.main(["import", "data", str(good), str(bad), *into]) == 2
+    assert not (tmp_path / "data").exists()
+    assert cli.main(["import", "data", str(good), *into]) == 0
+    rows = open_data(tmp_path / "data").rows
+    assert cli.main(["import", "data", str(other), str(good), *into]) == 2
+    assert f"chunk_0.pt is in {tmp_path / 'data'} already" in capsys.readouterr().err
+    assert open_data(tmp_path / "data").rows == rows
 
 
 def test_a_chunk_cut_short_is_refused(tmp_path):
@@ -157,7 +172,7 @@ def test_a_chunk_cut_short_is_refused(tmp_path):
     torch.save(chunk("mt80"), path)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ValueError, match="broken, or not a file of torch's"):
-        list(interop.read_chunk(path, task_set("mt80")))
+        interop.check_chunk(path, task_set("mt80"))
 
 
 def test_a_checkpoint_becomes_a_run(tmp_path, capsys):
@@ -179,4 +194,4 @@ def test_a_checkpoint_becomes_a_run(tmp_path, capsys):
     assert "a model of 80 tasks; 30 were expected" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
     assert cli.main([*args, "--tasks", "mt31", "--run", "other"]) == 2
-    assert "'mt31' is neither a task set (mt4, mt30, mt80) nor" in capsys.readouterr().err
+    assert "'mt31' is neither a task set (mt4, mt30, mt80) nor a task" in capsys.readouterr().err

@@ -10,7 +10,6 @@ import pytest
 
 from mjxwm import data, replay
 from mjxwm.recorder import Recorder
-from mjxwm.trainer import Config
 from mjxwm.types import Trajectory
 
 T, B = 4, 3
@@ -22,10 +21,8 @@ class State(NamedTuple):
 
 
 # What the recorder asks of a trainer.
-SPEC = SimpleNamespace(name="numbers", obs_size=1, action_size=1, episode_length=50)
-TRAINER = SimpleNamespace(
-    env=SimpleNamespace(spec=SPEC), algorithm=SimpleNamespace(replay=lambda state: state.replay)
-)
+TRAINER = SimpleNamespace(env=None, algorithm=SimpleNamespace(replay=lambda s: s.replay))
+TASK = data.TaskInfo("numbers", 1, 1, 50)
 
 
 def trajectory(step):
@@ -39,18 +36,24 @@ def trajectory(step):
     )
 
 
-@pytest.mark.parametrize("most", [1, 1000])
+@pytest.fixture(autouse=True)
+def env(monkeypatch):
+    """The recorder's writer asks for no more of an environment than its sizes."""
+    monkeypatch.setattr("mjxwm.recorder.writer", lambda cfg, env: data.Writer(cfg.data, TASK))
+
+
+@pytest.mark.parametrize("every", [1, 3, 7])
 @pytest.mark.parametrize("capacity", [8, 100])
-def test_every_row_is_written_once_and_worlds_stay_apart(tmp_path, most, capacity):
+def test_every_row_is_written_once_and_worlds_stay_apart(tmp_path, every, capacity):
     insert = jax.jit(replay.insert)
     buffer = insert(replay.init(capacity, T, B, 1, 1), trajectory(0))  # before the first iteration
-    cfg = Config(data=str(tmp_path))
-    recorder = Recorder(cfg, TRAINER, State(0, buffer), rows=most)
-    recorder._most = most  # less than it would take by itself
-    with recorder:
-        for step in range(1, 7):
-            buffer = insert(buffer, trajectory(step))
-            recorder.record(State(step, buffer))
+    recorder = Recorder(SimpleNamespace(data=tmp_path), TRAINER, State(0, buffer), False)
+    for step in range(1, 7):
+        buffer = insert(buffer, trajectory(step))
+        recorder.record(State(step, buffer))
+        if step % every == 0:
+            recorder.flush()
+    recorder.flush()
     found = data.open_data(tmp_path)
     parts = [chunk.map() for chunk in found.chunks]
     obs = np.concatenate([part["obs"][:, 0] for part in parts])
@@ -68,7 +71,9 @@ def test_a_resumed_run_writes_what_is_new(tmp_path):
     buffer = replay.init(100, T, B, 1, 1)
     for step in range(3):
         buffer = replay.insert(buffer, trajectory(step))
-    with Recorder(Config(data=str(tmp_path)), TRAINER, State(2, buffer)) as recorder:
-        recorder.record(State(3, replay.insert(buffer, trajectory(3))))
+    recorder = Recorder(SimpleNamespace(data=tmp_path), TRAINER, State(2, buffer), True)
+    recorder.record(State(3, replay.insert(buffer, trajectory(3))))
+    assert not (tmp_path / "dataset.json").exists()  # until a checkpoint is saved
+    recorder.flush()
     obs = np.concatenate([c.map()["obs"][:, 0] for c in data.open_data(tmp_path).chunks])
     np.testing.assert_array_equal(np.sort(obs % 100), np.repeat(np.arange(12, 16), B))

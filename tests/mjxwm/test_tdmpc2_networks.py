@@ -133,7 +133,7 @@ def test_a_checkpoint_gives_the_same_outputs(tmp_path, size, obs, tasks, task_si
 SMALL = dataclasses.replace(
     config.sized("1M", 4),
     model=dataclasses.replace(config.sized("1M").model, latent=16, encoder=(16,), hidden=(16,)),
-    hidden=(16,),
+    q_hidden=(16,),
     num_q=3,
 )
 
@@ -163,6 +163,26 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, change, message):
     small_checkpoint(path, change)
     with pytest.raises(ValueError, match=message):
         interop.read_checkpoint(path)
+
+
+def test_a_head_of_terminations_is_turned_around(tmp_path):
+    theirs = peer(SMALL, 5, 3, 4)
+    ending = torch_peer.mlp((16 + 4, 24, 1))
+    with torch.no_grad():
+        for p in ending.parameters():
+            p.add_(0.3 * torch.randn_like(p))
+    state = torch_peer.state_dict(theirs)
+    state |= {f"_termination.{name}": value for name, value in ending.state_dict().items()}
+    torch.save({"model": state}, tmp_path / "episodic.pt")
+    got = interop.read_checkpoint(tmp_path / "episodic.pt")
+    assert got.config.model.ends == (24,)
+    task = np.array([0, 2])
+    z = np.random.default_rng(0).standard_normal((2, 16)).astype(np.float32)
+    with torch.no_grad():
+        ends = torch.sigmoid(ending(theirs.beside(torch.tensor(z), torch.tensor(task))))[:, 0]
+    info = networks.Tasks(jnp.ones((4, 3)), jnp.full(4, 0.9))
+    ours = networks.given(networks.project(got.networks), info, task).model.going_on(z)
+    np.testing.assert_allclose(ours, 1 - ends, atol=1e-5)
 
 
 def test_a_model_of_other_tasks_is_refused(tmp_path):
@@ -254,8 +274,9 @@ def test_policy_and_plans_leave_actions_that_a_task_lacks_at_zero():
         assert (action[mask > 0] != 0).all()
         for explore in (False, True):
             previous = jnp.where(mask > 0, 0.3, 77.0) * jnp.ones((3, 3))
-            garbage = planner.plan(planning, those, z, previous, key, explore)
-            clean = planner.plan(planning, those, z, previous * mask, key, explore)
+            pairs = planner.q_pairs(planning, those, 3, key)
+            garbage = planner.plan(planning, those, z, previous, key, pairs, explore)
+            clean = planner.plan(planning, those, z, previous * mask, key, pairs, explore)
             jax.tree.map(np.testing.assert_array_equal, garbage[1], clean[1])
             jax.tree.map(np.testing.assert_array_equal, garbage[0], clean[0])
             assert (garbage[1][mask == 0] == 0).all()

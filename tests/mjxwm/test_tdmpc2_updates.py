@@ -17,7 +17,7 @@ H, N, O, A = 3, 5, 4, 2
 SMALL = dataclasses.replace(
     config.sized("1M", 3),
     model=dataclasses.replace(config.sized("1M").model, latent=16, encoder=(16,), hidden=(16,)),
-    hidden=(16,),
+    q_hidden=(16,),
     num_q=2,  # a random pair is all of them
     dropout=0.0,
 )
@@ -55,9 +55,9 @@ def pair(tmp_path_factory):
     torch.save({"model": torch_peer.state_dict(model)}, path)
     got = interop.read_checkpoint(path)
     assert got.config == dataclasses.replace(SMALL, dropout=0.01)
-    q = jax.tree.map(lambda x: x, got.networks.q)
-    q.dropout = 0.0  # which is random
-    return model, got._replace(networks=got.networks._replace(q=q))
+    q, target = (jax.tree.map(lambda x: x, each) for each in (got.networks.q, got.target))
+    q.dropout = target.dropout = 0.0  # which is random
+    return model, got._replace(networks=got.networks._replace(q=q), target=target)
 
 
 def learner(got):
@@ -219,7 +219,7 @@ class Judge:
 
     def __init__(self, worth=0.0):
         self.model, self.discount, self.worth = Line(), 0.9, worth
-        self.q = (jnp.zeros((2, 1)),)
+        self.q = (jnp.zeros((2, 1)),)  # two of them
 
     def act(self, z, noise):
         return jnp.clip(noise, -1, 1)
@@ -229,12 +229,13 @@ class Judge:
 
 
 PLANNING = config.Planning(samples=256, policy_samples=16, elites=32)
+PAIRS = jnp.array([[0, 1]] * PLANNING.iterations)
 
 
 def test_plans_reach_the_best_action():
     z, plan = jnp.zeros(1), planner.no_plan(PLANNING, 1)
     for _ in range(3):
-        plan, action = planner.plan(PLANNING, Judge(), z, plan, jax.random.key(0), False)
+        plan, action = planner.plan(PLANNING, Judge(), z, plan, jax.random.key(0), PAIRS, False)
         z = Line().predict(z, action)
     # Full speed first, then to the goal, and there it stays.
     np.testing.assert_allclose(z, 1.0, atol=0.05)
@@ -242,7 +243,7 @@ def test_plans_reach_the_best_action():
 
 def test_the_value_beyond_the_horizon_counts():
     # Where being far on is worth more than the reward, plans go there.
-    args = (jnp.full(1, 1.0), planner.no_plan(PLANNING, 1), jax.random.key(0), False)
+    args = (jnp.full(1, 1.0), planner.no_plan(PLANNING, 1), jax.random.key(0), PAIRS, False)
     _, stay = planner.plan(PLANNING, Judge(), *args)
     _, go = planner.plan(PLANNING, Judge(worth=50.0), *args)
     assert abs(stay[0]) < 0.1
@@ -252,12 +253,12 @@ def test_the_value_beyond_the_horizon_counts():
 def test_plans_are_the_same_for_the_same_key_and_carried_on():
     judge, z = Judge(), jnp.zeros(1)
     none = planner.no_plan(PLANNING, 1)
-    first = planner.plan(PLANNING, judge, z, none, jax.random.key(4), True)
-    again = planner.plan(PLANNING, judge, z, none, jax.random.key(4), True)
+    first = planner.plan(PLANNING, judge, z, none, jax.random.key(4), PAIRS, True)
+    again = planner.plan(PLANNING, judge, z, none, jax.random.key(4), PAIRS, True)
     jax.tree.map(np.testing.assert_array_equal, first, again)
     one = dataclasses.replace(PLANNING, iterations=1, policy_samples=0, max_std=0.05)
-    carried, _ = planner.plan(one, judge, z, jnp.array([[0.0], [0.9], [0.8]]), jax.random.key(5),
-                              False)  # fmt: skip
+    start = jnp.array([[0.0], [0.9], [0.8]])
+    carried, _ = planner.plan(one, judge, z, start, jax.random.key(5), PAIRS[:1], False)
     # With little noise the plan stays near the shifted one: 0.9, 0.8, 0.
     np.testing.assert_allclose(carried[:, 0], [0.9, 0.8, 0.0], atol=0.15)
 
@@ -268,13 +269,24 @@ def test_many_worlds_are_planned_for_as_each_alone():
     small = config.Planning(samples=32, policy_samples=8, elites=8, iterations=2)
     obs = jax.random.normal(jax.random.key(1), (3, O))
     keys = jax.random.split(jax.random.key(2), 3)
-    plans = jnp.zeros((3, small.horizon, A))
+    plans = jnp.zeros((3, small.plan_horizon, A))
     together = tdmpc2.plan_worlds(small, those, plans, obs, keys, True)
     for i in range(3):
         z = those.model.encode(obs[i])
-        alone = planner.plan(small, those, z, plans[i], keys[i], True)
+        pairs = jnp.array([[0, 1]] * 2)  # there are but two
+        alone = planner.plan(small, those, z, plans[i], keys[i], pairs, True)
         np.testing.assert_allclose(together[0][i], alone[0], atol=1e-5)
         np.testing.assert_allclose(together[1][i], alone[1], atol=1e-5)
+
+
+def test_each_iteration_has_two_different_qs_and_large_bodies_more_iterations():
+    many = Judge()
+    many.q = (jnp.zeros((5, 1)),)
+    for size, iterations in ((1, 6), (19, 6), (20, 8)):
+        pairs = planner.q_pairs(PLANNING, many, size, jax.random.key(size))
+        assert pairs.shape == (iterations, 2)
+        assert (pairs[:, 0] != pairs[:, 1]).all()
+        assert ((pairs >= 0) & (pairs < 5)).all()
 
 
 @pytest.mark.parametrize(("length", "gamma"), [(500, 0.99), (100, 0.95), (1000, 0.995), (10, 0.95)])
@@ -289,6 +301,7 @@ def test_the_discount_follows_the_episodes_length(length, gamma):
         ({"collect_with": "luck"}, "collect_with='luck'; choose planner or policy"),
         ({"planning": config.Planning(elites=600)}, "elites=600 is out of range"),
         ({"planning": config.Planning(policy_samples=600)}, "policy_samples=600"),
+        ({"planning": config.Planning(plan_horizon=0)}, "plan_horizon=0 is out of range"),
         ({"networks": dataclasses.replace(SMALL, num_q=1)}, "num_q=1 is out of range"),
         ({"warmup": 1, "unroll": 2}, "raise warmup or lower horizon"),
         ({"entropy": -1.0}, "entropy=-1.0"),

@@ -92,7 +92,7 @@ def make(config: Config, env: Source) -> Algorithm:
         return plan(state, plans, obs, jax.random.split(jax.random.key(0), len(obs)), False)
 
     def no_plans(worlds: int) -> Array:
-        return jnp.zeros((worlds, config.planning.horizon, env.action_size))
+        return jnp.zeros((worlds, config.planning.plan_horizon, env.action_size))
 
     def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
         key, key_act, key_update = jax.random.split(state.key, 3)
@@ -138,9 +138,10 @@ def plan_worlds(
 ) -> tuple[Float[Array, "B H a"], Float[Array, "B a"]]:
     """`planner.plan` for B worlds of one task in one call: the plans and their first actions."""
     z = those.model.encode(obs)
+    pairs = planner.q_pairs(planning, those, plans.shape[-1], jax.random.fold_in(keys[0], 1))
 
     def one(z: Array, previous: Array, key: Array) -> tuple[Array, Array]:
-        return planner.plan(planning, those, z, previous, key, explore)
+        return planner.plan(planning, those, z, previous, key, pairs, explore)
 
     return jax.vmap(one)(z, plans, keys)
 

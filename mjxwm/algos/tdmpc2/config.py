@@ -30,7 +30,7 @@ class NetworkConfig:
         encoder_init="normal",
     )
     """The world model. Its `continuation` is 1 for tasks that end episodes."""
-    hidden: tuple[int, ...] = (512, 512)
+    q_hidden: tuple[int, ...] = (512, 512)
     """Hidden layers of each Q and of the policy."""
     num_q: int = 5
     """Qs in the ensemble."""
@@ -64,7 +64,7 @@ def sized(size: str, task_size: int = 0, latent: int | None = None) -> NetworkCo
         hidden=(width, width),
     )
     return dataclasses.replace(
-        plain, model=model, hidden=(width, width), num_q=num_q, task_size=task_size
+        plain, model=model, q_hidden=(width, width), num_q=num_q, task_size=task_size
     )
 
 
@@ -72,7 +72,7 @@ def sized(size: str, task_size: int = 0, latent: int | None = None) -> NetworkCo
 class Planning:
     """MPPI's settings (Williams et al. 2015), as TD-MPC2 has them."""
 
-    horizon: int = 3
+    plan_horizon: int = 3
     """Steps that are planned ahead; the Qs judge what follows."""
     iterations: int = 6
     """Refinements of a plan; two more from 20 actions on."""
@@ -167,6 +167,9 @@ def validate(config: Config) -> None:
     if config.networks.num_q < 2:
         raise ValueError(f"num_q={config.networks.num_q} is out of range; it must be at least 2")
     planning = config.planning
+    for name in ("plan_horizon", "iterations"):
+        if getattr(planning, name) < 1:
+            raise ValueError(f"{name}={getattr(planning, name)} is out of range; it is at least 1")
     if not 0 < planning.elites <= planning.samples:
         raise ValueError(
             f"elites={planning.elites} is out of range; it must be in 1..samples={planning.samples}"

@@ -50,7 +50,7 @@ def init(
     def one_q(key: PRNGKeyArray) -> MLP:
         return MLP(
             latent + action_size,
-            config.hidden,
+            config.q_hidden,
             bins,
             key=key,
             out_init="zeros",
@@ -61,7 +61,7 @@ def init(
     return Networks(
         WorldModel(config.model, obs_size, action_size, key=keys[0], task_size=config.task_size),
         jax.vmap(one_q)(jax.random.split(keys[1], config.num_q)),
-        MLP(latent, config.hidden, 2 * action_size, key=keys[2]),
+        MLP(latent, config.q_hidden, 2 * action_size, key=keys[2]),
         jax.random.uniform(keys[3], shape, minval=-0.02, maxval=0.02),
     )
 

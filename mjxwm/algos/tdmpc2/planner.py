@@ -7,7 +7,7 @@ Written for one world; `jax.vmap` plans for many in one call.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mjxwm.algos.tdmpc2.config import Planning
 from mjxwm.algos.tdmpc2.networks import Given, two_of
@@ -17,7 +17,7 @@ Plan = Float[Array, "H a"]
 
 def no_plan(planning: Planning, action_size: int) -> Plan:
     """Where no step has been planned yet."""
-    return jnp.zeros((planning.horizon, action_size))
+    return jnp.zeros((planning.plan_horizon, action_size))
 
 
 def plan(
@@ -26,6 +26,7 @@ def plan(
     z: Float[Array, " z"],
     previous: Plan,
     key: PRNGKeyArray,
+    pairs: Int[Array, "I 2"],
     explore: bool,
 ) -> tuple[Plan, Float[Array, " a"]]:
     """Plans from one latent.
@@ -36,24 +37,24 @@ def plan(
         z: where the world is.
         previous: the plan of the step before, or `no_plan`.
         key: random key; the same key gives the same plan.
+        pairs: the two Qs that judge each iteration, see `q_pairs`; worlds share them, so that
+            their weights are not copied for each.
         explore: whether the action is an elite's at random, with noise, or the best elite's.
 
     Returns:
         The plan, which the next step starts from, and its first action.
     """
-    key_policy, key_noise, key_q, key_elite, key_act = jax.random.split(key, 5)
-    size = previous.shape[-1]
-    iterations = planning.iterations + (2 if size >= 20 else 0)
+    key_policy, key_noise, key_elite, key_act = jax.random.split(key, 4)
+    iterations, size = len(pairs), previous.shape[-1]
     proposed = _proposals(planning, those, z, size, key_policy)
     free = planning.samples - planning.policy_samples
-    shape = (iterations, planning.horizon, free, size)
-    which = two_of(jax.tree.leaves(those.q)[0].shape[0], key_q)
+    shape = (iterations, planning.plan_horizon, free, size)
     keys = jax.random.split(key_noise, iterations)
 
     def refine(
-        carry: tuple[Array, Array], key: PRNGKeyArray
+        carry: tuple[Array, Array], given: tuple[PRNGKeyArray, Array]
     ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        mean, std = carry
+        (mean, std), (key, which) = carry, given
         key_noise, key_value = jax.random.split(key)
         noise = jax.random.normal(key_noise, shape[1:])
         sampled = jnp.clip(mean[:, None] + std[:, None] * noise, -1, 1)
@@ -68,8 +69,8 @@ def plan(
         return (mean, std), (elites[0], score)
 
     mean = jnp.concatenate([previous[1:], jnp.zeros((1, size))])
-    start = (mean, jnp.full((planning.horizon, size), planning.max_std))
-    (mean, std), (elites, score) = jax.lax.scan(refine, start, keys)
+    start = (mean, jnp.full((planning.plan_horizon, size), planning.max_std))
+    (mean, std), (elites, score) = jax.lax.scan(refine, start, (keys, pairs))
     if not explore:
         return mean, elites[-1, 0]  # sorted: the first is the best
     chosen = elites[-1, jax.random.categorical(key_elite, jnp.log(score[-1]))]
@@ -77,10 +78,17 @@ def plan(
     return mean, those.model.own(jnp.clip(noisy, -1, 1))
 
 
+def q_pairs(planning: Planning, those: Given, size: int, key: PRNGKeyArray) -> Int[Array, "I 2"]:
+    """Two Qs at random for each iteration of a plan; from 20 actions on there are two more."""
+    iterations = planning.iterations + (2 if size >= 20 else 0)
+    num_q = jax.tree.leaves(those.q)[0].shape[0]
+    return jax.vmap(lambda k: two_of(num_q, k))(jax.random.split(key, iterations))
+
+
 def _proposals(
     planning: Planning, those: Given, z: Float[Array, " z"], size: int, key: PRNGKeyArray
 ) -> Float[Array, "H P a"]:
-    noise = jax.random.normal(key, (planning.horizon, planning.policy_samples, size))
+    noise = jax.random.normal(key, (planning.plan_horizon, planning.policy_samples, size))
 
     def step(z: Array, noise: Array) -> tuple[Array, Array]:
         action = those.act(z, noise)
