@@ -9,6 +9,7 @@
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -89,10 +90,12 @@ def engines(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """What `mjxwm envs check` says of both."""
     row: dict[str, Any] = {}
     for engine in ("mjx", "warp"):
-        try:
-            found = check.against_native(envs.make(name, engine="native"), engine, check.Config())
-        except ValueError:
-            found = None, None
+        found: tuple[float | None, float | None] = None, None
+        # The dog's contacts take XLA more than half an hour to compile on two cores.
+        if engine == "warp" or not name.startswith("dog"):
+            with contextlib.suppress(ValueError):  # what it refuses
+                env = envs.make(name, engine="native")
+                found = check.against_native(env, engine, check.Config())
         row[f"{engine}_median"], row[f"{engine}_most"] = found
     return row
 
