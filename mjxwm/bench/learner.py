@@ -143,7 +143,9 @@ def _pwm(config: Config) -> _Case:
         return "PWM world model", ours, None
     import torch
 
-    theirs = peer.PWMUpdater(settings.model, obs, action)
+    from mjxwm.bench import torch_pwm
+
+    theirs = torch_pwm.PWMUpdater(settings.model, obs, action)
     tensors = [torch.tensor(x) for x in data]
     return "PWM world model", ours, lambda: theirs(*tensors)
 

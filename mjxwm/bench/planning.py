@@ -107,7 +107,9 @@ def _peer(
     obs = torch.tensor(seen)
     mean = torch.zeros(config.worlds, config.planning.plan_horizon, action)
     task = torch.zeros(config.worlds, dtype=torch.long) if settings.task_size else None
-    return lambda: peer.plan(model, config.planning, obs, mean, task)
+    from mjxwm.bench import torch_planner
+
+    return lambda: torch_planner.plan(model, config.planning, obs, mean, task)
 
 
 def table(config: Config, row: Row) -> str:

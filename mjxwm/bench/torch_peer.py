@@ -1,4 +1,4 @@
-"""TD-MPC2's networks, update and planner in plain torch: the peer that ours are held to.
+"""TD-MPC2's networks and update in plain torch: the peer that ours are held to.
 
 Written from the published facts (Hansen et al. 2024, arXiv 2310.16828): its layers, names, losses.
 Tests compare outputs and steps, `mjxwm bench learner` compares times. Needs torch.
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
-from mjxwm import world_model
-from mjxwm.algos.tdmpc2.config import NetworkConfig, Planning
+from mjxwm.algos.tdmpc2.config import NetworkConfig
 
 
 class SimNorm(nn.Module):
@@ -237,85 +236,3 @@ class Updater:
         self.scale = self.scale.lerp((high - low).clamp(min=1), 0.01)
         entropy = m.actions * (0.5 * noise**2 + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
         return -(rho * (1e-4 * entropy + q / self.scale).mean(1)).mean()
-
-
-class PWMUpdater:
-    """PWM's world-model update: encoder, dynamics and a scalar reward, by backpropagation through
-    all predicted steps."""
-
-    def __init__(self, config: world_model.Config, obs: int, action: int):
-        """Adam with PWM's clipping."""
-        z = config.latent
-        self.config = config
-        self.encoder = mlp((obs, *config.encoder, z), SimNorm())
-        self.dynamics = mlp((z + action, *config.hidden, z), SimNorm())
-        self.reward = mlp((z + action, *config.hidden, 1))
-        # Ours learns when episodes end as well: the same work for both.
-        self.ends = mlp((z, *config.encoder, 1))
-        parts = (self.encoder, self.dynamics, self.reward, self.ends)
-        self.params = [p for part in parts for p in part.parameters()]
-        self.optim = torch.optim.Adam(self.params, lr=3e-4)
-
-    def __call__(self, obs: Tensor, action: Tensor, reward: Tensor) -> None:
-        """One step on obs [H + 1, N, o], action [H, N, a], reward [H, N]."""
-        w, horizon = self.config, len(action)
-        rho = w.rho ** torch.arange(horizon)
-        with torch.no_grad():
-            target = self.encoder(obs[1:])
-        z = self.encoder(obs[0])
-        zs = [z]
-        for t in range(horizon):
-            z = self.dynamics(torch.cat([z, action[t]], -1))
-            zs.append(z)
-        past = torch.stack(zs)
-        found = self.reward(torch.cat([past[:-1], action], -1))[..., 0]
-        going_on = self.ends(past[1:])[..., 0] + 4.0
-        errors = (
-            w.consistency * ((past[1:] - target) ** 2).mean(-1)
-            + w.reward * (found - reward) ** 2
-            + w.continuation * functional.softplus(-going_on)
-        )
-        (rho * errors.mean(1)).mean().backward()
-        nn.utils.clip_grad_norm_(self.params, 20)
-        self.optim.step()
-        self.optim.zero_grad(set_to_none=True)
-
-
-@torch.no_grad()
-def plan(
-    m: TDMPC2, p: Planning, obs: Tensor, mean: Tensor, task: Tensor | None, gamma: float = 0.99
-) -> tuple[Tensor, Tensor]:
-    """MPPI for B worlds at once: obs [B, o], mean [B, H, a]; the new mean and the actions."""
-    worlds, size = len(obs), mean.shape[-1]
-    z0 = m.encode(obs, task)
-    z = z0[:, None].expand(worlds, p.policy_samples, -1)
-    proposed = []
-    for _ in range(p.plan_horizon):
-        a, _ = m.pi(z, task, torch.randn(worlds, p.policy_samples, size))
-        proposed.append(a)
-        z = m.next(z, a, task)
-    ours = torch.stack(proposed, 1)
-    mean = torch.cat([mean[:, 1:], torch.zeros_like(mean[:, :1])], 1)
-    std = torch.full_like(mean, p.max_std)
-    free = p.samples - p.policy_samples
-    elites, score = ours, torch.ones(())
-    for _ in range(p.iterations + (2 if size >= 20 else 0)):
-        noise = torch.randn(worlds, p.plan_horizon, free, size)
-        sampled = (mean[:, :, None] + std[:, :, None] * noise).clamp(-1, 1)
-        actions = torch.cat([ours, sampled], 2)
-        z, total, weight = z0[:, None].expand(worlds, p.samples, -1), torch.zeros(()), 1.0
-        for t in range(p.plan_horizon):
-            total = total + weight * m.decode(m.reward(z, actions[:, t], task))
-            z = m.next(z, actions[:, t], task)
-            weight *= gamma
-        a, _ = m.pi(z, task, torch.randn(worlds, p.samples, size))
-        pair = torch.randperm(m.config.num_q)[:2]
-        value = m.decode(m.q([q[pair] for q in m._Qs], z, a, task)).mean(0)
-        best, ids = torch.topk((total + weight * value).nan_to_num(0), p.elites, 1)
-        index = ids[:, None, :, None].expand(-1, p.plan_horizon, -1, size)
-        elites = actions.gather(2, index)
-        score = torch.softmax(p.temperature * best, 1)[:, None, :, None]
-        mean = (score * elites).sum(2)
-        spread = (score * (elites - mean[:, :, None]) ** 2).sum(2)
-        std = spread.sqrt().clamp(p.min_std, p.max_std)
-    return mean, elites[:, 0, 0]

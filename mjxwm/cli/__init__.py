@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mjxwm import system
-from mjxwm.cli import compare, gradients, multitask, suites, tools, training
+from mjxwm.cli import (
+    collect,
+    compare,
+    gradients,
+    importing,
+    multitask,
+    suites,
+    tools,
+    training,
+)
 from mjxwm.config import ConfigError, nearest
 
 USAGE = """usage: mjxwm COMMAND ...
@@ -40,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "train": training.train,
         "eval": training.evaluate,
-        "collect": multitask.collect,
+        "collect": collect.collect,
         "pretrain": multitask.pretrain,
         "extract": multitask.extract,
-        "import": multitask.import_,
+        "import": importing.import_,
         "plot": compare.plot,
         "score": compare.score,
         "compare": compare.compare,

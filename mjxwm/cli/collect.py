@@ -1,0 +1,131 @@
+"""`mjxwm collect`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from mjxwm.cli.options import parse, write
+from mjxwm.cli.presets import first, load_multitask, multitask_presets
+from mjxwm.cli.training import trained
+from mjxwm.config import ConfigError, load_preset, nearest, preset_names
+
+
+def collect(args: list[str]) -> int:
+    """Trains a preset, or one on each task of a multi-task preset, and keeps all its data."""
+    name, rest = first(args, "collect", "a preset")
+    if name in multitask_presets() or (name not in preset_names() and not _is_training(name)):
+        return _collect_all(name, rest)
+    from mjxwm.cli.training import train
+
+    # The same options as `mjxwm train`, and a data set by default.
+    given = any(a == "--data" or a.startswith("--data=") for a in rest)
+    return train([name, *rest, *([] if given else ["--data", "data"])])
+
+
+def _is_training(name: str) -> bool:
+    from mjxwm import train
+
+    try:
+        load_preset(train.Config, name)
+    except ConfigError:
+        return False
+    return True
+
+
+def _collect_all(name: str, args: list[str]) -> int:
+    from mjxwm.multitask import Collect
+
+    preset = load_multitask(name)
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        settings: tyro.conf.OmitArgPrefixes[Collect] = preset.collect
+        data: str = preset.data
+        """Folder of the data set."""
+        folder: Path = Path("runs")
+        """Where runs are kept."""
+        only: str = ""
+        """Tasks to collect, separated by commas; by default all of the set."""
+        json: Path | None = None
+        """File for the results."""
+
+    options = parse(Options, args, f"collect {name}")
+    preset = dataclasses.replace(preset, data=options.data, collect=options.settings)
+    runs = _collections(preset, _chosen(preset.tasks, options.only), Path(name).stem)
+    collected = []
+    for run, cfg in runs.items():
+        if not _collect_one(cfg, name, run, options.folder):
+            print("stopped; the same command goes on")
+            break
+        collected.append(str(options.folder / run))
+    write(collected, options.json)
+    return 0
+
+
+def _chosen(tasks: str, only: str) -> list[str]:
+    from mjxwm.multitask import task_set
+
+    try:
+        names = [task.name for task in task_set(tasks)]
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    wanted = [task for task in only.split(",") if task]
+    for task in wanted:
+        if task not in names:
+            raise ConfigError(f"only={task!r} is not of {tasks}{nearest(task, names)}")
+    return wanted or names
+
+
+def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
+    """The configurations by the runs' names; what is missing for any of them is said at once."""
+    from mjxwm import train
+
+    runs, missing = {}, []
+    for task in tasks:
+        cfg = load_preset(train.Config, preset.collect.preset)
+        repeat = None if task.startswith("mw-") else 2
+        cfg = dataclasses.replace(
+            cfg, task=task, data=preset.data, action_repeat=repeat, video=False
+        )
+        if preset.collect.env_steps:
+            algo = dataclasses.replace(cfg.algo, env_steps=preset.collect.env_steps)
+            cfg = dataclasses.replace(cfg, algo=algo)
+        try:
+            train.make_env(cfg)
+        except ConfigError as error:
+            missing.append(f"{task}: {error}")
+        for seed in range(preset.collect.seeds):
+            runs[f"{prefix}-{task}-{seed}"] = dataclasses.replace(cfg, seed=seed)
+    if missing:
+        have = ",".join(task for task in tasks if not any(m.startswith(task) for m in missing))
+        raise ConfigError("\n".join([*missing, f"--only {have} collects the others"]))
+    return runs
+
+
+def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
+    """Trains, or goes on with, one run; whether it came to its end."""
+    from mjxwm import checkpoint, config, data, runs, train
+
+    found = runs.RunFolder(folder / name)
+    if not found.config.is_file():
+        run = train.new_run(cfg, preset, name, folder)
+        return trained(cfg, run, False, None).evaluation is not None
+    if config.load_yaml(train.Config, found.config) != cfg:
+        raise ConfigError(
+            f"{found.path} exists with other settings; give another --folder, or remove it"
+        )
+    done = checkpoint.latest(found.checkpoints)
+    if done is None:
+        raise ConfigError(f"{found.path} exists without a checkpoint; remove it to start anew")
+    if done < train.build(cfg).algorithm.iterations:
+        return trained(cfg, found, True, None).evaluation is not None
+    try:
+        data.open_data(Path(cfg.data)).of((cfg.task,))
+    except ValueError as error:
+        raise ConfigError(
+            f"{found.path} is finished, but {error}; remove the run to collect anew"
+        ) from error
+    print(f"{found.path} is finished; it is not collected again")
+    return True
