@@ -106,7 +106,7 @@ def _peer(
     model = peer.TDMPC2(settings, seen.shape[1], action, tasks).eval()
     obs = torch.tensor(seen)
     mean = torch.zeros(config.worlds, config.planning.plan_horizon, action)
-    task = torch.zeros(config.worlds, dtype=torch.long) if settings.task_size else None
+    task = torch.zeros((), dtype=torch.long) if settings.task_size else None
     from mjxwm.bench import torch_planner
 
     return lambda: torch_planner.plan(model, config.planning, obs, mean, task)
