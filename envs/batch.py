@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from envs import shards
 from envs.core import Initial, State
 from envs.env import Env
 
@@ -64,10 +65,15 @@ class Step(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class BatchEnv:
-    """`num_worlds` copies of an Env, stepped together."""
+    """`num_worlds` copies of an Env, stepped together.
+
+    Inside a program for one of several devices (`envs.shards`) it is that device's part of them:
+    the sizes below are of those worlds then, while starts are what they would be on one device.
+    """
 
     env: Env
     num_worlds: int
+    """On all devices."""
 
     def __post_init__(self):
         """Sizes the engine's buffers."""
@@ -83,9 +89,10 @@ class BatchEnv:
                 in all worlds and the data never come from one phase of an episode alone.
         """
         key, key_reset, key_clock = jax.random.split(key, 3)
-        state = jax.vmap(self.env.reset)(jax.random.split(key_reset, self.num_worlds))
+        keys = shards.own(jax.random.split(key_reset, self.num_worlds))
+        state = jax.vmap(self.env.reset)(keys)
         limit = self.env.episode_length if stagger else 1
-        clock = jax.random.randint(key_clock, (self.num_worlds,), 0, limit)
+        clock = shards.own(jax.random.randint(key_clock, (self.num_worlds,), 0, limit))
         return Worlds(state, clock, jnp.zeros_like(clock), jnp.zeros_like(state.reward), key)
 
     def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
@@ -123,7 +130,8 @@ class BatchEnv:
     def _reset_where(self, done: Bool[Array, " B"], key: PRNGKeyArray, state: State) -> State:
         # What ends is reset and what goes on costs next to nothing: start states, and physics where
         # derived fields need it, are computed for a few gathered rows and put back in their places.
-        slots = max(1, self.num_worlds // _RESET_SHARE)
+        here = shards.share(self.num_worlds)
+        slots = max(1, here // _RESET_SHARE)
         heavy = self.env.reset_computes
         count = done.sum()
 
@@ -137,20 +145,19 @@ class BatchEnv:
             initial = self._initial(key, ids)
             if not heavy:
                 return self._restart(done, _rows(initial, nth - 1, slots), state)
-            fresh = self._restart(
-                ids < self.num_worlds, initial, _rows(state, ids, self.num_worlds)
-            )
+            fresh = self._restart(ids < here, initial, _rows(state, ids, here))
             back = _rows(fresh, nth - 1, slots)
             return jax.tree.map(lambda f, x: jax.vmap(jnp.where)(done, f, x), back, state)
 
         def many(key: PRNGKeyArray, state: State) -> State:
-            return self._restart(done, self._initial(key, jnp.arange(self.num_worlds)), state)
+            return self._restart(done, self._initial(key, jnp.arange(here)), state)
 
         case = (count > 0).astype(jnp.int32) + (count > slots)
         return jax.lax.switch(case, (none, few, many), key, state)
 
     def _initial(self, key: PRNGKeyArray, ids: Int[Array, " n"]) -> Initial:
         # A world's start depends on the key and on its number, not on which others end with it.
+        ids = ids + shards.index() * shards.share(self.num_worlds)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
         return jax.lax.stop_gradient(jax.vmap(self.env.initial)(keys))
 

@@ -30,7 +30,8 @@ def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
 
     Args:
         folder: where they were saved.
-        abstract: the state's shapes and dtypes, from `jax.eval_shape(init, key)`.
+        abstract: the state's shapes and dtypes, from `jax.eval_shape(init, key)`, and the sharding
+            of each leaf where it has one; how it was when it was saved does not matter.
         iteration: which one.
 
     Raises:
@@ -42,16 +43,20 @@ def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
     def placed(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device)
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding or device)
 
     with _checkpointer(folder) as checkpointer:
         loaded = checkpointer.load(step, jax.tree.map(placed, _named(abstract)))
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
     filled = [
-        loaded[jax.tree_util.keystr(path)] if leaf.size else jnp.zeros(leaf.shape, leaf.dtype)
+        loaded[jax.tree_util.keystr(path)] if leaf.size else _empty(leaf, leaf.sharding or device)
         for path, leaf in leaves
     ]
     return jax.tree.unflatten(structure, filled)
+
+
+def _empty(leaf: jax.ShapeDtypeStruct, sharding: jax.sharding.Sharding) -> jax.Array:
+    return jax.device_put(jnp.zeros(leaf.shape, leaf.dtype), sharding)
 
 
 def _named(state: Any) -> dict[str, Any]:

@@ -108,9 +108,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value, where)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in get_args(hint):
-            return None
-        return _convert(next(a for a in get_args(hint) if a is not type(None)), value, where)
+        return _one_of(get_args(hint), value, where)
     if origin is Literal:
         if value in get_args(hint):
             return value
@@ -131,6 +129,15 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     expected = getattr(hint, "__name__", str(hint))
     raise ConfigError(f"{where}={value!r} is not of type {expected}")
+
+
+def _one_of(hints: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in hints:
+        return None
+    for hint in hints:
+        if get_origin(hint) is Literal and value in get_args(hint):
+            return value
+    return _convert(next(hint for hint in hints if hint is not type(None)), value, where)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

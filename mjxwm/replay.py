@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
+from envs import shards
 from mjxwm.types import Trajectory
 
 _TERMINATED, _TRUNCATED, _INVALID = 1, 2, 4
@@ -72,6 +74,12 @@ def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size
     )
 
 
+def layout() -> Replay:
+    """Which axis of each leaf is spread over devices: that of the worlds."""
+    data, number = shards.spread(1), PartitionSpec()
+    return Replay(data, data, data, data, number, number)  # pyright: ignore[reportArgumentType]
+
+
 def insert(replay: Replay, trajectory: Trajectory) -> Replay:
     """Writes T rows at the head, over the oldest ones once the buffer is full.
 
@@ -100,28 +108,44 @@ def insert(replay: Replay, trajectory: Trajectory) -> Replay:
 
 
 def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence:
-    """Draws windows uniformly over worlds and start times, with replacement.
+    """Draws windows uniformly over start times, with replacement, and evenly over worlds.
+
+    The i-th window is from about the i-th of `num` equal parts of the worlds (`envs.shards.strata`)
+    and so from this device's, where they are spread over several.
 
     Args:
         replay: at least `length` rows must have been inserted (`size >= length`), which the
             caller ensures; fewer cannot be reported from inside a compiled program.
         key: random key.
-        num: N, the number of windows.
+        num: N, the number of windows, over all devices.
         length: L, their length in steps.
 
     Raises:
         ValueError: the window is longer than the buffer.
     """
+    place = _places(replay, key, num, length)
+    obs, action, reward, flags = (leaf[place] for leaf in replay[:4])
+    return from_flags(obs, action, reward, flags)
+
+
+def sample_masks(
+    replay: Replay, key: PRNGKeyArray, num: int, length: int
+) -> tuple[Bool[Array, "L N"], Bool[Array, "L N"]]:
+    """`mask` and `next_mask` of what `sample` draws, and nothing else of it."""
+    return _masks(replay.flags[_places(replay, key, num, length)])
+
+
+def _places(
+    replay: Replay, key: PRNGKeyArray, num: int, length: int
+) -> tuple[Int[Array, "L N"], Int[Array, " N"]]:
     rows, worlds = replay.reward.shape
     if length > rows:
         raise ValueError(f"windows of {length} steps do not fit a replay of {rows} rows per world")
     key_world, key_start = jax.random.split(key)
-    world = jax.random.randint(key_world, (num,), 0, worlds)
+    world = shards.strata(key_world, num, worlds * shards.count())
     # Logical time 0 is the oldest row; the window's last row is at most the newest, size - 1.
-    start = jax.random.randint(key_start, (num,), 0, replay.size - length + 1)
-    row = (replay.head - replay.size + start + jnp.arange(length)[:, None]) % rows
-    obs, action, reward, flags = (leaf[row, world] for leaf in replay[:4])
-    return from_flags(obs, action, reward, flags)
+    start = shards.own(jax.random.randint(key_start, (num,), 0, replay.size - length + 1))
+    return (replay.head - replay.size + start + jnp.arange(length)[:, None]) % rows, world
 
 
 def from_flags(

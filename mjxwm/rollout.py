@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from envs import shards
 from envs.batch import BatchEnv, Step, Worlds
 from mjxwm.types import Metrics, Policy, Trajectory, Transition
 
@@ -28,7 +29,8 @@ def unroll(
 
     Returns:
         The worlds afterwards, the trajectory [T, B], and the metrics of `step_metrics`, summed over
-        time where they are counts and averaged elsewhere.
+        time where they are counts and averaged elsewhere. Where worlds are spread over devices,
+        the metrics are such that their means over the devices are those of all worlds.
     """
 
     def memoryless(
@@ -65,7 +67,7 @@ def unroll_with_memory(
 
     (memory, worlds), (trajectory, metrics) = jax.lax.scan(step, (memory, worlds), noise)
     counts = ("episodes", "return_sum", "length_sum", "success_sum", "diverged")
-    total = {k: x.sum() if k in counts else x.mean() for k, x in metrics.items()}
+    total = {k: shards.count() * x.sum() if k in counts else x.mean() for k, x in metrics.items()}
     return memory, worlds, trajectory, total
 
 

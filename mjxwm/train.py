@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mjxwm import config, nets
+from mjxwm import config, devices, nets
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.recorder import Recorder
@@ -57,7 +57,8 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
     trainer = build(cfg)
     key = jax.random.key(cfg.seed)
     state, iteration, seconds = start(trainer, run, key, resume)
-    _announce(cfg, trainer, run, state)
+    if devices.leads():
+        _announce(cfg, trainer, run, state)
     total = trainer.algorithm.iterations
     last = min(total, stop_at or total)
     with (
@@ -65,32 +66,32 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
         interruptible() as interrupted,
         contextlib.ExitStack() as stack,
     ):
+        trackers = (JsonLines(run.metrics, iteration if resume else None), console)
         loop = Loop(
             trainer.algorithm,
             lambda state: trainer.evaluate(state, eval_key(cfg)),
             Cadence.spread(total, cfg.evaluations, cfg.checkpoints),
             run,
-            (JsonLines(run.metrics, iteration if resume else None), console),
+            trackers if devices.leads() else (),
             began - seconds,
             iteration,
             Recorder(cfg, trainer, state, resume) if cfg.data else None,
         )
-        late = False
+        late = ended = False
         step = _stepper(trainer, iteration, stack)
-        while iteration < last and not interrupted and not late:
+        while iteration < last and not ended and not late:
             state, metrics = step(state)
             iteration += 1
             late = cfg.minutes is not None and time.monotonic() - began + seconds > 60 * cfg.minutes
             failed = _failed(cfg, trainer, iteration == last, metrics)
-            stopping = iteration == last or bool(interrupted) or late or bool(failed)
+            late, ended = devices.any_of(late, bool(interrupted))
+            stopping = iteration == last or ended or late or bool(failed)
             loop.after(iteration, state, metrics, stopping, evaluate=late)
             if failed:
                 raise config.ConfigError(
                     f"{failed} The run is saved: `mjxwm train --resume {run.path}` goes on; with "
                     "`on_failure: go-on` in its config.yaml, past what fails."
                 )
-        if interrupted:  # also when it came after the last look at it; a second save does nothing
-            loop.save(iteration, state)
     finished = iteration == total or late
     final = jax.device_get(trainer.evaluate(state, eval_key(cfg))) if finished else None
     say_failures(trainer)
@@ -104,9 +105,9 @@ def _stepper(
 ) -> Callable[[Any], tuple[Any, Any]]:
     """An iteration, with the data that it learns from where it learns from data."""
     if trainer.algorithm.feed is None:
-        return trainer.iterate
+        return trainer.programs.iterate
     feed = stack.enter_context(trainer.algorithm.feed(iteration))
-    return lambda state: trainer.iterate(state, next(feed))
+    return lambda state: trainer.programs.iterate(state, next(feed))
 
 
 def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:
@@ -139,7 +140,7 @@ def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None
         f"task     {spec.name}: {spec.obs_size} observations, {spec.action_size} actions, "
         f"{spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms"
     )
-    device = jax.devices()[0].device_kind
+    device = devices.described(cfg.devices)
     worlds = f"{algo.worlds} worlds" if algo.worlds else "for evaluations alone"
     print(f"engine   {spec.engine}, {worlds}; learner on {device}")
     print(f"learner  {', '.join([cfg.algorithm, *sizes])}")

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import envs
-from mjxwm import checkpoint, config, runs, track
+from mjxwm import checkpoint, config, devices, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
 from mjxwm.data import TaskInfo, Writer
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -36,6 +36,8 @@ class Config:
     """How bodies differ from world to world and from episode to episode, evaluations included."""
     seed: int = 0
     """Seed of everything that is random."""
+    devices: int | Literal["all"] = 1
+    """Devices that worlds, replay and batches are spread over."""
     minutes: float | None = None
     """Wall-clock time after which the run ends, whatever is left of its budget; by default never.
     Evaluations and checkpoints are spread over the budget all the same."""
@@ -70,8 +72,7 @@ class Trainer(NamedTuple):
     env: envs.Env
     eval_env: envs.Env
     algorithm: Algorithm
-    init: Any
-    iterate: Any
+    programs: devices.Programs
     evaluate: Any
 
 
@@ -149,15 +150,25 @@ def build(cfg: Config) -> Trainer:
         act, none = functools.partial(planner.act, state), planner.init(cfg.episodes)
         return evaluate_with_memory(eval_env, act, none, key, cfg.episodes)
 
+    compiled = jax.jit(run_policy)
     return Trainer(
         env,
         eval_env,
         algorithm,
-        # What is made of files is made outside: a compiled program would hold all of it.
-        algorithm.init if algorithm.feed else jax.jit(algorithm.init),
-        jax.jit(algorithm.iterate, donate_argnums=0),
-        jax.jit(run_policy),
+        _programs(cfg, env, algorithm),
+        lambda state, key: compiled(devices.local(state), key),
     )
+
+
+def _programs(cfg: Config, env: Any, algorithm: Algorithm) -> devices.Programs:
+    among = devices.chosen(cfg.devices)
+    if len(among) > 1 and not isinstance(env, envs.Env):
+        raise config.ConfigError(
+            f"devices={cfg.devices}: {cfg.task!r} is a foreign task, which one device collects from"
+        )
+    if cfg.data and jax.process_count() > 1:
+        raise config.ConfigError(f"data={cfg.data!r}: one process records, not several")
+    return devices.programs(algorithm, cfg.algorithm, among)
 
 
 def writer(cfg: Config, env: envs.Env) -> Writer:
@@ -174,8 +185,8 @@ def writer(cfg: Config, env: envs.Env) -> Writer:
 def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tuple[Any, int, float]:
     """State, iteration and seconds spent so far."""
     if not resume:
-        return trainer.init(key), 0, 0.0
-    abstract = jax.eval_shape(trainer.algorithm.init, key)
+        return trainer.programs.init(key), 0, 0.0
+    abstract = trainer.programs.place(jax.eval_shape(trainer.algorithm.init, key))
     try:
         state = checkpoint.restore(run.checkpoints, abstract)
     except FileNotFoundError as error:
@@ -192,7 +203,7 @@ def eval_key(cfg: Config) -> jax.Array:
 
 
 def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
-    """A run's configuration, with fields changed, and its newest checkpoint.
+    """A run's configuration, with fields changed, and its newest checkpoint, on one device.
 
     Returns:
         The configuration, what was built of it, the training state, and its iteration.
@@ -200,7 +211,7 @@ def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
     Raises:
         ConfigError: there is no checkpoint.
     """
-    cfg = dataclasses.replace(config.load_yaml(Config, run.config), **changed)
+    cfg = dataclasses.replace(config.load_yaml(Config, run.config), **{"devices": 1} | changed)
     trainer = build(cfg)
     state, iteration, _ = start(trainer, run, jax.random.key(cfg.seed), resume=True)
     return cfg, trainer, state, iteration
@@ -209,6 +220,10 @@ def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
 def new_run(cfg: Config, preset: str, name: str | None, folder: Path) -> RunFolder:
     """Checks the configuration, then makes the run's folder with it."""
     build(cfg)
-    run = runs.create(folder, name, preset)
-    config.save_yaml(cfg, run.config)
-    return run
+    if jax.process_count() > 1 and name is None:
+        raise config.ConfigError("a run of several processes needs a name: --run NAME")
+    if devices.leads():
+        run = runs.create(folder, name, preset)
+        config.save_yaml(cfg, run.config)
+    devices.wait("run")
+    return runs.find(folder / name) if name else run

@@ -60,6 +60,11 @@ class Algorithm(NamedTuple):
     that learns from data; such a state is made uncompiled, of what is on disk."""
     replay: Callable[[Any], Any] | None = None
     """state -> its `mjxwm.replay.Replay`; None where none is kept."""
+    layout: Callable[[Any], Any] | None = None
+    """state -> the `PartitionSpec` of every leaf, under which `init` and `iterate` run on several
+    devices (`envs.shards`); None for one that runs on one device alone."""
+    spread: dict[str, int] = {}  # noqa: RUF012  # never changed
+    """Sizes, by the names of their settings, that the number of devices has to divide."""
 
 
 class Planner(NamedTuple):

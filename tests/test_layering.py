@@ -18,7 +18,7 @@ LAYERS = [
     ["mjxwm.algos", "mjxwm.evaluate"],
     ["mjxwm.multitask"],
     ["mjxwm.gradients", "mjxwm.bench", "mjxwm.interop"],
-    ["mjxwm.loop"],
+    ["mjxwm.loop", "mjxwm.devices"],
     ["mjxwm.trainer", "mjxwm.doctor"],
     ["mjxwm.recorder", "mjxwm.pretraining", "mjxwm.importing"],
     ["mjxwm.train"],

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -16,6 +16,8 @@ class _Output:
     """Name of the run; by default the preset's name with the date and time."""
     folder: Path = Path("runs")
     """Where runs are kept."""
+    distributed: bool = False
+    """Join the other processes of a SLURM or Kubernetes job; with `--devices all`."""
     json: Path | None = None
     """File for the result."""
 
@@ -24,6 +26,10 @@ class _Output:
 class _Resume:
     resume: Path
     """The run folder to go on with; its own config.yaml holds, other options are refused."""
+    devices: int | Literal["all"] | None = None
+    """Another number of devices than before."""
+    distributed: bool = False
+    """Join the other processes of a SLURM or Kubernetes job."""
     json: Path | None = None
     """File for the result."""
 
@@ -49,7 +55,11 @@ def train(args: list[str]) -> int:
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
         options = parse(_Resume, args, "train")
         run = runs.find(options.resume)
-        return finish(load_yaml(train.Config, run.config), run, True, options.json)
+        _join(options.distributed)
+        cfg = load_yaml(train.Config, run.config)
+        if options.devices is not None:
+            cfg = dataclasses.replace(cfg, devices=options.devices)
+        return finish(cfg, run, True, options.json)
     preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
     default = load_preset(train.Config, preset)
 
@@ -62,8 +72,16 @@ def train(args: list[str]) -> int:
     rest = args[1:] if args and args[0] == preset else args
     options = parse(Options, rest, f"train {preset}", description=_describe(preset))
     output = options.output
+    _join(output.distributed)
     run = train.new_run(options.config, preset, output.run, output.folder)
     return finish(options.config, run, False, output.json)
+
+
+def _join(distributed: bool) -> None:
+    if distributed:
+        from mjxwm import devices
+
+        devices.join()
 
 
 def _describe(preset: str) -> str:
@@ -81,9 +99,11 @@ def finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
 
 def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
     """Trains, says what came of it, and returns it."""
-    from mjxwm import outcome, train
+    from mjxwm import devices, outcome, train
 
     result = train.train(cfg, run, resume)
+    if not devices.leads():
+        return result
     summary: dict[str, Any] = {
         "run": str(run.path),
         "iteration": result.iteration,

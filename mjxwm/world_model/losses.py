@@ -23,6 +23,9 @@ class Batch(NamedTuple):
     """1 where reward and end of a step count."""
     next_mask: Float[Array, "H N"]
     """1 where obs[t + 1] is what the step led to."""
+    known: tuple[Float[Array, ""], Float[Array, ""]] | None = None
+    """Means of `mask` and `next_mask` over all of a batch of which these windows are a part; None
+    where they are the whole."""
 
 
 def loss(
@@ -50,22 +53,32 @@ def loss(
         reward_error = (logits[..., 0] - batch.reward) ** 2
     else:
         reward_error = twohot.cross_entropy(logits, batch.reward)
+    latent_error = ((next_z - target) ** 2).mean(axis=-1)
+    known, next_known = batch.known or (None, None)
     parts = {
-        "consistency": mean_error(config, ((next_z - target) ** 2).mean(axis=-1), batch.next_mask),
-        "reward": mean_error(config, reward_error, batch.mask),
+        "consistency": mean_error(config, latent_error, batch.next_mask, next_known),
+        "reward": mean_error(config, reward_error, batch.mask, known),
     }
     total = config.consistency * parts["consistency"] + config.reward * parts["reward"]
     if config.continuation:
         going_on = model.continue_logit(next_z)
         error = optax.sigmoid_binary_cross_entropy(going_on, 1 - batch.terminated)
-        parts["continuation"] = mean_error(config, error, batch.mask)
+        parts["continuation"] = mean_error(config, error, batch.mask, known)
         total = total + config.continuation * parts["continuation"]
     return total, ({"loss": total, **parts}, z)
 
 
 def mean_error(
-    config: Config, error: Float[Array, "H N"], mask: Float[Array, "H N"]
+    config: Config,
+    error: Float[Array, "H N"],
+    mask: Float[Array, "H N"],
+    known: Float[Array, ""] | None = None,
 ) -> Float[Array, ""]:
-    """Errors weighted by rho^t, averaged over the steps that are not masked."""
+    """Errors weighted by rho^t, averaged over the steps that are not masked.
+
+    `known` is the mask's mean over the whole batch, where this is a part: then the mean over equal
+    parts is that of the whole.
+    """
     weight = config.rho ** jnp.arange(len(error), dtype=error.dtype)[:, None]
-    return (weight * mask * error).sum() / jnp.maximum(mask.sum(), 1)
+    steps = mask.sum() if known is None else known * mask.size
+    return (weight * mask * error).sum() / jnp.maximum(steps, 1)

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from envs import shards
 from envs.batch import BatchEnv, Worlds
 from envs.core import Source
 from mjxwm import replay, rollout
@@ -94,6 +96,21 @@ def make(config: Config, env: Source) -> Algorithm:
         env_steps,
         networks,
         replay=lambda state: state.replay,
+        layout=layout,
+        spread={
+            "worlds": config.worlds,
+            "batch": config.batch,
+            "imagine_batch": config.imagine_batch,
+        },
+    )
+
+
+def layout(state: TrainState) -> TrainState:
+    """Which axis of each leaf is spread over devices: that of the worlds."""
+    whole = jax.tree.map(lambda x: PartitionSpec(), state)
+    return whole._replace(
+        worlds=jax.tree.map(lambda x: shards.spread(), state.worlds)._replace(key=PartitionSpec()),
+        replay=replay.layout(),
     )
 
 
@@ -103,7 +120,8 @@ def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> T
     fresh = learner.init(config, tx, spec.obs_size, spec.action_size, key_learner)
     rows = -(-config.capacity // config.worlds)
     rows = max(rows, (config.warmup + 1) * config.unroll)
-    buffer = replay.init(rows, config.unroll, config.worlds, spec.obs_size, spec.action_size)
+    here = shards.share(config.worlds)
+    buffer = replay.init(rows, config.unroll, here, spec.obs_size, spec.action_size)
     worlds = env.reset(key_worlds, stagger=True)
     state = TrainState(jnp.zeros((), jnp.int32), fresh, worlds, buffer, key)
 
@@ -135,8 +153,9 @@ def _collect(
     state: TrainState,
     noise: Array,
 ) -> tuple[TrainState, Metrics]:
+    noise = shards.own(noise, axis=1)
     worlds, trajectory, metrics = rollout.unroll(env, policy, state.worlds, noise)
-    seen = learner.observe(state.learner, trajectory)
+    seen, metrics = learner.observe(state.learner, trajectory, metrics)
     buffer = replay.insert(state.replay, trajectory)
     state = state._replace(worlds=worlds, replay=buffer, learner=seen)
     return state, {f"collect/{name}": x for name, x in metrics.items()}

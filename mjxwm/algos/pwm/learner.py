@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from envs import shards
 from mjxwm import actor_critic
 from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
 from mjxwm.ops import moments
 from mjxwm.ops.moments import Moments
-from mjxwm.types import Trajectory
+from mjxwm.types import Metrics, Trajectory
 from mjxwm.world_model import LatentModel, WorldModel
 
 
@@ -114,10 +115,15 @@ def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
     return jnp.maximum(moments.std(learner.reward), 0.1 * jnp.abs(learner.reward.mean))
 
 
-def observe(learner: Learner, trajectory: Trajectory) -> Learner:
-    """The learner with the moments of what was collected; placeholders do not count."""
+def observe(learner: Learner, trajectory: Trajectory, metrics: Metrics) -> tuple[Learner, Metrics]:
+    """The learner with the moments of what was collected; placeholders do not count.
+
+    Moments and metrics become those of all devices, in one collective.
+    """
     valid = trajectory.valid
-    obs = learner.obs and moments.update(learner.obs, trajectory.obs, valid)
+    seen = (moments.of(trajectory.obs, 2, valid), moments.of(trajectory.reward, 2, valid))
+    metrics, (obs, reward) = shards.mean_and_all(metrics, seen)
     return learner._replace(
-        obs=obs, reward=moments.update(learner.reward, trajectory.reward, valid)
-    )
+        obs=learner.obs and moments.merge(learner.obs, obs),
+        reward=moments.merge(learner.reward, reward),
+    ), metrics

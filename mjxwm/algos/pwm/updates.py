@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from envs import shards
 from mjxwm import actor_critic, replay, world_model
 from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
@@ -24,30 +25,47 @@ def run_updates(
     config: Config, tx: Optimizers, learner: Learner, buffer: Replay, key: PRNGKeyArray
 ) -> tuple[Learner, Metrics]:
     """The second half of an iteration: `policy_updates` rounds of model, actor and critics."""
+    length = config.horizon + 1
 
-    def update(learner: Learner, key: PRNGKeyArray) -> tuple[Learner, Metrics]:
-        key_model, key_policy = jax.random.split(key)
-
-        def model_step(learner: Learner, key: PRNGKeyArray) -> tuple[Learner, Any]:
-            windows = replay.sample(buffer, key, config.batch, config.horizon + 1)
-            learner, metrics = update_model(config, tx, learner, windows)
+    def update(learner: Learner, given: tuple[PRNGKeyArray, Any, Any]) -> tuple[Learner, Metrics]:
+        def model_step(learner: Learner, given: tuple[PRNGKeyArray, Any]) -> tuple[Learner, Any]:
+            windows = replay.sample(buffer, given[0], config.batch, length)
+            learner, metrics = update_model(config, tx, learner, windows, given[1])
             return learner, (metrics, windows)
 
-        keys = jax.random.split(key_model, config.model_steps)
-        learner, (metrics, windows) = jax.lax.scan(model_step, learner, keys)
+        key_policy, keys, known = given
+        learner, (metrics, windows) = jax.lax.scan(model_step, learner, (keys, known))
         last = jax.tree.map(lambda x: x[-1], windows)
         learner, policy_metrics = update_policy(config, tx, learner, last, key_policy)
         return learner, {**jax.tree.map(jnp.mean, metrics), **policy_metrics}
 
-    keys = jax.random.split(key, config.policy_updates)
-    learner, metrics = jax.lax.scan(update, learner, keys)
-    return learner, jax.tree.map(jnp.mean, metrics)
+    keys = jax.random.split(key, (config.policy_updates, config.model_steps + 1))
+    known = _known(config, buffer, keys[:, 1:]) if shards.count() > 1 else None
+    learner, metrics = jax.lax.scan(update, learner, (keys[:, 0], keys[:, 1:], known))
+    return learner, shards.mean(jax.tree.map(jnp.mean, metrics))
+
+
+def _known(config: Config, buffer: Replay, keys: PRNGKeyArray) -> tuple[Array, Array]:
+    """Shares of steps that count in the batches of these keys, on all devices, in one collective.
+
+    The losses need them before any gradient; asked for one by one, each would be a collective.
+    """
+
+    def shares(key: PRNGKeyArray) -> tuple[Array, Array]:
+        masks = replay.sample_masks(buffer, key, config.batch, config.horizon + 1)
+        return jax.tree.map(lambda mask: mask[:-1].mean(), masks)
+
+    return shards.mean(jax.vmap(jax.vmap(shares))(keys))
 
 
 def update_model(
-    config: Config, tx: Optimizers, learner: Learner, windows: Sequence
+    config: Config,
+    tx: Optimizers,
+    learner: Learner,
+    windows: Sequence,
+    known: tuple[Array, Array] | None = None,
 ) -> tuple[Learner, Metrics]:
-    """One world-model step on N windows of `horizon` + 1 steps."""
+    """One world-model step on N windows of `horizon` + 1 steps, see `Batch` for `known`."""
     scale = reward_scale(config, learner)
     batch = world_model.Batch(
         obs=seen(learner, windows.obs),
@@ -56,9 +74,11 @@ def update_model(
         terminated=windows.terminated[:-1].astype(scale.dtype),
         mask=windows.mask[:-1].astype(scale.dtype),
         next_mask=windows.next_mask[:-1].astype(scale.dtype),
+        known=known,
     )
     gradient = jax.grad(world_model.loss, has_aux=True)
     grads, (metrics, _) = gradient(learner.model, config.model, batch)
+    grads = shards.mean(grads)
     updates, opt = tx.model.update(grads, learner.model_opt, learner.model)
     metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
     learner = learner._replace(model=optax.apply_updates(learner.model, updates), model_opt=opt)
@@ -96,7 +116,7 @@ def update_policy(
     key_start, key_noise = jax.random.split(key)
     z = encode(learner, _starts(windows, key_start, config.imagine_batch))
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
-    noise = jax.random.normal(key_noise, shape)
+    noise = shards.own(jax.random.normal(key_noise, shape), axis=1)
     scale = moments.std(learner.returns)
 
     def objective(actor: Actor) -> tuple[Array, tuple[Imagined, Array]]:
@@ -107,11 +127,12 @@ def update_policy(
         return loss / scale - config.entropy * entropy, aux
 
     grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
+    grads, seen_returns = shards.mean_and_all(grads, moments.of(total, 1))
     updates, opt = tx.actor.update(grads, learner.actor_opt, learner.actor)
     learner = learner._replace(
         actor=actor_critic.project(optax.apply_updates(learner.actor, updates)),
         actor_opt=opt,
-        returns=moments.update(learner.returns, total, max_count=100.0 * config.imagine_batch),
+        returns=moments.merge(learner.returns, seen_returns, 100.0 * config.imagine_batch),
     )
     learner, critic_metrics = update_critic(config, tx, learner, imagined, windows)
     return learner, {
@@ -126,8 +147,10 @@ def update_policy(
 
 def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "num o"]:
     """Observations of the windows at random: any is a state that a policy may act in."""
-    obs = windows.obs.reshape(-1, windows.obs.shape[-1])
-    return obs[jax.random.randint(key, (num,), 0, obs.shape[0])]
+    length, here = windows.obs.shape[:2]
+    key_window, key_time = jax.random.split(key)
+    window = shards.strata(key_window, num, here * shards.count())
+    return windows.obs[shards.own(jax.random.randint(key_time, (num,), 0, length)), window]
 
 
 def update_critic(
@@ -156,6 +179,7 @@ def update_critic(
     ) -> tuple[tuple[Critic, Critic, Any], Array]:
         critic, slow, opt = carry
         error, grads = jax.value_and_grad(loss)(critic)
+        grads = shards.mean(grads)
         updates, opt = tx.critic.update(grads, opt, critic)
         critic = optax.apply_updates(critic, updates)
         slow = optax.incremental_update(critic, slow, config.target_tau)

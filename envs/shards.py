@@ -1,0 +1,108 @@
+"""Worlds spread over several devices, as the code for some of them sees it.
+
+A program that runs under `jax.shard_map` over the axis `AXIS` is traced once, for one device's
+worlds; what it has to know of the whole, it asks here. Without such an axis there is one shard,
+which is everything: each function is then the identity, and costs nothing.
+
+Random numbers are drawn for all worlds on every device and each takes its `own`, so that worlds,
+batches and results do not depend on how many devices there are.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Int, PRNGKeyArray
+
+AXIS = "worlds"
+"""Name of the mesh axis that worlds are spread over."""
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+def mesh(devices: Sequence[Any]) -> Mesh:
+    """These devices as the axis of worlds."""
+    # Plain partitioning: `jax.make_mesh` would put shardings into the types of all arrays.
+    return Mesh(devices, (AXIS,))
+
+
+def spread(axis: int = 0) -> PartitionSpec:
+    """The layout of an array whose `axis` is that of worlds."""
+    return PartitionSpec(*[None] * axis, AXIS)
+
+
+def count() -> int:
+    """Number of shards, known while tracing."""
+    around = jax.sharding.get_abstract_mesh()
+    return around.shape[AXIS] if AXIS in around.manual_axes else 1
+
+
+def index() -> Int[Array, ""] | int:
+    """Number of this shard."""
+    return jax.lax.axis_index(AXIS) if count() > 1 else 0
+
+
+def share(total: int) -> int:
+    """This shard's part of `total` equal things.
+
+    Raises:
+        ValueError: the number of shards does not divide it.
+    """
+    if total % count():
+        raise ValueError(f"{total} cannot be spread evenly over {count()} devices")
+    return total // count()
+
+
+def own(x: Array, axis: int = 0) -> Array:
+    """This shard's part of what every shard has whole, along `axis`."""
+    if count() == 1:
+        return x
+    size = share(x.shape[axis])
+    return jax.lax.dynamic_slice_in_dim(x, index() * size, size, axis)
+
+
+def total(tree: T) -> T:
+    """Sums over the shards; one collective for the whole tree."""
+    return jax.lax.psum(tree, AXIS) if count() > 1 else tree
+
+
+def mean(tree: T) -> T:
+    """Means over the shards; one collective for the whole tree."""
+    return jax.lax.pmean(tree, AXIS) if count() > 1 else tree
+
+
+def mean_and_all(averaged: T, kept: S) -> tuple[T, S]:
+    """Means of one tree, and another of every shard on a new first axis, in one collective.
+
+    The second is summed, too: each shard's own place in it, zeros in the others'.
+    """
+    if count() == 1:
+        return averaged, jax.tree.map(lambda x: x[None], kept)
+
+    def placed(x: Array) -> Array:
+        return jnp.zeros((count(), *x.shape), x.dtype).at[index()].set(x)
+
+    scaled = jax.tree.map(lambda x: x / count(), averaged)
+    return jax.lax.psum((scaled, jax.tree.map(placed, kept)), AXIS)
+
+
+def strata(key: PRNGKeyArray, num: int, among: int) -> Int[Array, " n"]:
+    """Draws `num` of `among` things, evenly: the i-th from about the i-th of `num` equal parts.
+
+    Each thing is as likely as any other in the whole draw, as with replacement, but the numbers
+    drawn of each part do not vary. A shard draws from its own things alone.
+
+    Args:
+        key: random key, the same on all shards.
+        num: things to draw, over all shards; this one draws its share.
+        among: things that there are, over all shards.
+
+    Returns:
+        Numbers below this shard's share of `among`.
+    """
+    # Whole numbers: num * among equally likely (i, offset) fall on each thing num times.
+    offset = own(jax.random.randint(key, (num,), 0, among))
+    return (jnp.arange(share(num)) * among + offset) // num

@@ -1,0 +1,100 @@
+"""Several devices and several processes: the same result as on one, with few collectives."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+import envs
+from mjxwm import config, devices, trainer
+from mjxwm.algos import pwm
+from mjxwm.config import ConfigError
+
+PEER = Path(__file__).parent / "spread_peer.py"
+
+
+def start(args: list[str], **variables: str) -> subprocess.Popen:
+    """A process of its own: the number of devices is fixed before JAX starts."""
+    return subprocess.Popen(
+        [sys.executable, *args],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def output(process: subprocess.Popen) -> str:
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err[-3000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict:
+    """What the peer says of 8 devices."""
+    what = ("compare", "collectives")
+    both = {name: start([str(PEER), name], JAX_NUM_CPU_DEVICES="8") for name in what}
+    return {name: json.loads(output(process)) for name, process in both.items()}
+
+
+@pytest.mark.parametrize("what", ["learner", "replay", "metrics"])
+def test_several_devices_learn_what_one_learns(measured, what):
+    """Worlds, windows and noise do not depend on the devices; sums do, in their rounding."""
+    assert measured["compare"][what] < 1e-9
+
+
+def test_each_update_has_one_collective(measured):
+    """Three in the loop over updates, of model, actor and critics. Two around it, in an iteration:
+    moments and metrics of what was collected, with the masks' means; and the updates' metrics."""
+    inside = [name for name in measured["collectives"] if "while" in name and ":" not in name]
+    assert len(inside) == 3
+    assert len(measured["collectives"]) == 5
+
+
+@pytest.mark.slow
+def test_a_checkpoint_comes_back_on_another_number_of_devices(tmp_path):
+    """Two processes train over loopback; one device goes on with their run."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    args = ["-m", "mjxwm.cli", "train", "debug", "--devices", "all", "--distributed"]
+    args += ["--env-steps", "600", "--evaluations", "0", "--no-video"]
+    args += ["--run", "pair", "--folder", str(tmp_path)]
+    address = f"localhost:{port}"
+    both = [
+        start(
+            args,
+            JAX_COORDINATOR_ADDRESS=address,
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID=str(i),
+        )
+        for i in range(2)
+    ]
+    out, silent = [output(process) for process in both]
+    assert "of 2 processes" in out
+    assert "run " not in silent
+    run = trainer.runs.find(tmp_path / "pair")
+    _, made, state, iteration = trainer.load(run)
+    assert iteration == made.algorithm.iterations
+    state, metrics = made.programs.iterate(state)
+    assert jax.tree.all(jax.tree.map(lambda x: bool(jax.numpy.isfinite(x)), metrics))
+
+
+def test_what_cannot_be_spread_is_refused():
+    """Sizes that devices do not divide, algorithms of one device, devices that are not there."""
+    made = pwm.make(pwm.Config(worlds=30), envs.make("cartpole-swingup"))
+    with pytest.raises(ConfigError, match=r"worlds=30 cannot be spread .*; worlds=32 can"):
+        devices.programs(made, "pwm", jax.devices() * 4)
+    with pytest.raises(ConfigError, match="'ppo' runs on one device"):
+        devices.programs(made._replace(layout=None), "ppo", jax.devices() * 4)
+    with pytest.raises(ConfigError, match="devices=3 is out of range; here are 1"):
+        devices.chosen(3)
+    assert config.from_dict(trainer.Config, {"devices": "all"}).devices == "all"
+    with pytest.raises(ConfigError, match="devices='two' is not of type int"):
+        config.from_dict(trainer.Config, {"devices": "two"})
