@@ -1,7 +1,7 @@
 """C MuJoCo on a pool of CPU threads (`mujoco.batch.Batch`), called from inside compiled programs.
 
 The worlds live in JAX arrays, not in the batch: each control step carries them through one
-`jax.pure_callback` that loads the rows, steps and reads them back. That keeps `Env` pure (scan,
+callback that loads the rows, steps and reads them back. That keeps `Env` pure (scan,
 vmap, donation and bitwise checkpoints work) and makes the batch a scratch pad that any number of
 programs can share. MuJoCo computes in float64 and JAX mostly in float32, so the exact bits of the
 integration state travel as uint32 pairs beside the float view: a trajectory equals a loop over
@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from envs.core import Initial, Physics, SimState
+from envs.engines.callback import on_host
 
 _STATE, _STAGE = mujoco.mjtState, mujoco.mjtStage
 _FRESH = 1
@@ -101,7 +102,7 @@ class Native:
     def _call(self, function: Any, goal: Any, fields: dict[str, Array], *args: Array) -> SimState:
         dtype = jnp.result_type(float)
         shapes = {k: jax.ShapeDtypeStruct(s, dtype) for k, s in self._derived_shapes.items()}
-        hidden, row, derived = jax.pure_callback(
+        hidden, row, derived = on_host(
             functools.partial(function, np.dtype(dtype)),
             (
                 jax.ShapeDtypeStruct((2 * self._row + 2,), jnp.uint32),
@@ -110,7 +111,6 @@ class Native:
             ),
             fields,
             *args,
-            vmap_method="broadcast_all",
         )
         nq, nv, na = self.model.nq, self.model.nv, self.model.na
         qpos, qvel, act = jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv))
@@ -118,10 +118,9 @@ class Native:
         physics = self._physics(state)._replace(time=row[0], derived=derived)
         return SimState(physics, hidden, fields)
 
-    # Host side: every array below is numpy with the worlds on its leading axes.
+    # Host side: every array below is numpy with the worlds on its leading axes; `out` is filled.
 
-    def _step(self, dtype: np.dtype, fields: Any, hidden: Any, ctrl: Any) -> Any:
-        hidden, ctrl = np.asarray(hidden), np.asarray(ctrl)
+    def _step(self, dtype: np.dtype, out: Any, fields: Any, hidden: Any, ctrl: Any) -> None:
         with self._lock:
             batch = self._batch(ctrl.shape[:-1], fields)
             batch.state[:, : self._row] = self._rows(hidden, dtype)
@@ -130,10 +129,9 @@ class Native:
                 batch.step(nstep=self.n_substeps, stage=self._stage)
             except mujoco.batch.SimulationError as error:
                 batch.state[error.ids, : self._row] = np.nan
-            return self._read(batch, dtype, ctrl.shape[:-1])
+            self._read(batch, out)
 
-    def _forward(self, dtype: np.dtype, fields: Any, start: Any) -> Any:
-        start = np.asarray(start)
+    def _forward(self, dtype: np.dtype, out: Any, fields: Any, start: Any) -> None:
         with self._lock:
             batch = self._batch(start.shape[:-1], fields)
             batch.state[:, : self._row] = 0
@@ -142,7 +140,7 @@ class Native:
             # All stages: a thread's scratch data still hold another world's accelerations.
             batch.forward()
             batch.state[:, self._first_warmstart : self._row] = 0
-            return self._read(batch, dtype, start.shape[:-1])
+            self._read(batch, out)
 
     def _rows(self, hidden: np.ndarray, dtype: np.dtype) -> np.ndarray:
         hidden = hidden.reshape(-1, hidden.shape[-1])
@@ -165,19 +163,15 @@ class Native:
                 batch.bind(name)
         for name, values in fields.items():
             own = self._batches[nsim].expand(name)
-            own[...] = np.asarray(values).reshape(own.shape)
+            own[...] = values.reshape(own.shape)
         return self._batches[nsim]
 
-    def _read(
-        self, batch: mujoco.batch.Batch, dtype: np.dtype, lead: tuple[int, ...]
-    ) -> tuple[Any, ...]:
-        hidden = np.zeros((batch.nsim, 2 * self._row + 2), np.uint32)
-        rows = hidden[:, :-2].view(np.float64)
-        rows[...] = batch.state[:, : self._row]
+    def _read(self, batch: mujoco.batch.Batch, out: Any) -> None:
+        hidden, view, derived = out
+        hidden = hidden.reshape(batch.nsim, -1)
+        hidden[:, -2:] = 0
+        hidden[:, :-2].view(np.float64)[...] = batch.state[:, : self._row]
         with np.errstate(over="ignore"):  # a diverged world may exceed float32: infinity says so
-            view = rows[:, : self._first_warmstart].astype(dtype)
-        derived = {
-            k: batch.bind(k).astype(dtype).reshape(*lead, *s)
-            for k, s in self._derived_shapes.items()
-        }
-        return hidden.reshape(*lead, -1), view.reshape(*lead, -1), derived
+            view.reshape(batch.nsim, -1)[...] = batch.state[:, : self._first_warmstart]
+            for name, value in derived.items():
+                value.reshape(batch.nsim, -1)[...] = batch.bind(name).reshape(batch.nsim, -1)
