@@ -5,13 +5,14 @@ Initial weights and layer order follow TD-MPC2 (Hansen et al. 2024) and PWM (Geo
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+T = TypeVar("T")
 Activation = Callable[[Array], Array]
 Init = Literal["normal", "torch", "orthogonal", "zeros"]
 
@@ -63,8 +64,12 @@ class Linear(nnx.Module):
         self.kernel, self.bias = nnx.Param(kernel), nnx.Param(bias)
 
     def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s o"]:
-        """The affine map."""
-        return x @ self.kernel[...] + self.bias[...]
+        """The affine map; see `in_bfloat16` for a kernel of that type."""
+        kernel, bias = self.kernel[...], self.bias[...]
+        if kernel.dtype == jnp.bfloat16:
+            product = jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=bias.dtype)
+            return product + bias
+        return x @ kernel + bias
 
 
 class LayerNorm(nnx.Module):
@@ -142,6 +147,19 @@ class MLP(nnx.Module):
         if self.out_activation is not None:
             x = self.out_activation(self.norms[hidden](x))
         return x
+
+
+def in_bfloat16(tree: T) -> T:
+    """The same networks with the matrices of their layers in bfloat16.
+
+    Products then take inputs in bfloat16 and add up in the type of the biases, which the matrix
+    units of GPUs and of recent CPUs do several times faster; all else stays as it is.
+    """
+
+    def cast(path: tuple, x: Array) -> Array:
+        return x.astype(jnp.bfloat16) if ".kernel" in jax.tree_util.keystr(path) else x
+
+    return jax.tree_util.tree_map_with_path(cast, tree)
 
 
 def num_parameters(tree: object) -> int:

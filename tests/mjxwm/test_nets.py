@@ -141,3 +141,19 @@ def test_an_mlp_equals_its_torch_original(key, norm_first, normed_output):
         modules += [nn.LayerNorm(8), nn.Unflatten(-1, (-1, 8)), nn.Softmax(-1), nn.Flatten(-2)]
     expected = nn.Sequential(*modules)(torch.tensor(np.array(x))).detach().numpy()
     np.testing.assert_allclose(net(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_matrices_in_bfloat16_add_up_in_float32(key):
+    """Inputs and matrices are rounded to 8 bits, sums are not; all but the matrices stays."""
+    net = MLP(64, [128], 32, key=key)
+    coarse = nets.in_bfloat16(net)
+    x = jax.random.normal(key, (256, 64))
+    exact, rounded = net(x), coarse(x)
+    assert rounded.dtype == jnp.float32
+    error = jnp.abs(rounded - exact).max() / jnp.abs(exact).max()
+    assert 1e-4 < error < 3e-2
+    # One layer against float64 sums of the rounded values: what differs is the order of a sum.
+    layer = coarse.layers[0]
+    inputs, kernel = (np.asarray(a.astype(jnp.bfloat16), float) for a in (x, layer.kernel[...]))
+    np.testing.assert_allclose(layer(x), inputs @ kernel + np.asarray(layer.bias), atol=1e-5)
+    assert coarse.norms[0].scale.dtype == coarse.layers[0].bias.dtype == jnp.float32

@@ -1,6 +1,7 @@
 """PWM's settings, and their ranges."""
 
 import dataclasses
+from typing import Literal
 
 from mjxwm import actor_critic, world_model
 
@@ -37,6 +38,9 @@ class Config:
     critic_replay: float = 0.0
     """Weight of the critics' error on replayed windows, against that on imagined ones; PWM has no
     such term. It keeps values from following a model that overlooks falls."""
+    act_in: Literal["float32", "bfloat16"] = "float32"
+    """Type of the policy's matrix products in collection. What was done is what is learned from,
+    so that the coarser one costs no accuracy, and pays where a CPU or GPU has matrix units."""
     gamma: float = 0.99
     """Discount per agent step."""
     lam: float = 0.95
