@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, UInt32
 
 AXIS = "worlds"
 """Name of the mesh axis that worlds are spread over."""
@@ -89,20 +89,35 @@ def mean_and_all(averaged: T, kept: S) -> tuple[T, S]:
     return jax.lax.psum((scaled, jax.tree.map(placed, kept)), AXIS)
 
 
-def strata(key: PRNGKeyArray, num: int, among: int) -> Int[Array, " n"]:
-    """Draws `num` of `among` things, evenly: the i-th from about the i-th of `num` equal parts.
+def strata(bits: UInt32[Array, " N"], among: int) -> Int[Array, " n"]:
+    """Draws N of `among` things, evenly: the i-th from about the i-th of N equal parts.
 
     Each thing is as likely as any other in the whole draw, as with replacement, but the numbers
     drawn of each part do not vary. A shard draws from its own things alone.
 
     Args:
-        key: random key, the same on all shards.
-        num: things to draw, over all shards; this one draws its share.
+        bits: random, the same on all shards, one for each of N draws over all shards.
         among: things that there are, over all shards.
 
     Returns:
-        Numbers below this shard's share of `among`.
+        Numbers below this shard's share of `among`, for its share of the draws.
     """
-    # Whole numbers: num * among equally likely (i, offset) fall on each thing num times.
-    offset = own(jax.random.randint(key, (num,), 0, among))
-    return (jnp.arange(share(num)) * among + offset) // num
+    # Whole numbers: N * among equally likely (i, offset) fall on each thing N times.
+    (num,) = bits.shape
+    return (jnp.arange(share(num)) * among + own(below(bits, among))) // num
+
+
+def below(bits: UInt32[Array, "*s"], limit: Int[Array, ""] | int) -> Int[Array, "*s"]:
+    """Whole numbers from 0 to below `limit`, floor(bits / 2^32 * limit).
+
+    `jax.random.randint` takes twice the random bits and several times as long, to bring the
+    difference in likelihood from 1 in 2^32 / limit to nothing.
+    """
+    limit = jnp.asarray(limit, jnp.uint32)
+    low, high = bits & 0xFFFF, bits >> 16
+    limit_low, limit_high = limit & 0xFFFF, limit >> 16
+    # The upper half of the 64 bits of the product.
+    cross = high * limit_low + (low * limit_low >> 16)
+    carry = low * limit_high + (cross & 0xFFFF)
+    upper = high * limit_high + (cross >> 16) + (carry >> 16)
+    return upper.astype(jnp.int32)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped, UInt8
 
 from envs import shards
 from mjxwm.types import Trajectory
@@ -124,7 +124,7 @@ def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence
         ValueError: the window is longer than the buffer.
     """
     place = _places(replay, key, num, length)
-    obs, action, reward, flags = (leaf[place] for leaf in replay[:4])
+    obs, action, reward, flags = (_rows(leaf, place) for leaf in replay[:4])
     return from_flags(obs, action, reward, flags)
 
 
@@ -132,7 +132,14 @@ def sample_masks(
     replay: Replay, key: PRNGKeyArray, num: int, length: int
 ) -> tuple[Bool[Array, "L N"], Bool[Array, "L N"]]:
     """`mask` and `next_mask` of what `sample` draws, and nothing else of it."""
-    return _masks(replay.flags[_places(replay, key, num, length)])
+    return _masks(_rows(replay.flags, _places(replay, key, num, length)))
+
+
+def _rows(
+    leaf: Shaped[Array, "C B *d"], place: tuple[Int[Array, "L N"], Int[Array, " N"]]
+) -> Shaped[Array, "L N *d"]:
+    # No index is out of range or negative, and to look whether one is takes as long as the rest.
+    return leaf.at[place].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _places(
@@ -141,11 +148,14 @@ def _places(
     rows, worlds = replay.reward.shape
     if length > rows:
         raise ValueError(f"windows of {length} steps do not fit a replay of {rows} rows per world")
-    key_world, key_start = jax.random.split(key)
-    world = shards.strata(key_world, num, worlds * shards.count())
+    bits = jax.random.bits(key, (2, num))
+    world = shards.strata(bits[0], worlds * shards.count())
     # Logical time 0 is the oldest row; the window's last row is at most the newest, size - 1.
-    start = shards.own(jax.random.randint(key_start, (num,), 0, replay.size - length + 1))
-    return (replay.head - replay.size + start + jnp.arange(length)[:, None]) % rows, world
+    start = shards.own(shards.below(bits[1], replay.size - length + 1))
+    first = (replay.head - replay.size + start) % rows
+    row = first + jnp.arange(length)[:, None]
+    # Looked up once; otherwise it is computed again for each number that is fetched.
+    return jax.lax.optimization_barrier((jnp.where(row < rows, row, row - rows), world))
 
 
 def from_flags(
@@ -159,6 +169,7 @@ def from_flags(
 
 
 def _masks(flags: UInt8[Array, "L N"]) -> tuple[Bool[Array, "L N"], Bool[Array, "L N"]]:
-    going_on = jnp.cumprod(flags == 0, axis=0).astype(bool)
+    # A product over time: on a CPU, `jnp.cumprod` takes several times as long.
+    going_on = jax.lax.associative_scan(jnp.logical_and, flags == 0)
     before = jnp.concatenate([jnp.ones_like(going_on[:1]), going_on[:-1]])
     return before & ((flags & _INVALID) == 0), going_on

@@ -148,9 +148,9 @@ def update_policy(
 def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "num o"]:
     """Observations of the windows at random: any is a state that a policy may act in."""
     length, here = windows.obs.shape[:2]
-    key_window, key_time = jax.random.split(key)
-    window = shards.strata(key_window, num, here * shards.count())
-    return windows.obs[shards.own(jax.random.randint(key_time, (num,), 0, length)), window]
+    bits = jax.random.bits(key, (2, num))
+    window = shards.strata(bits[0], here * shards.count())
+    return windows.obs[shards.own(shards.below(bits[1], length)), window]
 
 
 def update_critic(
