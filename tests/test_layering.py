@@ -17,13 +17,13 @@ LAYERS = [
     ["mjxwm.rollout", "mjxwm.replay", "mjxwm.world_model"],
     ["mjxwm.algos", "mjxwm.evaluate"],
     ["mjxwm.multitask"],
-    ["mjxwm.gradients", "mjxwm.bench", "mjxwm.interop"],
+    ["mjxwm.gradients", "mjxwm.interop"],
     ["mjxwm.loop", "mjxwm.devices"],
     ["mjxwm.trainer", "mjxwm.doctor"],
     ["mjxwm.recorder", "mjxwm.pretraining", "mjxwm.importing"],
     ["mjxwm.train"],
     ["mjxwm.comparison", "mjxwm.outcome"],
-    ["mjxwm.suite"],
+    ["mjxwm.suite", "mjxwm.bench"],
     ["mjxwm.cli", "mjxwm.__main__"],
 ]
 # The host side: disk, console and pictures. Anything may import them; they import nothing of the

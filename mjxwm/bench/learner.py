@@ -5,6 +5,7 @@ on as many threads, in turns with ours, and is left out where torch is not insta
 """
 
 import dataclasses
+import functools
 import statistics
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mjxwm import world_model
+from mjxwm import replay, world_model
 from mjxwm.algos import pwm
 from mjxwm.algos.tdmpc2 import networks, updates
-from mjxwm.bench import timing
+from mjxwm.bench import flops, timing
 from mjxwm.multitask.tasks import described, network_sizes, sizes, task_set
 from mjxwm.world_model import Batch, WorldModel
 
@@ -46,14 +47,29 @@ class Config:
     """Time that a turn takes at least, each."""
 
 
+_SIDE = 2048
+_FLOPS = 2 * _SIDE**3
+"""Side and operations of the large matrix product."""
+
+
 class Row(NamedTuple):
-    """One update, ours and the peer's."""
+    """One update, ours and the peer's, and the device's matrix product beside it."""
 
     name: str
     ours: list[float]
     """Seconds per update, by turn."""
     peer: list[float]
     """Torch's, likewise; empty where it was not measured."""
+    product: list[float]
+    """Seconds of a large matrix product, likewise."""
+    flops: int
+    """Operations of the update's matrix products."""
+
+    @property
+    def share_of_product(self) -> float:
+        """Median over the turns of our operations per second to the large product's."""
+        rates = zip(self.ours, self.product, strict=True)
+        return statistics.median(self.flops / ours / (_FLOPS / p) for ours, p in rates)
 
     @property
     def ratio(self) -> float | None:
@@ -83,22 +99,32 @@ def count(config: Config) -> dict[str, dict[str, int]]:
 
 
 def run(config: Config, say: Callable[[str], None]) -> list[Row]:
-    """Measures TD-MPC2's update at each size, and PWM's world-model update."""
+    """Measures TD-MPC2's update at each size, and PWM's updates."""
     rows = []
-    for case in [*(_tdmpc2(config, size) for size in config.sizes), _pwm(config)]:
-        rows.append(_measured(config, *case))
+    cases: list[Callable[[], _Case]] = [functools.partial(_tdmpc2, config, s) for s in config.sizes]
+    for case in [*cases, *(functools.partial(f, config) for f in (_pwm, _pwm_actor, _pwm_critic))]:
+        rows.append(_measured(config, *case()))
         say(line(rows[-1]))
     return rows
 
 
-_Case = tuple[str, Callable[[], Any], Callable[[], Any] | None]
+class _Ours(NamedTuple):
+    """One of our updates."""
+
+    once: Callable[[], Any]
+    flops: int
+
+
+_Case = tuple[str, _Ours, Callable[[], Any] | None]
 """Name, one update of ours, one of the peer's."""
 
 
-def _measured(config: Config, name: str, ours: Callable, peer: Callable | None) -> Row:
-    calls = {"ours": ours, **({"peer": peer} if peer else {})}
+def _measured(config: Config, name: str, ours: _Ours, peer: Callable | None) -> Row:
+    product, square = jax.jit(jnp.matmul), jnp.ones((_SIDE, _SIDE))
+    calls = {"ours": ours.once, "product": lambda: jax.block_until_ready(product(square, square))}
+    calls |= {"peer": peer} if peer else {}
     times = timing.in_turns(calls, config.samples, config.seconds)
-    return Row(name, times["ours"], times.get("peer", []))
+    return Row(name, times["ours"], times.get("peer", []), times["product"], ours.flops)
 
 
 def _tdmpc2(config: Config, size: str) -> _Case:
@@ -150,7 +176,40 @@ def _pwm(config: Config) -> _Case:
     return "PWM world model", ours, lambda: theirs(*tensors)
 
 
-def _compiled(update: Callable, state: Any, batch: Any) -> Callable[[], Any]:
+def _pwm_actor(config: Config) -> _Case:
+    """One step of the actor through the model and its critics' steps, at PWM's sizes."""
+    settings, tx, made, windows = _imagining(config)
+
+    def update(state: Any, windows: Any, key: jax.Array) -> Any:
+        return pwm.update_policy(settings, tx, state, windows, key)[0]
+
+    return "PWM actor and critics", _compiled(update, made, windows), None
+
+
+def _pwm_critic(config: Config) -> _Case:
+    """PWM's steps of the critics on what one actor step imagined."""
+    settings, tx, made, windows = _imagining(config)
+    z = made.model.encode(windows.obs[0, : settings.imagine_batch])
+    shape = (settings.imagine_horizon, settings.imagine_batch, windows.action.shape[-1])
+    seen = world_model.imagine(made.model, made.actor.sample, z, jnp.zeros(shape))
+
+    def update(state: Any, given: Any, key: jax.Array) -> Any:
+        return pwm.update_critic(settings, tx, state, *given)[0]
+
+    return "PWM critics", _compiled(update, made, (seen, windows)), None
+
+
+def _imagining(config: Config) -> tuple[pwm.Config, Any, Any, Any]:
+    obs, action, settings = 11, 3, pwm.Config()  # its hopper
+    tx = pwm.learner.optimizers(settings)
+    made = pwm.learner.init(settings, tx, obs, action, jax.random.key(0))
+    data, _ = _windows(config.batch, config.pwm_horizon, obs, action, 1)
+    flags = jnp.zeros(data[2].shape, jnp.uint8)
+    seen, acted, reward = (jnp.asarray(x) for x in data)
+    return settings, tx, made, replay.from_flags(seen[:-1], acted, reward, flags)
+
+
+def _compiled(update: Callable, state: Any, batch: Any) -> _Ours:
     """A call that updates the state that it holds on a batch that the program does not know."""
     key, program = jax.random.key(1), jax.jit(update, donate_argnums=0)
     # Two leaves in one buffer would break donation.
@@ -160,7 +219,7 @@ def _compiled(update: Callable, state: Any, batch: Any) -> Callable[[], Any]:
         held[1] += 1
         held[0] = jax.block_until_ready(program(held[0], batch, jax.random.fold_in(key, held[1])))
 
-    return once
+    return _Ours(once, flops.count(update, state, batch, key))
 
 
 def _windows(
@@ -181,11 +240,16 @@ def _batch(data: list[np.ndarray]) -> Batch:
     return Batch(obs, action, reward, jnp.zeros_like(ones), ones, ones)
 
 
-HEADER = "| update | ms | torch, ms | torch : ours |\n|---|---|---|---|"
+HEADER = (
+    "| update | ms | torch, ms | torch : ours | GFLOP | GFLOP/s | of a matrix product's |\n"
+    "|---|---|---|---|---|---|---|"
+)
 
 
 def line(row: Row) -> str:
     """A row of the table."""
     peer = f"{1e3 * statistics.median(row.peer):.1f}" if row.peer else "-"
     ratio = f"{row.ratio:.2f}" if row.ratio else "-"
-    return f"| {row.name} | {1e3 * statistics.median(row.ours):.1f} | {peer} | {ratio} |"
+    took = statistics.median(row.ours)
+    rate = f"{row.flops / 1e9:.1f} | {row.flops / took / 1e9:.0f} | {row.share_of_product:.0%}"
+    return f"| {row.name} | {1e3 * took:.1f} | {peer} | {ratio} | {rate} |"

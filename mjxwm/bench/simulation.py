@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 import envs
 from envs.core import SimState
 from mjxwm.algos import pwm
+from mjxwm.bench.record import Series
 from mjxwm.config import ConfigError
 
 Bare = Callable[[SimState, Float[Array, "T B u"]], float]
@@ -41,6 +42,8 @@ class Config:
     """Numbers of worlds."""
     preset: str = "pwm-hopper-cpu"
     """The preset whose networks act and whose replay is filled."""
+    act_in: Literal["float32", "bfloat16"] | None = None
+    """Type of the policy's matrix products; by default the preset's."""
     steps: int = 32
     """Control steps per world in a sample, rounded up to whole unrolls of the preset."""
     samples: int = 7
@@ -115,7 +118,7 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
         start = time.perf_counter()
         state, _ = jax.block_until_ready(collect(state))
         seconds = time.perf_counter() - start
-        return state, seconds, bare(sim, _last_controls(algo, env, state))
+        return state, seconds, bare(sim, last_controls(algo, env, state))
 
     for _ in range(max(1, -(-config.warmup // algo.unroll))):
         state, *_ = pair(state)
@@ -127,6 +130,19 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
             total += seconds
         samples.append(total.tolist())
     return _row(config, env, worlds, samples, turns * algo.unroll, compile_s)
+
+
+def series(rows: list[Row]) -> list[Series]:
+    """What later measurements are compared with."""
+    found = []
+    for row in rows:
+        name = f"{row.engine} {row.task} {row.worlds} worlds"
+        quotients = [bare / collection for collection, bare in row.samples]
+        steps = row.control_steps_per_s * statistics.median(c for c, _ in row.samples)
+        rates = [steps / collection for collection, _ in row.samples]
+        found.append(Series(f"{name}, collection : bare", "", quotients, True))
+        found.append(Series(f"{name}, collection", "env steps/s", rates, True))
+    return found
 
 
 def bare_simulator(env: envs.Env, worlds: int) -> Bare:
@@ -173,7 +189,7 @@ def _compile(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> tuple[An
     return program, time.perf_counter() - start
 
 
-def _last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:
+def last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:
     """The controls [T, B, nu] of the unroll that was inserted last."""
     rows = (state.replay.head - algo.unroll + jnp.arange(algo.unroll)) % len(state.replay.action)
     actions = jnp.clip(state.replay.action[rows], -1, 1)

@@ -33,9 +33,13 @@ USAGE = """usage: mjxwm COMMAND ...
   compare --task TASK                  several algorithms under equal conditions, over seeds
   gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
   bench sim                            collection against the bare simulator
+  bench replay                         inserts and batches, against flashbax and numpy
   bench learner                        parameters and updates/s, against torch
+  bench train                          where an iteration's time goes
+  bench scaling                        worlds from few to many, devices from 1 to 8
   bench planner                        time per action: planner, policy, torch's planner
   bench gradients                      a gradient's cost, against the rollout and an unrolled solver
+  bench compare OLD NEW                what changed between two reports, beyond the noise
   envs [SUITE|TASK ...]                tasks, their sizes and engines, and what is missing
   envs check TASK|SUITE ...            is it sound: shapes, finite, repeats, engines agree, speed
   doctor                               what was found here, and what to do about what is missing

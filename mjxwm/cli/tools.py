@@ -7,109 +7,56 @@ from typing import Any
 import tyro
 
 from mjxwm.cli.options import parse, write
-from mjxwm.config import ConfigError, load_preset
+from mjxwm.config import ConfigError, nearest
 
 
 def bench(args: list[str]) -> int:
-    """Runs the benchmark that is named."""
-    parts = {
-        "sim": _bench_sim,
-        "gradients": _bench_gradients,
-        "learner": _bench_learner,
-        "planner": _bench_planner,
-    }
-    if not args or args[0] not in parts:
+    """Runs the benchmark that is named, or compares two reports."""
+    from mjxwm.bench import parts, record
+
+    known = [*parts.PARTS, "compare"]
+    if not args or args[0] not in known:
         what = f"benchmark {args[0]!r} is unknown" if args else "bench needs a benchmark"
-        raise ConfigError(f"{what}. There are: {', '.join(parts)}")
-    return parts[args[0]](args[1:])
-
-
-def _bench_sim(args: list[str]) -> int:
-    from mjxwm import train
-    from mjxwm.bench import simulation
-
-    @dataclasses.dataclass(frozen=True)
-    class Options:
-        config: tyro.conf.OmitArgPrefixes[simulation.Config] = simulation.Config()
-        json: Path | None = None
-        """File for the rows."""
-
-    options = parse(Options, args, "bench sim")
-    preset = load_preset(train.Config, options.config.preset)
-    if preset.algorithm != "pwm":
-        raise ConfigError(
-            f"preset {options.config.preset!r} is of {preset.algorithm}; bench sim measures the "
-            "collection of pwm, so choose one of its presets"
-        )
-    rows = simulation.run(options.config, preset.algo)
-    print(simulation.table(rows))
-    write([dict(row) if isinstance(row, dict) else row._asdict() for row in rows], options.json)
-    return 0
-
-
-def _bench_gradients(args: list[str]) -> int:
-    from mjxwm import system
-    from mjxwm.bench import gradients
+        near = nearest(args[0], known) if args else ""
+        raise ConfigError(f"{what}{near}. There are: {', '.join(known)}")
+    if args[0] == "compare":
+        return _compare(args[1:])
+    part = parts.PARTS[args[0]]
+    settings: Any = part.config
 
     @dataclasses.dataclass(frozen=True)
     class Options:
-        config: tyro.conf.OmitArgPrefixes[gradients.Config] = gradients.Config()
+        config: tyro.conf.OmitArgPrefixes[settings] = settings()  # pyright: ignore[reportInvalidTypeForm]
         json: Path | None = None
-        """File for the measurement."""
+        """File for the report, which `mjxwm bench compare` reads."""
 
-    options = parse(Options, args, "bench gradients")
-    row = gradients.run(options.config)
-    print(gradients.table(row))
-    programs = [program._asdict() for program in row.programs]
-    measured = row._asdict() | {"programs": programs, "system": system.describe()}
-    write(measured, options.json)
-    return 0
-
-
-def _bench_learner(args: list[str]) -> int:
-    from mjxwm import system
-    from mjxwm.bench import learner
-
-    @dataclasses.dataclass(frozen=True)
-    class Options:
-        config: tyro.conf.OmitArgPrefixes[learner.Config] = learner.Config()
-        json: Path | None = None
-        """File for the measurement."""
-
-    options = parse(Options, args, "bench learner")
+    options = parse(Options, args[1:], f"bench {args[0]}", description=part.about)
     try:
-        counts = learner.count(options.config)
-        for size, parts in counts.items():
-            named = ", ".join(f"{name} {count:,}" for name, count in parts.items() if count)
-            print(f"{size} on {options.config.task_set}: {named}")
-        result: dict[str, Any] = {"task_set": options.config.task_set, "parameters": counts}
-        if not options.config.count_only:
-            print(learner.HEADER)
-            rows = learner.run(options.config, lambda line: print(line, flush=True))
-            result["rows"] = [row._asdict() | {"ratio": row.ratio} for row in rows]
+        report = part.run(options.config, lambda line: print(line, flush=True))
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    write(result | {"system": system.describe()}, options.json)
+    if report.text:
+        print(report.text)
+    write(record.to_json(args[0], options.config, report), options.json)
     return 0
 
 
-def _bench_planner(args: list[str]) -> int:
-    from mjxwm import system
-    from mjxwm.bench import planning
+def _compare(args: list[str]) -> int:
+    from mjxwm.bench import comparing
 
     @dataclasses.dataclass(frozen=True)
     class Options:
-        config: tyro.conf.OmitArgPrefixes[planning.Config] = planning.Config()
+        old: tyro.conf.Positional[Path]
+        """Report of a benchmark, as JSON."""
+        new: tyro.conf.Positional[Path]
+        """A later one of the same benchmark."""
         json: Path | None = None
-        """File for the measurement."""
+        """File for the changes."""
 
-    options = parse(Options, args, "bench planner")
-    try:
-        row = planning.run(options.config)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    print(planning.table(options.config, row))
-    write(row._asdict() | {"system": system.describe()}, options.json)
+    options = parse(Options, args, "bench compare")
+    changes = comparing.compare(options.old, options.new)
+    print(comparing.table(options.old, options.new, changes))
+    write([change._asdict() for change in changes], options.json)
     return 0
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "encode",
     "make",
     "reward_scale",
+    "run_updates",
     "update_critic",
     "update_model",
     "update_policy",

@@ -1,0 +1,83 @@
+"""Two reports of a benchmark side by side: what changed beyond the noise?"""
+
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mjxwm.bench import record
+from mjxwm.config import ConfigError
+
+_RESAMPLES = 2000
+
+
+class Change(NamedTuple):
+    """One quantity, before and after."""
+
+    name: str
+    unit: str
+    old: float
+    """Median of the samples."""
+    new: float
+    ratio: float
+    """New to old."""
+    interval: tuple[float, float]
+    """Of 95 %, for the ratio."""
+    verdict: str
+    """better, worse, or same where the interval has 1 in it."""
+
+
+def compare(old: Path, new: Path) -> list[Change]:
+    """The series that both reports have.
+
+    Raises:
+        ConfigError: a file is no report, or they have nothing in common.
+    """
+    (before, olds), (after, news) = record.load(old), record.load(new)
+    known = {series.name: series for series in olds}
+    found = [_change(known[s.name], s) for s in news if s.name in known and s.samples]
+    if not found:
+        raise ConfigError(
+            f"{old} ({before['benchmark']}) and {new} ({after['benchmark']}) have no series in "
+            "common: run the same benchmark with the same settings"
+        )
+    return found
+
+
+def _change(old: record.Series, new: record.Series) -> Change:
+    ratio = statistics.median(new.samples) / statistics.median(old.samples)
+    low, high = interval(old.samples, new.samples)
+    verdict = "same"
+    if not low <= 1 <= high:
+        verdict = "better" if (ratio > 1) == new.more_is_better else "worse"
+    medians = statistics.median(old.samples), statistics.median(new.samples)
+    return Change(new.name, new.unit, *medians, ratio, (low, high), verdict)
+
+
+def interval(old: list[float], new: list[float]) -> tuple[float, float]:
+    """95 % of the quotients of medians, new to old, when both are drawn again (bootstrap)."""
+    rng = np.random.default_rng(0)
+
+    def medians(samples: list[float]) -> np.ndarray:
+        drawn = rng.choice(np.asarray(samples), (_RESAMPLES, len(samples)))
+        return np.median(drawn, axis=1)
+
+    low, high = np.quantile(medians(new) / medians(old), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def table(old: Path, new: Path, changes: list[Change]) -> str:
+    """The changes as text, and what else differs between the two."""
+    width = max(len(change.name) for change in changes)
+    lines = [f"{'':{width}}{'old':>12}{'new':>12}  {'new : old':24}"]
+    for c in changes:
+        low, high = c.interval
+        between = f"{c.ratio:.3f} ({low:.3f} to {high:.3f})"
+        lines.append(f"{c.name:{width}}{c.old:12.4g}{c.new:12.4g}  {between:24}{c.verdict}")
+    (before, _), (after, _) = record.load(old), record.load(new)
+    for what in ("cpu", "cores", "devices", "commit"):
+        one, other = before["system"].get(what), after["system"].get(what)
+        if one != other:
+            lines.append(f"{what}: {one} before, {other} after")
+    return "\n".join(lines)

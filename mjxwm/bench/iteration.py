@@ -1,0 +1,198 @@
+"""Where an iteration's time goes: physics, task, policy, replay, updates, host.
+
+The parts are programs of their own, on the states that training passes through, in turns with the
+whole iteration. What they do not account for is said, too: the task's functions, resets and copies
+are what collection takes beyond physics, policy and insert; the host's part is what a run's loop
+(metrics, record, console) takes beyond the same iterations back to back.
+"""
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+import envs
+from mjxwm import config as configuration
+from mjxwm import replay, trainer
+from mjxwm.algos import pwm
+from mjxwm.algos.pwm import learner
+from mjxwm.bench import simulation
+from mjxwm.bench.record import Report, Series
+from mjxwm.config import ConfigError
+from mjxwm.loop import Cadence, Loop
+from mjxwm.runs import RunFolder
+from mjxwm.track import ConsoleLine, JsonLines
+from mjxwm.types import Transition
+
+_PARTS = ("physics", "policy", "insert", "task, resets, copies", "updates", "host")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is measured."""
+
+    preset: str = "pwm-hopper-cpu"
+    """A preset of pwm."""
+    worlds: int | None = None
+    """Number of worlds, by default the preset's."""
+    iterations: int = 4
+    """Iterations in a turn."""
+    samples: int = 5
+    """Turns."""
+    seed: int = 0
+    """Seed of networks, worlds and actions."""
+
+
+class _Bench:
+    """A run's programs and the state that they work on."""
+
+    def __init__(self, config: Config, cfg: trainer.Config, env: envs.Env):
+        self.algo, self.env = cfg.algo, env
+        self.batch = envs.BatchEnv(env, self.algo.worlds)
+        self.algorithm = pwm.make(self.algo, env)
+        self.iterate = jax.jit(self.algorithm.iterate, donate_argnums=0)
+        self.state = jax.jit(self.algorithm.init)(jax.random.key(config.seed))
+        tx = learner.optimizers(self.algo)
+
+        def collect(state: pwm.TrainState) -> pwm.TrainState:
+            key, key_act = jax.random.split(state.key)
+            return pwm.collect(self.algo, self.batch, state._replace(key=key), key_act)[0]
+
+        def update(state: pwm.TrainState) -> pwm.TrainState:
+            key, key_update = jax.random.split(state.key)
+            new, _ = pwm.run_updates(self.algo, tx, state.learner, state.replay, key_update)
+            return state._replace(learner=new, key=key)
+
+        def act(state: pwm.TrainState, noise: Array) -> tuple[pwm.TrainState, Array]:
+            def step(carry: Array, noise: Array) -> tuple[Array, Array]:
+                # Each step waits for the one before, as it does in collection.
+                action = learner.act(state.learner, state.worlds.obs + carry, noise)
+                return 1e-30 * action.sum(), action
+
+            return state, jax.lax.scan(step, jnp.zeros(()), noise)[1]
+
+        def insert(state: pwm.TrainState, data: Any) -> pwm.TrainState:
+            return state._replace(replay=replay.insert(state.replay, data))
+
+        self.collect, self.update, self.act, self.insert = (
+            jax.jit(f, donate_argnums=0) for f in (collect, update, act, insert)
+        )
+        self.bare = simulation.bare_simulator(env, self.algo.worlds)
+        shape = (self.algo.unroll, self.algo.worlds)
+        self.noise = jnp.zeros((*shape, env.action_size))
+        obs, off = jnp.ones((*shape, env.spec.obs_size)), jnp.zeros(shape, bool)
+        self.data = Transition(obs, self.noise, off * 1.0, off, off, ~off, obs)
+
+    def timed(self, function: Callable[..., Any], *args: Any) -> float:
+        """Seconds of one call, which takes the state and gives the next one."""
+        start = time.perf_counter()
+        result = jax.block_until_ready(function(self.state, *args))
+        seconds = time.perf_counter() - start
+        self.state = result if isinstance(result, pwm.TrainState) else result[0]
+        return seconds
+
+    def parts(self) -> dict[str, float]:
+        """Seconds of each part of one iteration."""
+        sim = jax.block_until_ready(jax.tree.map(jnp.copy, self.state.worlds.state.sim))
+        collection = self.timed(self.collect)
+        controls = simulation.last_controls(self.algo, self.env, self.state)
+        found = {
+            "collection": collection,
+            "physics": self.bare(sim, controls),
+            "policy": self.timed(self.act, self.noise),
+            "insert": self.timed(self.insert, self.data),
+            "updates": self.timed(self.update),
+        }
+        inside = found["physics"] + found["policy"] + found["insert"]
+        return {**found, "task, resets, copies": max(0.0, collection - inside)}
+
+    def back_to_back(self, iterations: int) -> float:
+        """Seconds per iteration when nothing is done between them."""
+        start = time.perf_counter()
+        for _ in range(iterations):
+            self.state, _ = self.iterate(self.state)
+        jax.block_until_ready(self.state)
+        return (time.perf_counter() - start) / iterations
+
+    def looped(self, loop: Loop, iterations: int) -> float:
+        """Seconds per iteration as a run has it: metrics are fetched, recorded and shown."""
+        start = time.perf_counter()
+        for number in range(1, iterations + 1):
+            self.state, metrics = self.iterate(self.state)
+            loop.after(number, self.state, metrics, stopping=False)
+        jax.block_until_ready(self.state)
+        return (time.perf_counter() - start) / iterations
+
+
+def run(config: Config) -> Report:
+    """Measures all parts in turns.
+
+    Raises:
+        ConfigError: a preset that is not of pwm, a foreign task, or a number out of range.
+    """
+    if min(config.samples, config.iterations) < 1:
+        raise ConfigError("samples and iterations must be at least 1")
+    cfg = configuration.load_preset(trainer.Config, config.preset)
+    if cfg.algorithm != "pwm":
+        raise ConfigError(
+            f"preset {config.preset!r} is of {cfg.algorithm}; bench train takes one of pwm"
+        )
+    if config.worlds:
+        algo = dataclasses.replace(cfg.algo, worlds=config.worlds)
+        rows = max(algo.horizon + 1, 2 * algo.unroll)
+        algo = dataclasses.replace(algo, capacity=max(algo.capacity, config.worlds * rows))
+        cfg = dataclasses.replace(cfg, algo=algo)
+    env = trainer.make_env(cfg)
+    if not isinstance(env, envs.Env):
+        raise ConfigError(f"task {cfg.task!r} is foreign: its physics cannot be measured alone")
+    bench = _Bench(config, cfg, env)
+    with tempfile.TemporaryDirectory() as folder:
+        times = _measured(config, bench, Path(folder))
+    # Differences are near zero, of which no quotients can be taken.
+    derived = ("host", "task, resets, copies")
+    series = [Series(k, "s per iteration", s) for k, s in times.items() if k not in derived]
+    return Report(_table(config, cfg, times), series, {"updates": cfg.algo.updates})
+
+
+def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[float]]:
+    run = RunFolder(folder)
+    total = bench.algorithm.iterations
+    with ConsoleLine(total) as console:
+        # A row in every iteration is the most that a run does; nothing is evaluated or saved.
+        cadence = Cadence(total=10**9, log=1, evaluate=10**9, save=10**9)
+        trackers = (JsonLines(run.metrics), console)
+        never: Any = None
+        loop = Loop(bench.algorithm, never, cadence, run, trackers, time.monotonic())
+        bench.parts()
+        bench.looped(loop, 1)
+        times: dict[str, list[float]] = {}
+        for _ in range(config.samples):
+            found = bench.parts()
+            found["iteration"] = bench.back_to_back(config.iterations)
+            found["iteration of a run"] = bench.looped(loop, config.iterations)
+            found["host"] = max(0.0, found["iteration of a run"] - found["iteration"])
+            for name, seconds in found.items():
+                times.setdefault(name, []).append(seconds)
+    return times
+
+
+def _table(config: Config, cfg: trainer.Config, times: dict[str, list[float]]) -> str:
+    whole = statistics.median(times["iteration of a run"])
+    lines = [f"{'':24}{'ms':>10}{'share':>9}"]
+    for name in (*_PARTS, "iteration of a run"):
+        seconds = statistics.median(times[name])
+        lines.append(f"{name:24}{1e3 * seconds:10.2f}{seconds / whole:9.1%}")
+    steps = cfg.algo.steps_per_iteration
+    lines.append(
+        f"{config.preset}: {cfg.algo.worlds} worlds, {steps:,} env steps and {cfg.algo.updates} "
+        f"updates an iteration, {steps / whole:,.0f} env steps/s; the parts are programs of their "
+        "own and add up only roughly"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""What a benchmark found: text for people, and series of samples that later ones compare with."""
+
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mjxwm import system
+from mjxwm.config import ConfigError
+
+
+class Series(NamedTuple):
+    """One quantity, measured several times."""
+
+    name: str
+    """The same in every run of a benchmark under equal settings."""
+    unit: str
+    samples: list[float]
+    more_is_better: bool = False
+    """As for rates; times are better when they are less."""
+
+
+class Report(NamedTuple):
+    """What a benchmark found."""
+
+    text: str
+    series: list[Series]
+    details: Any = None
+    """Plain values beside the series."""
+
+
+def to_json(benchmark: str, config: Any, report: Report) -> dict[str, Any]:
+    """Plain values: the report with commit, versions, machine and date."""
+    return {
+        "benchmark": benchmark,
+        "config": dataclasses.asdict(config),
+        "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}",
+        "system": system.describe(),
+        "series": [series._asdict() for series in report.series],
+        "details": report.details,
+    }
+
+
+def load(path: Path) -> tuple[dict[str, Any], list[Series]]:
+    """A report that was written as JSON, and its series.
+
+    Raises:
+        ConfigError: the file is missing, or is none.
+    """
+    try:
+        values = json.loads(path.read_text())
+        return values, [Series(**series) for series in values["series"]]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} is not a benchmark's report; `mjxwm bench NAME --json FILE` writes one"
+        ) from error

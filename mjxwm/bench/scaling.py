@@ -1,0 +1,150 @@
+"""Throughput against the number of worlds, and of a whole iteration against that of devices.
+
+Worlds: collection as `mjxwm.bench.simulation` measures it, from few worlds to many. Devices: one
+iteration with equally many worlds and windows on each (weak scaling), in turns, for every number
+of devices that is asked for and is here; the collectives of an iteration are counted in the
+compiled program.
+"""
+
+import dataclasses
+import re
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from mjxwm import config as configuration
+from mjxwm import devices, trainer
+from mjxwm.algos import pwm
+from mjxwm.bench import simulation, timing
+from mjxwm.bench.record import Report, Series
+from mjxwm.config import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is measured."""
+
+    preset: str = "pwm-hopper-cpu"
+    """A preset of pwm."""
+    engine: str = "auto"
+    """native, mjx, warp, or auto for the fastest here."""
+    worlds: tuple[int, ...] = (32, 128, 512, 2048, 8192)
+    """Numbers of worlds."""
+    devices: tuple[int, ...] = (1, 2, 4, 8)
+    """Numbers of devices; those that are not here are left out."""
+    worlds_per_device: int = 64
+    """Worlds on each device, in that part."""
+    samples: int = 5
+    """Turns."""
+
+
+class Spread(NamedTuple):
+    """An iteration on several devices."""
+
+    devices: int
+    seconds: list[float]
+    steps: int
+    """Env steps of an iteration."""
+    collectives: int
+    """Operations between devices in its program; those in a loop count once."""
+
+
+def run(config: Config, say: Callable[[str], None]) -> Report:
+    """Measures both.
+
+    Raises:
+        ConfigError: a preset that is not of pwm, or a number out of range.
+    """
+    if min(*config.worlds, *config.devices, config.samples, config.worlds_per_device) < 1:
+        raise ConfigError("worlds, devices and samples must be at least 1")
+    cfg = configuration.load_preset(trainer.Config, config.preset)
+    if cfg.algorithm != "pwm":
+        raise ConfigError(
+            f"preset {config.preset!r} is of {cfg.algorithm}; bench scaling takes one of pwm"
+        )
+    cfg = dataclasses.replace(cfg, engine=config.engine)
+    worlds = _worlds(config, cfg, say)
+    spread = _devices(config, cfg)
+    text = "\n".join([simulation.table(worlds), _table(config, spread)])
+    return Report(text, _series(worlds, spread), [row._asdict() for row in (*worlds, *spread)])
+
+
+def _worlds(
+    config: Config, cfg: trainer.Config, say: Callable[[str], None]
+) -> list[simulation.Row]:
+    rows = []
+    for number in config.worlds:
+        settings = simulation.Config(
+            task=cfg.task, preset=config.preset, samples=config.samples, worlds=(number,)
+        )
+        env = trainer.make_env(cfg)
+        rows.append(simulation.measure(settings, cfg.algo, env, number))
+        say(f"{number} worlds: {rows[-1].control_steps_per_s:,.0f} env steps/s")
+    return rows
+
+
+def _devices(config: Config, cfg: trainer.Config) -> list[Spread]:
+    there = len(jax.devices())
+    states: dict[int, Any] = {}
+    calls: dict[str, Callable[[], Any]] = {}
+    counted: dict[int, tuple[int, int]] = {}
+    for number in sorted({n for n in config.devices if n <= there}):
+        algo = _sized(cfg.algo, config.worlds_per_device, number)
+        algorithm = pwm.make(algo, trainer.make_env(cfg))
+        programs = devices.programs(algorithm, "pwm", devices.chosen(number))
+        states[number] = programs.init(jax.random.key(0))
+        compiled = programs.iterate.lower(states[number]).compile()
+        counted[number] = (algo.steps_per_iteration, collectives(compiled.as_text()))
+
+        def once(number: int = number, compiled: Any = compiled) -> None:
+            states[number] = jax.block_until_ready(compiled(states[number]))[0]
+
+        calls[str(number)] = once
+    times = timing.in_turns(calls, config.samples, 0.5)
+    return [Spread(n, times[str(n)], *counted[n]) for n in states]
+
+
+def _sized(algo: pwm.Config, worlds: int, number: int) -> pwm.Config:
+    rows = max(algo.horizon + 1, 2 * algo.unroll)
+    total = worlds * number
+    return dataclasses.replace(
+        algo,
+        worlds=total,
+        batch=algo.batch * number,
+        imagine_batch=algo.imagine_batch * number,
+        capacity=max(algo.capacity, total * rows),
+    )
+
+
+def collectives(program: str) -> int:
+    """Operations between devices in the text of a compiled program."""
+    kinds = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
+    return len(re.findall(rf"= .*? (?:{kinds})(?:-start)?\(", program))
+
+
+def _series(worlds: list[simulation.Row], spread: list[Spread]) -> list[Series]:
+    series = simulation.series(worlds)
+    for row in spread:
+        rates = [row.steps / seconds for seconds in row.seconds]
+        series.append(Series(f"{row.devices} devices, training", "env steps/s", rates, True))
+    return series
+
+
+def _table(config: Config, spread: list[Spread]) -> str:
+    lines = [
+        f"{'devices':>7}{'iteration':>14}{'env steps/s':>14}{'efficiency':>12}{'collectives':>13}"
+    ]
+    for row in spread:
+        seconds = statistics.median(row.seconds)
+        efficiency = timing.ratio(spread[0].seconds, row.seconds)
+        lines.append(
+            f"{row.devices:7}{1e3 * seconds:11.1f} ms{row.steps / seconds:14,.0f}"
+            f"{efficiency:12.0%}{row.collectives:13}"
+        )
+    lines.append(
+        f"{config.worlds_per_device} worlds and a batch of {config.preset}'s size on each device; "
+        f"{len(jax.devices())} of {jax.devices()[0].device_kind} here"
+    )
+    return "\n".join(lines)
