@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import envs
-from mjxwm import checkpoint, config, devices, runs, track
+from mjxwm import checkpoint, config, devices, memory, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
 from mjxwm.data import TaskInfo, Writer
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -112,26 +112,9 @@ def build(cfg: Config) -> Trainer:
     Raises:
         ConfigError: a name is unknown or a value out of range.
     """
-    for name in ("episodes", "evaluations", "checkpoints"):
-        if getattr(cfg, name) < (1 if name == "episodes" else 0):
-            raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
-    if cfg.minutes is not None and not cfg.minutes > 0:
-        raise config.ConfigError(f"minutes={cfg.minutes} is out of range; it must be above 0")
-    chosen = entry(cfg.algorithm)
-    if type(cfg.algo) is not chosen.config:
-        named = [n for n in config.preset_names() if n.startswith(f"{cfg.algorithm}-")]
-        raise config.ConfigError(
-            f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
-            f"algorithm's; choose a preset of {cfg.algorithm}, such as {', '.join(named)}"
-        )
+    _check(cfg)
     env = make_env(cfg)
-    try:
-        algorithm = chosen.make(cfg.algo, env)
-        # A dry run without memory: what the sizes do not allow is said before anything starts.
-        jax.eval_shape(algorithm.init, jax.random.key(0))
-    except ValueError as error:
-        raise config.ConfigError(str(error)) from error
-
+    algorithm = _algorithm(cfg, env)
     if cfg.data and algorithm.replay is None:
         raise config.ConfigError(
             f"data={cfg.data!r}: {cfg.algorithm} keeps no replay; pwm and tdmpc2 do"
@@ -158,6 +141,43 @@ def build(cfg: Config) -> Trainer:
         _programs(cfg, env, algorithm),
         lambda state, key: compiled(devices.local(state), key),
     )
+
+
+def _check(cfg: Config) -> None:
+    for name in ("episodes", "evaluations", "checkpoints"):
+        if getattr(cfg, name) < (1 if name == "episodes" else 0):
+            raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
+    if cfg.minutes is not None and not cfg.minutes > 0:
+        raise config.ConfigError(f"minutes={cfg.minutes} is out of range; it must be above 0")
+    if type(cfg.algo) is not entry(cfg.algorithm).config:
+        named = [n for n in config.preset_names() if n.startswith(f"{cfg.algorithm}-")]
+        raise config.ConfigError(
+            f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
+            f"algorithm's; choose a preset of {cfg.algorithm}, such as {', '.join(named)}"
+        )
+
+
+def _algorithm(cfg: Config, env: Any) -> Algorithm:
+    make = entry(cfg.algorithm).make
+    try:
+        algorithm = make(cfg.algo, env)
+        # A dry run without memory: what the sizes do not allow is said before anything starts.
+        whole = memory.size(jax.eval_shape(algorithm.init, jax.random.key(0)))
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+
+    def with_half() -> int:
+        half = dataclasses.replace(cfg.algo, worlds=cfg.algo.worlds // 2)
+        try:
+            return memory.size(jax.eval_shape(make(half, env).init, jax.random.key(0)))
+        except ValueError:  # other settings do not go with it
+            return whole // 2
+
+    among = devices.chosen(cfg.devices)
+    said = memory.too_many(cfg.algo.worlds, whole, with_half, among)
+    if said:
+        raise config.ConfigError(said)
+    return algorithm
 
 
 def _programs(cfg: Config, env: Any, algorithm: Algorithm) -> devices.Programs:

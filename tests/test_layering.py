@@ -33,6 +33,7 @@ LEAVES: dict[str, set[str]] = {
     "mjxwm.checkpoint": set(),
     "mjxwm.config": set(),
     "mjxwm.data": set(),
+    "mjxwm.memory": set(),
     "mjxwm.plot": {"mjxwm.track"},
     "mjxwm.render": {"envs"},
     "mjxwm.runs": {"mjxwm.config", "mjxwm.system"},

@@ -1,0 +1,78 @@
+"""Memory that a run takes, and how much there is: said before anything starts."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+_SPARE = 0.9
+"""Share of the free memory that a state may take: programs need some for themselves."""
+
+
+def size(tree: Any) -> int:
+    """Bytes of all arrays, or of the arrays that these shapes stand for."""
+    return sum(_bytes(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def _bytes(leaf: Any) -> int:
+    # Random keys have a type of their own, which knows its size, too.
+    return math.prod(leaf.shape) * leaf.dtype.itemsize
+
+
+def available(device: Any) -> int | None:
+    """Bytes that are free on a device; None where nobody says.
+
+    A GPU's are what JAX may take of it. A CPU's are what the system has free, within the limit of
+    the control group, as containers have one.
+    """
+    if device.platform != "cpu":
+        stats = device.memory_stats() or {}
+        limit = stats.get("bytes_limit")
+        return None if limit is None else limit - stats.get("bytes_in_use", 0)
+    found = [free for free in (_system(), _group()) if free is not None]
+    return min(found, default=None)
+
+
+def _system() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    values = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return 1024 * int(values[0]) if values else None
+
+
+def _group() -> int | None:
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((group / f"memory.{n}").read_text().strip() for n in ("max", "current"))
+    except OSError:
+        return None
+    return None if limit == "max" else int(limit) - int(used)
+
+
+def too_many(worlds: int, whole: int, half: Callable[[], int], among: Sequence[Any]) -> str:
+    """What to say if a state does not fit on its devices; nothing if it does.
+
+    Args:
+        worlds: of the run.
+        whole: bytes of its state.
+        half: bytes with half as many worlds, asked for only if it does not fit.
+        among: its devices. Those of a CPU share its memory, others have their own.
+    """
+    free = available(among[0])
+    if free is None:
+        return ""
+    free = int(_SPARE * free) * (1 if among[0].platform == "cpu" else len(among))
+    if whole <= free:
+        return ""
+    each = max(1e-9, 2 * (whole - half()) / max(worlds, 1))
+    fits = int((free - (whole - each * worlds)) / each)
+    largest = f"about {fits:,} worlds fit" if fits > 0 else "not even one world fits"
+    return (
+        f"worlds={worlds:,}: the state takes about {whole / 1e9:.1f} GB, but {free / 1e9:.1f} GB "
+        f"can be had on {among[0].device_kind}. {largest}; or lower `capacity`, if it is the "
+        "replay that is large"
+    )
