@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# An example: one run on all GPUs of two machines under SLURM. Copy it, and change what is yours.
+#
+#   sbatch scripts/launch/slurm.sh pwm-humanoid humanoid-16
+#
+# One process per machine, each with all of its GPUs; JAX finds the others through SLURM's
+# variables. The folder of the runs must be one that all machines see. Sizes (worlds, batch,
+# imagine_batch) are those of the whole run and must be multiples of the number of GPUs.
+#SBATCH --job-name=mjxwm
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=32
+#SBATCH --time=04:00:00
+#SBATCH --output=%x-%j.log
+set -euo pipefail
+
+preset=${1:?a preset, such as pwm-humanoid}
+name=${2:?a name for the run}
+folder=${RUNS:-$PWD/runs}
+
+if [ -e "$folder/$name/config.yaml" ]; then # the job was requeued
+  srun mjxwm train --resume "$folder/$name" --distributed
+else
+  srun mjxwm train "$preset" --devices all --distributed --folder "$folder" --run "$name" --no-video
+fi
