@@ -146,12 +146,15 @@ class Mjx:
 
     def _put(self, model: mujoco.MjModel) -> mjx.Model:
         try:
-            return mjx.put_model(model, impl=self._impl)
+            return mjx.put_model(model, impl=self._impl, graph_mode=self._graph_mode())
         except NotImplementedError as error:
             other = "'native' or 'warp'" if self.name == "mjx" else "'native'"
             raise ValueError(
                 f"engine={self.name!r} lacks a feature of this model: {error} Use engine={other}"
             ) from error
+
+    def _graph_mode(self) -> Any:
+        return None
 
     def _make_template(self) -> Any:
         _warn_of_rough_contacts(self._supported)

@@ -1,17 +1,20 @@
 """MuJoCo Warp: the fastest engine on an NVIDIA GPU. float32 only, no gradients.
 
 Warp captures its kernels in a CUDA graph, once per set of buffer addresses. Where XLA moves the
-buffers between calls the graph is captured again, which can cost three quarters of the speed;
-`graph_mode=GraphMode.WARP_STAGED` of `mjx.put_model` copies into fixed buffers instead.
+buffers between calls the graph is captured again, which can cost three quarters of the speed; with
+MJXWM_WARP_GRAPH=WARP_STAGED they are copied into fixed buffers instead. `mjxwm bench sim` counts
+the captures.
 """
 
 import copy
+import os
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
+import warp
 from jaxtyping import Array, Float
 from mujoco import mjx
 from mujoco.mjx.third_party.mujoco_warp import OverflowType
@@ -19,6 +22,10 @@ from mujoco.mjx.third_party.mujoco_warp import OverflowType
 from envs.core import SimState
 from envs.engines.limits import Limits, limits
 from envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
+
+GRAPH_VARIABLE = "MJXWM_WARP_GRAPH"
+"""Environment variable with the name of a `warp.JaxCallableGraphMode`."""
+GraphMode: Any = getattr(warp, "JaxCallableGraphMode", None)
 
 # What drops contacts or rows; the other flags say that the solver used all of its iterations.
 DROPPED = int(
@@ -70,6 +77,16 @@ class Warp(Mjx):
         with jax.ensure_compile_time_eval():
             larger._template = larger._make_template()
         return larger
+
+    def _graph_mode(self) -> Any:
+        name = os.environ.get(GRAPH_VARIABLE)
+        if not name or not GraphMode:  # warp's own choice
+            return None
+        # What JAX captures lacks what MuJoCo Warp needs.
+        known = [mode.name for mode in GraphMode if mode.name != "JAX"]
+        if name not in known:
+            raise ValueError(f"{GRAPH_VARIABLE}={name!r} is unknown; choose {', '.join(known)}")
+        return GraphMode[name]
 
     def _find_obstacle(self) -> str:
         return "engine='warp' has no gradients; use engine='mjx'"

@@ -10,8 +10,9 @@ simulator steps on to the end of the unroll. Other load on the machine hits both
 import contextlib
 import dataclasses
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -76,6 +77,8 @@ class Row(NamedTuple):
     """CPU threads of the native engine, 0 for the others."""
     device: str
     """Where the policy is computed."""
+    captures: int = 0
+    """CUDA graphs that Warp captured while the samples were taken: none if buffers stay."""
 
 
 def run(config: Config, algo: pwm.Config) -> list[Row]:
@@ -123,13 +126,36 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
     for _ in range(max(1, -(-config.warmup // algo.unroll))):
         state, *_ = pair(state)
     turns, samples = -(-config.steps // algo.unroll), []
-    for _ in range(config.samples):
-        total = np.zeros(2)
-        for _ in range(turns):
-            state, *seconds = pair(state)
-            total += seconds
-        samples.append(total.tolist())
-    return _row(config, env, worlds, samples, turns * algo.unroll, compile_s)
+    with _captures() as captured:
+        for _ in range(config.samples):
+            total = np.zeros(2)
+            for _ in range(turns):
+                state, *seconds = pair(state)
+                total += seconds
+            samples.append(total.tolist())
+    row = _row(config, env, worlds, samples, turns * algo.unroll, compile_s)
+    return row._replace(captures=len(captured))
+
+
+@contextlib.contextmanager
+def _captures() -> Iterator[list[Any]]:
+    """Collects the CUDA graphs that Warp captures meanwhile, if it is in use."""
+    found: list[Any] = []
+    warp: Any = sys.modules.get("warp")
+    if warp is None:
+        yield found
+        return
+    original = warp.ScopedCapture
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        found.append(original(*args, **kwargs))
+        return found[-1]
+
+    warp.ScopedCapture = counted
+    try:
+        yield found
+    finally:
+        warp.ScopedCapture = original
 
 
 def series(rows: list[Row]) -> list[Series]:
@@ -165,6 +191,9 @@ def table(rows: list[Row]) -> str:
             f"{row.compile_s:7.1f} s"
         )
     where = ", ".join(sorted({row.device for row in rows}))
+    captures = {row.worlds: row.captures for row in rows if row.captures}
+    if captures:
+        lines.append(f"CUDA graphs captured again, by worlds: {captures}")
     lines.append(
         f"collection and bare in physics steps/s; policy on {where}; native engine on "
         f"{max((row.threads for row in rows), default=0)} threads"
