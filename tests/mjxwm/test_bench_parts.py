@@ -100,7 +100,8 @@ TINY = {
     "replay": "--worlds 4 --capacity 64 --unroll 4 --batch 4 --length 3 --samples 2 --seconds 0",
     "train": "--preset debug --iterations 1 --samples 2",
     "scaling": "--preset debug --worlds 4 8 --devices 1 2 --samples 2 --worlds-per-device 8",
-    "sim": "--task cartpole-swingup --preset debug --worlds 4 --steps 16 --samples 2 --act-in bfloat16",
+    "sim": "--task cartpole-swingup --preset debug --worlds 4 --steps 16 --samples 2 "
+    "--act-in bfloat16",
 }
 
 
