@@ -78,7 +78,16 @@ class BatchEnv:
     def __post_init__(self):
         """Sizes the engine's buffers."""
         # A frozen dataclass can set its own fields in no other way.
-        object.__setattr__(self, "env", self.env.for_worlds(self.num_worlds))
+        object.__setattr__(self, "_sized", {})
+
+    @property
+    def here(self) -> Env:
+        """The environment with the engine's buffers sized for this device's worlds."""
+        sized: dict[int, Env] = getattr(self, "_sized")  # noqa: B009  # no field, for it changes
+        number = shards.share(self.num_worlds)
+        if number not in sized:
+            sized[number] = self.env.for_worlds(number)
+        return sized[number]
 
     def reset(self, key: PRNGKeyArray, stagger: bool = False) -> Worlds:
         """Fresh worlds.
@@ -90,7 +99,7 @@ class BatchEnv:
         """
         key, key_reset, key_clock = jax.random.split(key, 3)
         keys = shards.own(jax.random.split(key_reset, self.num_worlds))
-        state = jax.vmap(self.env.reset)(keys)
+        state = jax.vmap(self.here.reset)(keys)
         limit = self.env.episode_length if stagger else 1
         clock = shards.own(jax.random.randint(key_clock, (self.num_worlds,), 0, limit))
         return Worlds(state, clock, jnp.zeros_like(clock), jnp.zeros_like(state.reward), key)
@@ -98,7 +107,7 @@ class BatchEnv:
     def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
         """One action in each world; worlds whose episode ended come back at a fresh start."""
         before = worlds.state
-        state = jax.vmap(self.env.step)(before, action)
+        state = jax.vmap(self.here.step)(before, action)
         valid = _sound(state)
         reward = jnp.where(valid, state.reward, 0)
         clock, steps = worlds.clock + 1, worlds.steps + 1
@@ -159,10 +168,10 @@ class BatchEnv:
         # A world's start depends on the key and on its number, not on which others end with it.
         ids = ids + shards.index() * shards.share(self.num_worlds)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
-        return jax.lax.stop_gradient(jax.vmap(self.env.initial)(keys))
+        return jax.lax.stop_gradient(jax.vmap(self.here.initial)(keys))
 
     def _restart(self, done: Bool[Array, " n"], initial: Initial, state: State) -> State:
-        return jax.vmap(self.env.reset_where)(done, initial, state)
+        return jax.vmap(self.here.reset_where)(done, initial, state)
 
 
 def _rows(tree: Any, ids: Int[Array, " n"], size: int) -> Any:

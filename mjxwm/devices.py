@@ -55,10 +55,15 @@ def leads() -> bool:
     return jax.process_index() == 0
 
 
-def wait(what: str) -> None:
-    """Until all processes are here."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(what)
+def refuse(said: str) -> None:
+    """Ends all processes if any has something to say against going on.
+
+    Raises:
+        ConfigError: with what this process has to say, or that another one has.
+    """
+    (refused,) = any_of(bool(said))
+    if refused:
+        raise ConfigError(said or "another process of this run refused to go on, and says why")
 
 
 def any_of(*flags: bool) -> tuple[bool, ...]:

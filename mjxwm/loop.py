@@ -142,19 +142,21 @@ def summarize(pending: list[dict[str, np.ndarray]]) -> dict[str, float | None]:
 
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Ctrl-C ends the loop after the current iteration; a second one ends the process."""
+    """Ctrl-C, or SIGTERM, ends the loop after the current iteration; a second one the process."""
     seen: list[int] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
         seen.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     try:
-        before = signal.signal(signal.SIGINT, handler)
+        before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not the main thread: nobody presses Ctrl-C here
         yield seen
         return
     try:
         yield seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, old in before.items():
+            signal.signal(number, old)

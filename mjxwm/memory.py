@@ -48,9 +48,12 @@ def _group() -> int | None:
     group = Path("/sys/fs/cgroup")
     try:
         limit, used = ((group / f"memory.{n}").read_text().strip() for n in ("max", "current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     except OSError:
         return None
-    return None if limit == "max" else int(limit) - int(used)
+    # Files that are kept in memory count as used, but make room when it is needed.
+    cached = int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
+    return None if limit == "max" else int(limit) - int(used) + cached
 
 
 def too_many(worlds: int, whole: int, half: Callable[[], int], among: Sequence[Any]) -> str:
@@ -60,12 +63,14 @@ def too_many(worlds: int, whole: int, half: Callable[[], int], among: Sequence[A
         worlds: of the run.
         whole: bytes of its state.
         half: bytes with half as many worlds, asked for only if it does not fit.
-        among: its devices. Those of a CPU share its memory, others have their own.
+        among: its devices. Those of a CPU share its machine's memory, others have their own.
     """
-    free = available(among[0])
+    mine = [device for device in among if device.process_index == jax.process_index()]
+    free = available(mine[0])  # of other processes' devices nothing can be asked
     if free is None:
         return ""
-    free = int(_SPARE * free) * (1 if among[0].platform == "cpu" else len(among))
+    apart = len(among) if mine[0].platform != "cpu" else len(among) // len(mine)
+    free = int(_SPARE * free) * apart
     if whole <= free:
         return ""
     each = max(1e-9, 2 * (whole - half()) / max(worlds, 1))
@@ -73,6 +78,6 @@ def too_many(worlds: int, whole: int, half: Callable[[], int], among: Sequence[A
     largest = f"about {fits:,} worlds fit" if fits > 0 else "not even one world fits"
     return (
         f"worlds={worlds:,}: the state takes about {whole / 1e9:.1f} GB, but {free / 1e9:.1f} GB "
-        f"can be had on {among[0].device_kind}. {largest}; or lower `capacity`, if it is the "
+        f"can be had on {mine[0].device_kind}. {largest}; or lower `capacity`, if it is the "
         "replay that is large"
     )

@@ -148,7 +148,7 @@ def _places(
     rows, worlds = replay.reward.shape
     if length > rows:
         raise ValueError(f"windows of {length} steps do not fit a replay of {rows} rows per world")
-    bits = jax.random.bits(key, (2, num))
+    bits = jax.random.bits(key, (2, num), jnp.uint32)
     world = shards.strata(bits[0], worlds * shards.count())
     # Logical time 0 is the oldest row; the window's last row is at most the newest, size - 1.
     start = shards.own(shards.below(bits[1], replay.size - length + 1))

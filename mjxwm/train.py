@@ -66,13 +66,15 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
         interruptible() as interrupted,
         contextlib.ExitStack() as stack,
     ):
-        trackers = (JsonLines(run.metrics, iteration if resume else None), console)
+        # Others do not even open the record: to do so is to cut it to where the run goes on.
+        leads = devices.leads()
+        trackers = (JsonLines(run.metrics, iteration if resume else None), console) if leads else ()
         loop = Loop(
             trainer.algorithm,
             lambda state: trainer.evaluate(state, eval_key(cfg)),
             Cadence.spread(total, cfg.evaluations, cfg.checkpoints),
             run,
-            trackers if devices.leads() else (),
+            trackers,
             began - seconds,
             iteration,
             Recorder(cfg, trainer, state, resume) if cfg.data else None,

@@ -106,15 +106,19 @@ def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
         raise config.ConfigError(str(error)) from error
 
 
-def build(cfg: Config) -> Trainer:
+def build(cfg: Config, fits: bool = True) -> Trainer:
     """Makes environment and algorithm and wraps them for compilation on first use.
+
+    Args:
+        cfg: the configuration.
+        fits: whether to refuse what the memory here cannot hold.
 
     Raises:
         ConfigError: a name is unknown or a value out of range.
     """
     _check(cfg)
     env = make_env(cfg)
-    algorithm = _algorithm(cfg, env)
+    algorithm = _algorithm(cfg, env, fits)
     if cfg.data and algorithm.replay is None:
         raise config.ConfigError(
             f"data={cfg.data!r}: {cfg.algorithm} keeps no replay; pwm and tdmpc2 do"
@@ -157,7 +161,7 @@ def _check(cfg: Config) -> None:
         )
 
 
-def _algorithm(cfg: Config, env: Any) -> Algorithm:
+def _algorithm(cfg: Config, env: Any, fits: bool) -> Algorithm:
     make = entry(cfg.algorithm).make
     try:
         algorithm = make(cfg.algo, env)
@@ -174,9 +178,8 @@ def _algorithm(cfg: Config, env: Any) -> Algorithm:
             return whole // 2
 
     among = devices.chosen(cfg.devices)
-    said = memory.too_many(cfg.algo.worlds, whole, with_half, among)
-    if said:
-        raise config.ConfigError(said)
+    said = memory.too_many(cfg.algo.worlds, whole, with_half, among) if fits else ""
+    devices.refuse(said)
     return algorithm
 
 
@@ -212,7 +215,8 @@ def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tup
     except FileNotFoundError as error:
         raise config.ConfigError(f"{error}: run {run.path} cannot be resumed") from error
     iteration = int(state.iteration)
-    rows = track.read(run.metrics) if run.metrics.is_file() else []
+    # The process that leads rewrites the record; nobody else looks at it meanwhile.
+    rows = track.read(run.metrics) if devices.leads() and run.metrics.is_file() else []
     minutes = [row["minutes"] for row in rows if row["iteration"] <= iteration]
     return state, iteration, 60 * minutes[-1] if minutes else 0.0
 
@@ -232,7 +236,8 @@ def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
         ConfigError: there is no checkpoint.
     """
     cfg = dataclasses.replace(config.load_yaml(Config, run.config), **{"devices": 1} | changed)
-    trainer = build(cfg)
+    # It was trained somewhere, maybe on more memory than a look at it takes here.
+    trainer = build(cfg, fits=False)
     state, iteration, _ = start(trainer, run, jax.random.key(cfg.seed), resume=True)
     return cfg, trainer, state, iteration
 
@@ -242,8 +247,12 @@ def new_run(cfg: Config, preset: str, name: str | None, folder: Path) -> RunFold
     build(cfg)
     if jax.process_count() > 1 and name is None:
         raise config.ConfigError("a run of several processes needs a name: --run NAME")
+    said = ""
     if devices.leads():
-        run = runs.create(folder, name, preset)
-        config.save_yaml(cfg, run.config)
-    devices.wait("run")
+        try:
+            run = runs.create(folder, name, preset)
+            config.save_yaml(cfg, run.config)
+        except config.ConfigError as error:
+            said = str(error)
+    devices.refuse(said)
     return runs.find(folder / name) if name else run

@@ -83,7 +83,7 @@ install_house() {
   for first in "$folder"/*.part00; do
     [ -e "$first" ] || continue
     wheel=${first%.part00}
-    [ -e "$wheel" ] || cat "$wheel".part[0-9]* > "$wheel"
+    cat "$wheel".part[0-9]* > "$wheel.tmp" && mv "$wheel.tmp" "$wheel"
   done
   (cd "$folder" && sha256sum --quiet -c SHA256SUMS) || fail "files in $folder are missing or damaged"
   "$program" -m pip install --quiet --no-index --no-deps "$folder"/*.whl

@@ -66,9 +66,11 @@ def test_a_house_of_wheels_is_joined_and_checked(tmp_path):
     done = run(*install)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a-1.whl").read_bytes() == content
+    (tmp_path / "a-1.whl").write_bytes(content[:7])  # what a full disk leaves
+    assert run(*install).returncode == 0
     called = (tmp_path / "called").read_text().splitlines()
     assert called[0] == f"-m pip install --quiet --no-index --no-deps {tmp_path}/a-1.whl"
-    (tmp_path / "a-1.whl").write_bytes(content[::-1])
+    (tmp_path / "a-1.whl.part01").write_bytes(content[:-1000])
     done = run(*install)
     assert done.returncode == 2
     assert "missing or damaged" in done.stderr

@@ -10,6 +10,8 @@ from mjxwm.bench import record
 from mjxwm.config import ConfigError
 
 _RESAMPLES = 2000
+_LEAST = 5
+"""Samples below which an interval says nothing."""
 
 
 class Change(NamedTuple):
@@ -25,7 +27,7 @@ class Change(NamedTuple):
     interval: tuple[float, float]
     """Of 95 %, for the ratio."""
     verdict: str
-    """better, worse, or same where the interval has 1 in it."""
+    """better, worse, same where the interval has 1 in it, or unknown with too few samples."""
 
 
 def compare(old: Path, new: Path) -> list[Change]:
@@ -35,12 +37,16 @@ def compare(old: Path, new: Path) -> list[Change]:
         ConfigError: a file is no report, or they have nothing in common.
     """
     (before, olds), (after, news) = record.load(old), record.load(new)
+    if before["benchmark"] != after["benchmark"]:
+        raise ConfigError(
+            f"{old} is of bench {before['benchmark']}, {new} of bench {after['benchmark']}: two "
+            "of one benchmark can be compared"
+        )
     known = {series.name: series for series in olds}
-    found = [_change(known[s.name], s) for s in news if s.name in known and s.samples]
+    found = [_change(known[s.name], s) for s in news if s.name in known]
     if not found:
         raise ConfigError(
-            f"{old} ({before['benchmark']}) and {new} ({after['benchmark']}) have no series in "
-            "common: run the same benchmark with the same settings"
+            f"{old} and {new} have no series in common: measure with the same settings"
         )
     return found
 
@@ -49,7 +55,9 @@ def _change(old: record.Series, new: record.Series) -> Change:
     ratio = statistics.median(new.samples) / statistics.median(old.samples)
     low, high = interval(old.samples, new.samples)
     verdict = "same"
-    if not low <= 1 <= high:
+    if min(len(old.samples), len(new.samples)) < _LEAST:
+        verdict = "unknown"
+    elif not low <= 1 <= high:
         verdict = "better" if (ratio > 1) == new.more_is_better else "worse"
     medians = statistics.median(old.samples), statistics.median(new.samples)
     return Change(new.name, new.unit, *medians, ratio, (low, high), verdict)
@@ -76,6 +84,11 @@ def table(old: Path, new: Path, changes: list[Change]) -> str:
         between = f"{c.ratio:.3f} ({low:.3f} to {high:.3f})"
         lines.append(f"{c.name:{width}}{c.old:12.4g}{c.new:12.4g}  {between:24}{c.verdict}")
     (before, _), (after, _) = record.load(old), record.load(new)
+    settings = before["config"] | after["config"]
+    for what in settings:
+        one, other = before["config"].get(what), after["config"].get(what)
+        if one != other:
+            lines.append(f"setting {what}: {one} before, {other} after")
     for what in ("cpu", "cores", "devices", "commit"):
         one, other = before["system"].get(what), after["system"].get(what)
         if one != other:

@@ -71,9 +71,11 @@ class _Bench:
             return state._replace(learner=new, key=key)
 
         def act(state: pwm.TrainState, noise: Array) -> tuple[pwm.TrainState, Array]:
+            acting = learner.acting(self.algo, state.learner)
+
             def step(carry: Array, noise: Array) -> tuple[Array, Array]:
                 # Each step waits for the one before, as it does in collection.
-                action = learner.act(state.learner, state.worlds.obs + carry, noise)
+                action = learner.act(acting, state.worlds.obs + carry, noise)
                 return 1e-30 * action.sum(), action
 
             return state, jax.lax.scan(step, jnp.zeros(()), noise)[1]

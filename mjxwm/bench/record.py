@@ -50,7 +50,8 @@ def load(path: Path) -> tuple[dict[str, Any], list[Series]]:
     """
     try:
         values = json.loads(path.read_text())
-        return values, [Series(**series) for series in values["series"]]
+        series = [Series(**series) for series in values["series"]]
+        return values, [s for s in series if s.samples and all(x > 0 for x in s.samples)]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -6,12 +6,15 @@
 # One process per machine, each with all of its GPUs; JAX finds the others through SLURM's
 # variables. The folder of the runs must be one that all machines see. Sizes (worlds, batch,
 # imagine_batch) are those of the whole run and must be multiples of the number of GPUs.
+# Two minutes before its time is over the run saves itself, and the job goes on with it.
 #SBATCH --job-name=mjxwm
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --gpus-per-node=8
 #SBATCH --cpus-per-task=32
 #SBATCH --time=04:00:00
+#SBATCH --signal=TERM@120
+#SBATCH --requeue
 #SBATCH --output=%x-%j.log
 set -euo pipefail
 
@@ -19,8 +22,13 @@ preset=${1:?a preset, such as pwm-humanoid}
 name=${2:?a name for the run}
 folder=${RUNS:-$PWD/runs}
 
-if [ -e "$folder/$name/config.yaml" ]; then # the job was requeued
+# Left to itself, JAX takes one GPU per task.
+JAX_LOCAL_DEVICE_IDS=$(seq -s, 0 $((SLURM_GPUS_ON_NODE - 1)))
+export JAX_LOCAL_DEVICE_IDS
+
+if [ -n "$(ls -A "$folder/$name/checkpoints" 2> /dev/null)" ]; then # the job was requeued
   srun mjxwm train --resume "$folder/$name" --distributed
 else
+  [ ! -e "$folder/$name" ] || mv "$folder/$name" "$folder/$name-$(date +%s)" # ended before a checkpoint
   srun mjxwm train "$preset" --devices all --distributed --folder "$folder" --run "$name" --no-video
 fi

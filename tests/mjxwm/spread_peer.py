@@ -7,12 +7,14 @@ the results are apart; `collectives` prints which the program for 8 contains.
 import json
 import re
 import sys
+import tempfile
+from pathlib import Path
 
 import jax
 import numpy as np
 
 import envs
-from mjxwm import actor_critic, devices, world_model
+from mjxwm import actor_critic, checkpoint, devices, world_model
 from mjxwm.algos import pwm
 
 CONFIG = pwm.Config(
@@ -20,7 +22,7 @@ CONFIG = pwm.Config(
     worlds=16,
     unroll=4,
     warmup=2,
-    capacity=512,
+    capacity=256,  # the replay goes round
     update_ratio=2.0,
     batch=16,
     horizon=4,
@@ -31,7 +33,7 @@ CONFIG = pwm.Config(
     model=world_model.Config(latent=16, encoder=(16,), hidden=(16,)),
     policy=actor_critic.Config(actor=(16,), critic=(16,), critics=2),
 )
-ITERATIONS = 3
+ITERATIONS = 4
 
 
 def programs(number: int) -> devices.Programs:
@@ -60,6 +62,26 @@ def difference(one, other) -> float:
     return apart
 
 
+def moved() -> float:
+    """How far apart a state is from what its checkpoint gives on 2 devices, saved on 8."""
+    eight, two = programs(8), programs(2)
+    state = eight.init(jax.random.key(1))
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint.save(Path(folder), 1, state)
+        abstract = two.place(jax.eval_shape(lambda: state))
+        restored = checkpoint.restore(Path(folder), abstract)
+    places = {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(restored)}
+    assert places == {2}, places
+    apart = difference(numbers(state), numbers(restored))
+    two.iterate(restored)  # which takes it as it lies
+    return apart
+
+
+def numbers(state):
+    """Its numbers, without the random keys."""
+    return jax.device_get(state._replace(key=0, worlds=state.worlds._replace(key=0)))
+
+
 def collectives(text: str) -> list[str]:
     """The source of every collective operation of a program."""
     pattern = (
@@ -76,6 +98,7 @@ def main() -> None:
         jax.config.update("jax_enable_x64", True)
         one, several = learned(1), learned(8)
         found = {k: difference(one[k], several[k]) for k in one}
+        found["restored"] = moved()
     else:
         made = programs(8)
         state = made.init(jax.random.key(0))

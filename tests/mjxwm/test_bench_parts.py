@@ -36,10 +36,10 @@ def test_operations_of_a_batched_product():
     assert flops.count(jnp.matmul, a, b) == 6 * 2 * 3 * 4 * 5
 
 
-def report(path, samples, unit="s", more=False):
-    series = record.Series("update", unit, samples, more)
+def report(path, samples, more=False, benchmark="replay", **settings):
+    series = record.Series("update", "s", samples, more)
     found = record.Report("", [series])
-    path.write_text(json.dumps(record.to_json("learner", buffers.Config(), found)))
+    path.write_text(json.dumps(record.to_json(benchmark, buffers.Config(**settings), found)))
     return path
 
 
@@ -56,7 +56,20 @@ def test_what_changed_beyond_the_noise(tmp_path, factor, more, verdict):
     (change,) = comparing.compare(*paths)
     assert change.verdict == verdict
     assert change.interval[0] <= change.ratio <= change.interval[1]
-    assert f"{change.ratio:.3f}" in comparing.table(*paths, [change])
+    text = comparing.table(*paths, [change])
+    assert f"{change.ratio:.3f}" in text
+    assert "setting" not in text
+
+
+def test_what_cannot_be_compared(tmp_path):
+    """Few samples say nothing, other settings are shown, other benchmarks are refused."""
+    old = report(tmp_path / "old", [1.0, 1.1, 1.2, 1.3])
+    new = report(tmp_path / "new", [5.0, 5.1, 5.2, 5.3, 5.4], batch=64)
+    (change,) = comparing.compare(old, new)
+    assert change.verdict == "unknown"
+    assert "setting batch: 256 before, 64 after" in comparing.table(old, new, [change])
+    with pytest.raises(ConfigError, match=r"is of bench replay, .* of bench train"):
+        comparing.compare(old, report(tmp_path / "other", [1.0], benchmark="train"))
 
 
 def test_the_interval_covers():
@@ -113,8 +126,7 @@ def test_a_benchmark_from_the_command_line(name, tmp_path, capsys):
     assert capsys.readouterr().out.count("\n") >= 3
     assert cli.main(["bench", "compare", target, target]) == 0
     out = capsys.readouterr().out
-    assert "same" in out
-    assert "worse" not in out
+    assert "unknown" in out
 
 
 def test_mistakes_of_benchmarks_are_named(capsys):

@@ -40,10 +40,10 @@ def probe_env(monkeypatch):
 @pytest.mark.parametrize("name", TINY)
 def test_a_checkpoint_holds_all_that_matters(name, probe_env, tmp_path, key):
     trainer = train.build(train.Config(algorithm=name, algo=TINY[name]))
-    state, _ = trainer.iterate(trainer.init(key))
+    state, _ = trainer.programs.iterate(trainer.programs.init(key))
     checkpoint.save(tmp_path, 1, state)
     restored = checkpoint.restore(tmp_path, jax.eval_shape(trainer.algorithm.init, key))
-    straight, resumed = (trainer.iterate(s)[0] for s in (state, restored))
+    straight, resumed = (trainer.programs.iterate(s)[0] for s in (state, restored))
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(bits(a), bits(b)), straight, resumed)
 
 

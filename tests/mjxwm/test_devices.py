@@ -43,6 +43,11 @@ def measured() -> dict:
     return {name: json.loads(output(process)) for name, process in both.items()}
 
 
+def test_a_checkpoint_is_restored_on_fewer_devices(measured):
+    """Saved on 8, restored on 2, bitwise, and gone on with."""
+    assert measured["compare"]["restored"] == 0
+
+
 @pytest.mark.parametrize("what", ["learner", "replay", "metrics"])
 def test_several_devices_learn_what_one_learns(measured, what):
     """Worlds, windows and noise do not depend on the devices; sums do, in their rounding."""
@@ -67,19 +72,29 @@ def test_a_checkpoint_comes_back_on_another_number_of_devices(tmp_path):
     args += ["--env-steps", "600", "--evaluations", "0", "--no-video"]
     args += ["--run", "pair", "--folder", str(tmp_path)]
     address = f"localhost:{port}"
-    both = [
-        start(
-            args,
-            JAX_COORDINATOR_ADDRESS=address,
-            JAX_NUM_PROCESSES="2",
-            JAX_PROCESS_ID=str(i),
-        )
-        for i in range(2)
-    ]
-    out, silent = [output(process) for process in both]
+
+    def pair(args):
+        told = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+        return [start(args, **told, JAX_PROCESS_ID=str(i)) for i in range(2)]
+
+    out, silent = [output(process) for process in pair(args)]
     assert "of 2 processes" in out
     assert "run " not in silent
     run = trainer.runs.find(tmp_path / "pair")
+    record = run.metrics.read_text()
+    assert record.count("\n") >= 3
+
+    # Again under the same name: all of them refuse, none waits for the other.
+    for process in pair(args):
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2, err
+        assert "Traceback" not in err
+
+    # Resumed by both: there is nothing left to do, and the record stays.
+    resume = ["-m", "mjxwm.cli", "train", "--resume", str(run.path), "--distributed"]
+    for process in pair(resume):
+        output(process)
+    assert run.metrics.read_text() == record
     _, made, state, iteration = trainer.load(run)
     assert iteration == made.algorithm.iterations
     state, metrics = made.programs.iterate(state)

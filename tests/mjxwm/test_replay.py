@@ -162,3 +162,14 @@ def test_a_donated_buffer_is_written_in_place(donated):
     assert len(copies) == (0 if donated else 4)
     if donated:
         assert program.memory_analysis().temp_size_in_bytes < buffer.flags.size
+
+
+def test_windows_are_within_the_buffer_in_float64_too(key):
+    """There, random bits have 64 of them unless they are asked not to."""
+    with jax.enable_x64(True):
+        buffer = replay.init(16, 4, 8, 1, 1)
+        place = replay._places(buffer._replace(size=jnp.int32(12), head=jnp.int32(12)), key, 64, 5)
+        row, world = map(np.asarray, place)
+    assert row.min() >= 0
+    assert row.max() < 12
+    np.testing.assert_array_equal(world, np.repeat(np.arange(8), 8))

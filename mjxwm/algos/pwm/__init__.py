@@ -17,7 +17,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from envs import shards
 from envs.batch import BatchEnv, Worlds
 from envs.core import Source
-from mjxwm import nets, replay, rollout
+from mjxwm import replay, rollout
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
@@ -140,10 +140,7 @@ def collect(
 ) -> tuple[TrainState, Metrics]:
     """The first half of an iteration: T steps of the policy in B worlds, put into the replay."""
     shape = (config.unroll, config.worlds, env.env.action_size)
-    acting = state.learner
-    if config.act_in == "bfloat16":
-        model, actor = nets.in_bfloat16((acting.model, acting.actor))
-        acting = acting._replace(model=model, actor=actor)
+    acting = learner.acting(config, state.learner)
 
     def policy(obs: Array, noise: Array) -> Array:
         return learner.act(acting, obs, noise)

@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from envs import shards
-from mjxwm import actor_critic
+from mjxwm import actor_critic, nets
 from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
 from mjxwm.ops import moments
@@ -91,6 +91,14 @@ def act(
     """Actions for observations: sampled with standard-normal noise, deterministic without."""
     z = encode(learner, obs)
     return learner.actor.mean(z) if noise is None else learner.actor.sample(z, noise)
+
+
+def acting(config: Config, learner: Learner) -> Learner:
+    """The learner as it acts in collection: in the type of `config.act_in`."""
+    if config.act_in == "float32":
+        return learner
+    model, actor = nets.in_bfloat16((learner.model, learner.actor))
+    return learner._replace(model=model, actor=actor)
 
 
 def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:

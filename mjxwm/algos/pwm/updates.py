@@ -148,7 +148,7 @@ def update_policy(
 def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "num o"]:
     """Observations of the windows at random: any is a state that a policy may act in."""
     length, here = windows.obs.shape[:2]
-    bits = jax.random.bits(key, (2, num))
+    bits = jax.random.bits(key, (2, num), jnp.uint32)
     window = shards.strata(bits[0], here * shards.count())
     return windows.obs[shards.own(shards.below(bits[1], length)), window]
 
