@@ -22,7 +22,7 @@ def shared_programs():
 
     made, real = {}, trainer.build
 
-    def build(cfg):
+    def build(cfg, fits=True):
         settings = repr(dataclasses.replace(cfg, seed=0))  # a seed changes no program
         if settings not in made:
             made[settings] = real(cfg)

@@ -175,4 +175,4 @@ def test_a_batch_sizes_the_engine_for_its_worlds():
             self.asked_for = num_worlds
             return self
 
-    assert make(Sized).env.engine.asked_for == B
+    assert make(Sized).here.engine.asked_for == B

@@ -112,13 +112,15 @@ def test_collectives_are_counted_in_a_program():
 TINY = {
     "replay": "--worlds 4 --capacity 64 --unroll 4 --batch 4 --length 3 --samples 2 --seconds 0",
     "train": "--preset debug --iterations 1 --samples 2",
-    "scaling": "--preset debug --worlds 4 8 --devices 1 2 --samples 2 --worlds-per-device 8",
+    "scaling": "--preset debug --worlds 4 --devices 1 2 --samples 2 --worlds-per-device 8",
     "sim": "--task cartpole-swingup --preset debug --worlds 4 --steps 16 --samples 2 "
     "--act-in bfloat16",
 }
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n == "scaling" else ()) for n in TINY]
+)
 def test_a_benchmark_from_the_command_line(name, tmp_path, capsys):
     """It prints a table and writes series that can be compared with themselves."""
     target = str(tmp_path / "report.json")

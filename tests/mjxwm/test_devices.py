@@ -44,7 +44,7 @@ def measured() -> dict:
 
 
 def test_a_checkpoint_is_restored_on_fewer_devices(measured):
-    """Saved on 8, restored on 2, bitwise, and gone on with."""
+    """Saved on 8, restored on 2, bitwise."""
     assert measured["compare"]["restored"] == 0
 
 
