@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import mujoco
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from envs import shards
@@ -39,6 +40,12 @@ class Worlds(NamedTuple):
     def obs(self) -> Float[Array, "B o"]:
         """What the policies see now."""
         return self.state.obs
+
+
+def layout(worlds: Worlds) -> Worlds:
+    """Which axis of each leaf is spread over devices (`envs.shards`): that of the worlds."""
+    spread = jax.tree.map(lambda x: shards.spread(), worlds)
+    return spread._replace(key=PartitionSpec())
 
 
 class Step(NamedTuple):

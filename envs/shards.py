@@ -8,7 +8,7 @@ Random numbers are drawn for all worlds on every device and each takes its `own`
 batches and results do not depend on how many devices there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -62,6 +62,18 @@ def own(x: Array, axis: int = 0) -> Array:
         return x
     size = share(x.shape[axis])
     return jax.lax.dynamic_slice_in_dim(x, index() * size, size, axis)
+
+
+def draw(sampler: Callable[[tuple[int, ...]], Array], shape: tuple[int, ...], axis: int) -> Array:
+    """This shard's part, of `shape`, of what `sampler` draws for all shards along `axis`.
+
+    Args:
+        sampler: a whole shape -> random numbers, the same on all shards.
+        shape: of this shard's part.
+        axis: not negative; the one that is spread.
+    """
+    whole = (*shape[:axis], shape[axis] * count(), *shape[axis + 1 :])
+    return own(sampler(whole), axis)
 
 
 def total(tree: T) -> T:

@@ -120,7 +120,8 @@ def programs(algorithm: Algorithm, name: str, among: list[Any]) -> Programs:
         )
     if algorithm.layout is None:
         raise ConfigError(
-            f"algorithm={name!r} runs on one device; several are for pwm. Take `--devices 1`"
+            f"algorithm={name!r} runs on one device; several are for pwm, shac and tdmpc2. "
+            "Take `--devices 1`"
         )
     _check(algorithm, len(among))
     mesh = shards.mesh(among)

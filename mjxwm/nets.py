@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from envs import shards
+
 T = TypeVar("T")
 Activation = Callable[[Array], Array]
 Init = Literal["normal", "torch", "orthogonal", "zeros"]
@@ -135,18 +137,22 @@ class MLP(nnx.Module):
     def __call__(
         self, x: Float[Array, "*s i"], key: PRNGKeyArray | None = None
     ) -> Float[Array, "*s o"]:
-        """The network's output; with a key, under dropout."""
+        """The network's output; with a key, under dropout, and then axis 1 is the batch's."""
         hidden = len(self.layers) - 1
         for i in range(hidden):
             x = self.layers[i](x)
             if key is not None and i == 0 and self.dropout:
-                kept = jax.random.bernoulli(key, 1 - self.dropout, x.shape)
-                x = jnp.where(kept, x / (1 - self.dropout), 0)
+                x = _dropped(x, self.dropout, key)
             x = mish(self.norms[i](x)) if self.norm_first else self.norms[i](mish(x))
         x = self.layers[hidden](x)
         if self.out_activation is not None:
             x = self.out_activation(self.norms[hidden](x))
         return x
+
+
+def _dropped(x: Float[Array, "*s n"], share: float, key: PRNGKeyArray) -> Float[Array, "*s n"]:
+    kept = shards.draw(lambda s: jax.random.bernoulli(key, 1 - share, s), x.shape, axis=1)
+    return jnp.where(kept, x / (1 - share), 0)
 
 
 def in_bfloat16(tree: T) -> T:

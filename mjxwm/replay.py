@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped, UInt8
 
 from envs import shards
-from mjxwm.types import Trajectory
+from mjxwm.types import Known, Trajectory
 
 _TERMINATED, _TRUNCATED, _INVALID = 1, 2, 4
 
@@ -128,11 +128,24 @@ def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence
     return from_flags(obs, action, reward, flags)
 
 
-def sample_masks(
-    replay: Replay, key: PRNGKeyArray, num: int, length: int
-) -> tuple[Bool[Array, "L N"], Bool[Array, "L N"]]:
-    """`mask` and `next_mask` of what `sample` draws, and nothing else of it."""
-    return _masks(_rows(replay.flags, _places(replay, key, num, length)))
+def known(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> Known | None:
+    """What counts in the batches that `sample` draws with these keys, on all devices.
+
+    Losses need it before any gradient; asked for batch by batch, each would take a collective of
+    its own. None on one device, where a batch shows it itself.
+    """
+    if shards.count() == 1:
+        return None
+
+    def shares(key: PRNGKeyArray) -> Known:
+        flags = _rows(replay.flags, _places(replay, key, num, length))
+        mask, next_mask = _masks(flags)
+        outcome = mask & (((flags & _TERMINATED) > 0) | next_mask)
+        return Known(*(x[:-1].astype(float).mean() for x in (mask, next_mask, outcome)))
+
+    for _ in keys.shape:
+        shares = jax.vmap(shares)
+    return shards.mean(shares(keys))
 
 
 def _rows(

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from envs import shards
@@ -85,6 +84,6 @@ def step_metrics(step: Step) -> dict[str, Float[Array, ""]]:
         "return_sum": ended @ step.episode_return,
         "length_sum": ended @ step.episode_length.astype(ended.dtype),
         "reward": step.reward.mean(),
-        "diverged": (~step.valid).astype(jnp.int32).sum(),
+        "diverged": (~step.valid).astype(ended.dtype).sum(),
         **{f"reward_{name}": term.mean() for name, term in step.terms.items()},
     }

@@ -129,8 +129,8 @@ def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
             return those.act(those.model.encode(obs), None)[:, : task.action_size]
 
         def plan(plans: jax.Array, obs: jax.Array) -> tuple[jax.Array, jax.Array]:
-            keys = jax.random.split(jax.random.key(0), len(obs))
-            plans, action = tdmpc2.plan_worlds(planning, those, plans, obs, keys, False)
+            key = jax.random.key(0)  # the same noise in every step
+            plans, action = tdmpc2.plan_worlds(planning, those, plans, obs, key, False)
             return plans, action[:, : task.action_size]
 
         if cfg.who == "prior":

@@ -26,6 +26,17 @@ class Transition(NamedTuple):
     """The observation after the step, before any reset."""
 
 
+class Known(NamedTuple):
+    """Shares of a batch's steps that count, over all of a batch of which one device has a part."""
+
+    mask: Float[Array, "*s"]
+    """Of steps whose reward and end count."""
+    next_mask: Float[Array, "*s"]
+    """Of steps whose next observation is what they led to."""
+    outcome: Float[Array, "*s"]
+    """Of steps after which nothing follows, or whose next observation is known."""
+
+
 Trajectory = Transition
 """Transitions with leading axes [T, B]."""
 

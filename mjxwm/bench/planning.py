@@ -73,13 +73,13 @@ def _planner(
     config: Config, made: Any, info: Any, seen: np.ndarray, action: int
 ) -> Callable[[], Any]:
     @jax.jit
-    def plan(made: Any, plans: Any, obs: Any, keys: Any) -> Any:
+    def plan(made: Any, plans: Any, obs: Any, key: Any) -> Any:
         those = tdmpc2.given(made, info, 0)
-        return tdmpc2.plan_worlds(config.planning, those, plans, obs, keys, True)
+        return tdmpc2.plan_worlds(config.planning, those, plans, obs, key, True)
 
     plans = jnp.zeros((config.worlds, config.planning.plan_horizon, action))
-    keys = jax.random.split(jax.random.key(0), config.worlds)
-    return lambda: jax.block_until_ready(plan(made, plans, jnp.asarray(seen), keys))
+    key = jax.random.key(0)
+    return lambda: jax.block_until_ready(plan(made, plans, jnp.asarray(seen), key))
 
 
 def _policy(

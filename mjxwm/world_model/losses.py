@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from envs import shards
 from mjxwm.ops import twohot
-from mjxwm.types import Metrics
+from mjxwm.types import Known, Metrics
 from mjxwm.world_model.model import Config, LatentModel
 
 
@@ -23,9 +24,14 @@ class Batch(NamedTuple):
     """1 where reward and end of a step count."""
     next_mask: Float[Array, "H N"]
     """1 where obs[t + 1] is what the step led to."""
-    known: tuple[Float[Array, ""], Float[Array, ""]] | None = None
-    """Means of `mask` and `next_mask` over all of a batch of which these windows are a part; None
-    where they are the whole."""
+    known: Known | None = None
+    """What counts in all of the batch of which these windows are a part; None where they are the
+    whole."""
+
+    @property
+    def outcome(self) -> Float[Array, "H N"]:
+        """1 where it is known what follows: nothing, or obs[t + 1]."""
+        return self.mask * jnp.maximum(self.terminated, self.next_mask)
 
 
 def loss(
@@ -54,7 +60,7 @@ def loss(
     else:
         reward_error = twohot.cross_entropy(logits, batch.reward)
     latent_error = ((next_z - target) ** 2).mean(axis=-1)
-    known, next_known = batch.known or (None, None)
+    known, next_known, _ = batch.known or (None, None, None)
     parts = {
         "consistency": mean_error(config, latent_error, batch.next_mask, next_known),
         "reward": mean_error(config, reward_error, batch.mask, known),
@@ -80,5 +86,6 @@ def mean_error(
     parts is that of the whole.
     """
     weight = config.rho ** jnp.arange(len(error), dtype=error.dtype)[:, None]
-    steps = mask.sum() if known is None else known * mask.size
-    return (weight * mask * error).sum() / jnp.maximum(steps, 1)
+    parts = shards.count()
+    steps = mask.sum() if known is None else known * mask.size * parts
+    return (weight * mask * error).sum() * parts / jnp.maximum(steps, 1)

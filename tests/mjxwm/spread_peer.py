@@ -1,9 +1,10 @@
 """Run by test_devices.py in a process of its own, which has eight CPU devices.
 
-`compare` trains the same tiny learner on 1 and on 8 of them, in float64, and prints as JSON how far
-the results are apart; `collectives` prints which the program for 8 contains.
+`compare ALGORITHM` trains the same tiny learner on 1 and on 8 of them, in float64, and prints as
+JSON how far the results are apart; `collectives ALGORITHM` prints which the program for 8 contains.
 """
 
+import dataclasses
 import json
 import re
 import sys
@@ -15,9 +16,13 @@ import numpy as np
 
 import envs
 from mjxwm import actor_critic, checkpoint, devices, world_model
-from mjxwm.algos import pwm
+from mjxwm.algos import pwm, shac, tdmpc2
 
-CONFIG = pwm.Config(
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import probes
+
+POLICY = actor_critic.Config(actor=(16,), critic=(16,), critics=2)
+PWM = pwm.Config(
     env_steps=4096,
     worlds=16,
     unroll=4,
@@ -31,25 +36,55 @@ CONFIG = pwm.Config(
     critic_steps=2,
     critic_replay=0.1,
     model=world_model.Config(latent=16, encoder=(16,), hidden=(16,)),
-    policy=actor_critic.Config(actor=(16,), critic=(16,), critics=2),
+    policy=POLICY,
 )
+TDMPC2 = tdmpc2.Config(
+    env_steps=4096,
+    worlds=16,
+    unroll=4,
+    warmup=2,
+    capacity=256,
+    update_ratio=2.0,
+    batch=16,
+    networks=tdmpc2.NetworkConfig(
+        model=dataclasses.replace(
+            tdmpc2.NetworkConfig().model, latent=16, encoder=(16,), hidden=(16,), continuation=1.0
+        ),
+        q_hidden=(16,),
+        dropout=0.1,
+    ),
+    planning=tdmpc2.Planning(samples=16, policy_samples=4, elites=4, iterations=2),
+)
+SHAC = shac.Config(
+    env_steps=4096, worlds=16, unroll=4, critic_epochs=2, entropy=0.1, tune_entropy=True,
+    world_clip=0.05, policy=POLICY,
+)  # fmt: skip
+PROBE = probes.Numbers(sign=1, clock=1, steps=2, at_end=1, cost=1, goal_by_sign=0.5)
 ITERATIONS = 4
 
 
-def programs(number: int) -> devices.Programs:
-    """Those of the learner on so many devices."""
-    env = envs.make("cartpole-swingup", "native", episode_length=10)
-    return devices.programs(pwm.make(CONFIG, env), "pwm", jax.devices()[:number])
+def programs(name: str, number: int) -> devices.Programs:
+    """Those of an algorithm's learner on so many devices."""
+    if name == "pwm":
+        algorithm = pwm.make(PWM, envs.make("cartpole-swingup", "native", episode_length=10))
+    elif name == "shac":
+        algorithm = shac.make(SHAC, probes.make(PROBE))
+    else:
+        algorithm = tdmpc2.make(TDMPC2, probes.make(PROBE))
+    return devices.programs(algorithm, name, jax.devices()[:number])
 
 
-def learned(number: int) -> tuple:
-    """The learner, the replay and the last metrics; and the whole state."""
-    made = programs(number)
+def learned(name: str, number: int) -> tuple:
+    """The learner, its worlds and data, and the last metrics; and the whole state."""
+    made = programs(name, number)
     state = made.init(jax.random.key(0))
     for _ in range(ITERATIONS):
         state, metrics = made.iterate(state)
-    found = {"learner": state.learner, "replay": state.replay, "metrics": metrics}
-    return jax.device_get(found), state
+    rest = numbers(state)._replace(learner=())
+    # The bits of C's own numbers, of which the last one is rounding.
+    sim = rest.worlds.state.sim._replace(hidden=())
+    rest = rest._replace(worlds=rest.worlds._replace(state=rest.worlds.state._replace(sim=sim)))
+    return jax.device_get({"learner": state.learner, "rest": rest, "metrics": metrics}), state
 
 
 def difference(one, other) -> float:
@@ -62,9 +97,9 @@ def difference(one, other) -> float:
     return apart
 
 
-def moved(state) -> float:
+def moved(name, state) -> float:
     """How far apart a state is from what its checkpoint gives on 2 devices, saved on 8."""
-    two = programs(2)
+    two = programs(name, 2)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint.save(Path(folder), 1, state)
         abstract = two.place(jax.eval_shape(lambda: state))
@@ -91,13 +126,14 @@ def collectives(text: str) -> list[str]:
 def main() -> None:
     """Prints what is asked for."""
     assert len(jax.devices()) == 8, jax.devices()
-    if sys.argv[1] == "compare":
+    what, name = sys.argv[1:]
+    if what == "compare":
         jax.config.update("jax_enable_x64", True)
-        (one, _), (several, state) = learned(1), learned(8)
+        (one, _), (several, state) = learned(name, 1), learned(name, 8)
         found = {k: difference(one[k], several[k]) for k in one}
-        found["restored"] = moved(state)
+        found["restored"] = moved(name, state)
     else:
-        made = programs(8)
+        made = programs(name, 8)
         state = made.place(jax.eval_shape(made.init, jax.random.key(0)))
         found = collectives(made.iterate.lower(state).compile().as_text())
     json.dump(found, sys.stdout)

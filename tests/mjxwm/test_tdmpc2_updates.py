@@ -268,9 +268,10 @@ def test_many_worlds_are_planned_for_as_each_alone():
     those = networks.given(nets, TASKS, 1)
     small = config.Planning(samples=32, policy_samples=8, elites=8, iterations=2)
     obs = jax.random.normal(jax.random.key(1), (3, O))
-    keys = jax.random.split(jax.random.key(2), 3)
+    key = jax.random.key(2)
+    keys = jax.random.split(jax.random.split(key)[1], 3)
     plans = jnp.zeros((3, small.plan_horizon, A))
-    together = tdmpc2.plan_worlds(small, those, plans, obs, keys, True)
+    together = tdmpc2.plan_worlds(small, those, plans, obs, key, True)
     for i in range(3):
         z = those.model.encode(obs[i])
         pairs = jnp.array([[0, 1]] * 2)  # there are but two

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from envs import shards
+from envs import batch, shards
 from envs.batch import BatchEnv, Worlds
 from envs.core import Source
 from mjxwm import replay, rollout
@@ -109,10 +109,7 @@ def make(config: Config, env: Source) -> Algorithm:
 def layout(state: TrainState) -> TrainState:
     """Which axis of each leaf is spread over devices: that of the worlds."""
     whole = jax.tree.map(lambda x: PartitionSpec(), state)
-    return whole._replace(
-        worlds=jax.tree.map(lambda x: shards.spread(), state.worlds)._replace(key=PartitionSpec()),
-        replay=replay.layout(),
-    )
+    return whole._replace(worlds=batch.layout(state.worlds), replay=replay.layout())
 
 
 def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> TrainState:

@@ -17,7 +17,7 @@ from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale, seen
 from mjxwm.ops import moments, returns
 from mjxwm.replay import Replay, Sequence
-from mjxwm.types import Metrics
+from mjxwm.types import Known, Metrics
 from mjxwm.world_model import Imagined, LatentModel
 
 
@@ -40,22 +40,9 @@ def run_updates(
         return learner, {**jax.tree.map(jnp.mean, metrics), **policy_metrics}
 
     keys = jax.random.split(key, (config.policy_updates, config.model_steps + 1))
-    known = _known(config, buffer, keys[:, 1:]) if shards.count() > 1 else None
+    known = replay.known(buffer, keys[:, 1:], config.batch, length)
     learner, metrics = jax.lax.scan(update, learner, (keys[:, 0], keys[:, 1:], known))
     return learner, shards.mean(jax.tree.map(jnp.mean, metrics))
-
-
-def _known(config: Config, buffer: Replay, keys: PRNGKeyArray) -> tuple[Array, Array]:
-    """Shares of steps that count in the batches of these keys, on all devices, in one collective.
-
-    The losses need them before any gradient; asked for one by one, each would be a collective.
-    """
-
-    def shares(key: PRNGKeyArray) -> tuple[Array, Array]:
-        masks = replay.sample_masks(buffer, key, config.batch, config.horizon + 1)
-        return jax.tree.map(lambda mask: mask[:-1].mean(), masks)
-
-    return shards.mean(jax.vmap(jax.vmap(shares))(keys))
 
 
 def update_model(
@@ -63,7 +50,7 @@ def update_model(
     tx: Optimizers,
     learner: Learner,
     windows: Sequence,
-    known: tuple[Array, Array] | None = None,
+    known: Known | None = None,
 ) -> tuple[Learner, Metrics]:
     """One world-model step on N windows of `horizon` + 1 steps, see `Batch` for `known`."""
     scale = reward_scale(config, learner)

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from envs import batch, shards
 from envs.batch import BatchEnv, Worlds
 from envs.core import Source
 from mjxwm.algos.shac import learner
@@ -89,7 +91,22 @@ def make(config: Config, env: Source) -> Algorithm:
         critic = {"critic": state.learner.critic} if config.bootstrap else {}
         return {"actor": state.learner.actor, **critic}
 
-    return Algorithm(init, iterate, act, config.iterations, env_steps, networks)
+    return Algorithm(
+        init,
+        iterate,
+        act,
+        config.iterations,
+        env_steps,
+        networks,
+        layout=layout,
+        spread={"worlds": config.worlds},
+    )
+
+
+def layout(state: TrainState) -> TrainState:
+    """Which axis of each leaf is spread over devices: that of the worlds."""
+    whole = jax.tree.map(lambda x: PartitionSpec(), state)
+    return whole._replace(worlds=batch.layout(state.worlds))
 
 
 def _iterate(
@@ -97,7 +114,7 @@ def _iterate(
 ) -> tuple[TrainState, Metrics]:
     key, key_noise, key_critic = jax.random.split(state.key, 3)
     shape = (config.unroll, config.worlds, env.env.action_size)
-    noise = jax.random.normal(key_noise, shape)
+    noise = shards.own(jax.random.normal(key_noise, shape), axis=1)
     grads, window = gradients(config, env, state.learner, state.worlds, noise)
     gradient, found = combine(grads, config.world_clip)
     new, moved = update_actor(tx, state.learner, gradient)
@@ -105,8 +122,10 @@ def _iterate(
     fitted: Metrics = {}
     if config.bootstrap:
         new, fitted = update_critic(config, tx, new, window, key_critic)
-    seen = moments.update(new.obs, window.trajectory.obs, window.trajectory.valid)
-    state = TrainState(state.iteration + 1, new._replace(obs=seen), window.worlds, key)
     collected = {f"collect/{name}": x for name, x in window.metrics.items()}
     total = jnp.where(jnp.isfinite(window.total), window.total, 0).mean()
-    return state, {**collected, **found, **moved, **heat, **fitted, "actor/return": total}
+    metrics = {**collected, **found, **moved, **heat, **fitted, "actor/return": total}
+    seen = moments.of(window.trajectory.obs, 2, window.trajectory.valid)
+    metrics, seen = shards.mean_and_all(metrics, seen)
+    new = new._replace(obs=moments.merge(new.obs, seen))
+    return TrainState(state.iteration + 1, new, window.worlds, key), metrics

@@ -107,8 +107,8 @@ def validate(config: Config) -> None:
             f"entropy={config.entropy} with tune_entropy: the weight is tuned by factors, so it "
             "must start above 0"
         )
-    if config.steps_per_iteration % config.critic_batches:
+    if config.bootstrap and config.unroll % config.critic_batches:
         raise ValueError(
-            f"critic_batches={config.critic_batches} does not divide the {config.worlds} worlds x "
-            f"{config.unroll} steps = {config.steps_per_iteration} of a window"
+            f"critic_batches={config.critic_batches} does not divide the unroll={config.unroll} "
+            "steps of a window: each batch has equally many of every world"
         )

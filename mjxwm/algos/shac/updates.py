@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from envs import shards
 from mjxwm import actor_critic
 from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.shac.config import Config
@@ -37,7 +38,7 @@ def update_entropy(
 
     Source: Haarnoja et al. 2018 (arXiv 1812.05905), eq. 18, on the logarithm of the weight.
     """
-    entropy = jnp.where(window.trajectory.valid, window.entropy, _TARGET).mean()
+    entropy = shards.mean(jnp.where(window.trajectory.valid, window.entropy, _TARGET).mean())
     metrics = {"actor/entropy": entropy, "actor/entropy_weight": jnp.exp(learner.log_entropy)}
     if not config.tune_entropy:
         return learner, metrics
@@ -66,13 +67,15 @@ def targets(config: Config, learner: Learner, window: Window) -> Float[Array, "H
 def update_critic(
     config: Config, tx: Optimizers, learner: Learner, window: Window, key: PRNGKeyArray
 ) -> tuple[Learner, Metrics]:
-    """`critic_epochs` passes over the window's states, then one step of the target copy."""
+    """`critic_epochs` passes over the window's states, then one step of the target copy.
+
+    A pass is in batches, each of equally many states of every world, in an order of its own.
+    """
     target = targets(config, learner, window) / config.value_unit
     x = moments.normalize(learner.obs, window.trajectory.obs)
     weight = (window.trajectory.valid & jnp.isfinite(target)).astype(target.dtype)
     target = jnp.where(weight > 0, target, 0)
-    data = (x.reshape(-1, x.shape[-1]), target.reshape(-1), weight.reshape(-1))
-    data = jax.lax.stop_gradient(data)
+    data = jax.lax.stop_gradient((x, target, weight))
 
     def loss(critic: Critic, batch: tuple[Array, Array, Array]) -> Array:
         x, target, weight = batch
@@ -81,12 +84,13 @@ def update_critic(
     def step(carry: tuple[Critic, Any], batch: Any) -> tuple[tuple[Critic, Any], Array]:
         critic, opt = carry
         error, grads = jax.value_and_grad(loss)(critic, batch)
+        grads = shards.mean(grads)
         updates, opt = tx.critic.update(grads, opt, critic)
         return (optax.apply_updates(critic, updates), opt), error
 
     def epoch(carry: tuple[Critic, Any], key: PRNGKeyArray) -> tuple[tuple[Critic, Any], Array]:
-        order = jax.random.permutation(key, len(data[0])).reshape(config.critic_batches, -1)
-        return jax.lax.scan(step, carry, jax.tree.map(lambda d: d[order], data))
+        batches = jax.tree.map(lambda d: _shuffled(d, key, config.critic_batches), data)
+        return jax.lax.scan(step, carry, batches)
 
     start = (learner.critic, learner.critic_opt)
     (critic, opt), errors = jax.lax.scan(epoch, start, jax.random.split(key, config.critic_epochs))
@@ -96,3 +100,14 @@ def update_critic(
         "critic/loss": errors[-1].mean(),
         "critic/value": (target * config.value_unit).mean(),
     }
+
+
+def _shuffled(x: Float[Array, "H B *f"], key: PRNGKeyArray, parts: int) -> Float[Array, "p h B *f"]:
+    """Each world's steps in a random order, in so many equal parts."""
+    steps = jnp.arange(len(x))[:, None]
+    order = shards.draw(
+        lambda s: jax.random.permutation(key, jnp.broadcast_to(steps, s), independent=True),
+        x.shape[:2],
+        axis=1,
+    )
+    return x[order, jnp.arange(x.shape[1])].reshape(parts, -1, *x.shape[1:])

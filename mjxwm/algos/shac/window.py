@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
+from envs import shards
 from envs.batch import BatchEnv, Worlds
 from mjxwm import actor_critic, rollout
 from mjxwm.actor_critic import Actor, Critic
@@ -139,7 +140,8 @@ def gradients(
         window = run(config, env, learner, actors, worlds, noise)
         return -window.total.sum(), window
 
-    copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (env.num_worlds, *x.shape)), learner.actor)
+    here = noise.shape[1]
+    copies = jax.tree.map(lambda x: jnp.broadcast_to(x, (here, *x.shape)), learner.actor)
     return jax.grad(loss, has_aux=True)(copies)
 
 
@@ -147,21 +149,25 @@ def combine(grads: Actor, clip: float) -> tuple[Actor, Metrics]:
     """Mean over worlds of finite gradients, each clipped to the norm `clip`; and what was found.
 
     A gradient that is not finite is dropped and counted, never taken for zero: the mean is over
-    those that are left, and zero where none is.
+    those that are left, and zero where none is. All worlds of all devices, in one collective.
     """
     norms = jax.vmap(optax.tree.norm)(grads)
     finite = jnp.isfinite(norms)
     scale = jnp.where(finite, jnp.minimum(1, clip / jnp.maximum(norms, 1e-12)), 0)
-    scale = scale / jnp.maximum(finite.sum(), 1)
 
     def mean(g: Array) -> Array:
         kept = jnp.where(finite.reshape(-1, *[1] * (g.ndim - 1)), g, 0)
-        return jnp.tensordot(scale, kept, 1)
+        return jnp.tensordot(scale, kept, 1) / len(scale)
 
     sound = jnp.where(finite, norms, 0)
-    return jax.tree.map(mean, grads), {
-        "actor/nonfinite": (~finite).sum().astype(norms.dtype),
-        "actor/world_grad_norm": sound.sum() / jnp.maximum(finite.sum(), 1),
-        "actor/world_grad_max": sound.max(),
-        "actor/clipped": (sound > clip).mean(),
+    means = (jax.tree.map(mean, grads), sound.mean(), (sound > clip).mean(dtype=norms.dtype))
+    dropped = (~finite).sum().astype(norms.dtype)
+    (average, norm, clipped), (dropped, most) = shards.mean_and_all(means, (dropped, sound.max()))
+    worlds = len(norms) * shards.count()
+    among_finite = worlds / jnp.maximum(worlds - dropped.sum(), 1)
+    return jax.tree.map(lambda g: g * among_finite, average), {
+        "actor/nonfinite": dropped.sum(),
+        "actor/world_grad_norm": norm * among_finite,
+        "actor/world_grad_max": most.max(),
+        "actor/clipped": clipped,
     }

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from envs import batch as worlds
+from envs import shards
 from envs.batch import BatchEnv, Worlds
 from envs.core import Source
 from mjxwm import replay, rollout
@@ -25,7 +28,7 @@ from mjxwm.algos.tdmpc2.config import (
 from mjxwm.algos.tdmpc2.networks import Given, Networks, Tasks, given
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.replay import Replay, Sequence
-from mjxwm.types import Algorithm, Metrics, Planner
+from mjxwm.types import Algorithm, Known, Metrics, Planner
 from mjxwm.world_model import Batch
 
 __all__ = [
@@ -77,11 +80,6 @@ def make(config: Config, env: Source) -> Algorithm:
     tx = updates.optimizers(rates(config))
     tasks = _tasks(config, env)
 
-    def plan(state: TrainState, plans: Array, obs: Array, keys: Array, explore: bool) -> Any:
-        return plan_worlds(
-            config.planning, given(state.learner.networks, tasks, 0), plans, obs, keys, explore
-        )
-
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
         those = given(state.learner.networks, tasks, 0)
         noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
@@ -89,7 +87,8 @@ def make(config: Config, env: Source) -> Algorithm:
 
     def act_planned(state: TrainState, plans: Array, obs: Array) -> tuple[Array, Array]:
         # The same noise in every step: an evaluation is deterministic.
-        return plan(state, plans, obs, jax.random.split(jax.random.key(0), len(obs)), False)
+        those = given(state.learner.networks, tasks, 0)
+        return plan_worlds(config.planning, those, plans, obs, jax.random.key(0), False)
 
     def no_plans(worlds: int) -> Array:
         return jnp.zeros((worlds, config.planning.plan_horizon, env.action_size))
@@ -98,13 +97,14 @@ def make(config: Config, env: Source) -> Algorithm:
         key, key_act, key_update = jax.random.split(state.key, 3)
         state, metrics = _collect(config, batch_env, tasks, state._replace(key=key), key_act)
         learned, trained = _learn(config, tx, tasks, state, key_update)
-        return learned._replace(iteration=state.iteration + 1), {**metrics, **trained}
+        metrics = shards.mean({**metrics, **trained})
+        return learned._replace(iteration=state.iteration + 1), metrics
 
     def env_steps(iteration: int) -> int:
         return (config.warmup + iteration) * config.steps_per_iteration
 
     def init(key: PRNGKeyArray) -> TrainState:
-        return _init(config, batch_env, tx, no_plans(config.worlds), key)
+        return _init(config, batch_env, tx, no_plans(shards.share(config.worlds)), key)
 
     def parts(state: TrainState) -> dict[str, Any]:
         nets = state.learner.networks
@@ -120,6 +120,16 @@ def make(config: Config, env: Source) -> Algorithm:
         parts,
         planned,
         replay=lambda state: state.replay,
+        layout=layout,
+        spread={"worlds": config.worlds, "batch": config.batch},
+    )
+
+
+def layout(state: TrainState) -> TrainState:
+    """Which axis of each leaf is spread over devices: that of the worlds."""
+    whole = jax.tree.map(lambda x: PartitionSpec(), state)
+    return whole._replace(
+        worlds=worlds.layout(state.worlds), plans=shards.spread(), replay=replay.layout()
     )
 
 
@@ -133,12 +143,14 @@ def plan_worlds(
     those: Given,
     plans: Float[Array, "B H a"],
     obs: Float[Array, "B o"],
-    keys: PRNGKeyArray,
+    key: PRNGKeyArray,
     explore: bool,
 ) -> tuple[Float[Array, "B H a"], Float[Array, "B a"]]:
     """`planner.plan` for B worlds of one task in one call: the plans and their first actions."""
+    key_pairs, key_worlds = jax.random.split(key)
     z = those.model.encode(obs)
-    pairs = planner.q_pairs(planning, those, plans.shape[-1], jax.random.fold_in(keys[0], 1))
+    pairs = planner.q_pairs(planning, those, plans.shape[-1], key_pairs)
+    keys = shards.draw(lambda s: jax.random.split(key_worlds, s), (len(obs),), axis=0)
 
     def one(z: Array, previous: Array, key: Array) -> tuple[Array, Array]:
         return planner.plan(planning, those, z, previous, key, pairs, explore)
@@ -154,13 +166,14 @@ def _init(
     fresh = networks.init(config.networks, spec.obs_size, spec.action_size, 1, key=key_learner)
     rows = -(-config.capacity // config.worlds)
     rows = max(rows, (config.warmup + 1) * config.unroll)
-    buffer = replay.init(rows, config.unroll, config.worlds, spec.obs_size, spec.action_size)
+    here = shards.share(config.worlds)
+    buffer = replay.init(rows, config.unroll, here, spec.obs_size, spec.action_size)
     worlds = env.reset(key_worlds, stagger=True)
 
     def warm(carry: tuple[Worlds, Replay], key: PRNGKeyArray) -> tuple[Any, None]:
         worlds, buffer = carry
         shape = (config.unroll, config.worlds, spec.action_size)
-        actions = jax.random.uniform(key, shape, minval=-1, maxval=1)
+        actions = shards.own(jax.random.uniform(key, shape, minval=-1, maxval=1), axis=1)
         worlds, trajectory, _ = rollout.unroll(env, lambda obs, a: a, worlds, actions)
         return (worlds, replay.insert(buffer, trajectory)), None
 
@@ -175,16 +188,16 @@ def _collect(
 ) -> tuple[TrainState, Metrics]:
     those = given(state.learner.networks, tasks, 0)
 
-    def planned(plans: Array, worlds: Worlds, keys: Array) -> tuple[Array, Array]:
+    def planned(plans: Array, worlds: Worlds, key: PRNGKeyArray) -> tuple[Array, Array]:
         plans = jnp.where((worlds.steps == 0)[:, None, None], 0, plans)
-        return plan_worlds(config.planning, those, plans, worlds.obs, keys, True)
+        return plan_worlds(config.planning, those, plans, worlds.obs, key, True)
 
-    def sampled(plans: Array, worlds: Worlds, keys: Array) -> tuple[Array, Array]:
-        noise = jax.random.normal(keys[0], (config.worlds, env.env.action_size))
+    def sampled(plans: Array, worlds: Worlds, key: PRNGKeyArray) -> tuple[Array, Array]:
+        noise = shards.own(jax.random.normal(key, (config.worlds, env.env.action_size)))
         return plans, those.act(those.model.encode(worlds.obs), noise)
 
     policy = planned if config.collect_with == "planner" else sampled
-    keys = jax.random.split(key, (config.unroll, config.worlds))
+    keys = jax.random.split(key, config.unroll)
     plans, worlds, trajectory, metrics = rollout.unroll_with_memory(
         env, policy, state.plans, state.worlds, keys
     )
@@ -196,22 +209,24 @@ def _collect(
 def _learn(
     config: Config, tx: Optimizers, tasks: Tasks, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
-    task = jnp.zeros(config.batch, jnp.int32)
+    task = jnp.zeros(shards.share(config.batch), jnp.int32)
+    length = config.horizon + 1
 
-    def step(learner: Learner, key: PRNGKeyArray) -> tuple[Learner, Metrics]:
-        key_sample, key_update = jax.random.split(key)
-        windows = replay.sample(state.replay, key_sample, config.batch, config.horizon + 1)
+    def step(learner: Learner, given: tuple[PRNGKeyArray, Any]) -> tuple[Learner, Metrics]:
+        (key_sample, key_update), known = given
+        windows = replay.sample(state.replay, key_sample, config.batch, length)
         return updates.update(
-            config.networks.model, rates(config), tx, learner, tasks, batch(windows), task,
+            config.networks.model, rates(config), tx, learner, tasks, batch(windows, known), task,
             key_update,
         )  # fmt: skip
 
-    keys = jax.random.split(key, config.updates)
-    learner, metrics = jax.lax.scan(step, state.learner, keys)
+    keys = jax.random.split(key, (config.updates, 2))
+    known = replay.known(state.replay, keys[:, 0], config.batch, length)
+    learner, metrics = jax.lax.scan(step, state.learner, (keys, known))
     return state._replace(learner=learner), jax.tree.map(jnp.mean, metrics)
 
 
-def batch(windows: Sequence) -> Batch:
+def batch(windows: Sequence, known: Known | None = None) -> Batch:
     """Windows of H + 1 steps as the world model's losses want them, in the task's own units."""
     dtype = windows.reward.dtype
     return Batch(
@@ -221,4 +236,5 @@ def batch(windows: Sequence) -> Batch:
         terminated=windows.terminated[:-1].astype(dtype),
         mask=windows.mask[:-1].astype(dtype),
         next_mask=windows.next_mask[:-1].astype(dtype),
+        known=known,
     )

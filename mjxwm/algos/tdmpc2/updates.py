@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from envs import shards
 from mjxwm import world_model
 from mjxwm.algos.tdmpc2.networks import Networks, Tasks, given, project, two_of
 from mjxwm.nets import MLP
@@ -99,6 +100,7 @@ def update(
         return model_loss(config, rates.value, networks, tasks, batch, task, wanted, keys[1])
 
     grads, (metrics, z) = jax.grad(loss, has_aux=True)(_trained(learner.networks))
+    grads = shards.mean(grads)
     steps, model_opt = tx.model.update(grads, learner.model_opt)
     steps = _slower_encoder(steps, rates.encoder_lr)
     trained = optax.apply_updates(_trained(learner.networks), steps)
@@ -120,7 +122,7 @@ def td_target(
     key_noise, key_q = jax.random.split(key)
     slow = given(learner.networks._replace(q=learner.target), tasks, task)
     z = slow.model.encode(batch.obs[1:])
-    noise = jax.random.normal(key_noise, batch.action.shape)
+    noise = _normal(key_noise, batch.action.shape)
     which = two_of(jax.tree.leaves(learner.target)[0].shape[0], key_q)
     value = slow.values(z, slow.act(z, noise), which).min(axis=0)
     return batch.reward + slow.discount * (1 - batch.terminated) * value
@@ -143,8 +145,9 @@ def model_loss(
     logits = those.value_logits(z[:-1], batch.action, key=key)
     error = twohot.cross_entropy(logits, wanted).mean(axis=0)
     # Where an episode is cut, what followed is not in the data.
-    known = batch.mask * jnp.maximum(batch.terminated, batch.next_mask)
-    value = world_model.mean_error(config, error, known)
+    value = world_model.mean_error(
+        config, error, batch.outcome, batch.known and batch.known.outcome
+    )
     total = total + weight * value
     return total, ({**metrics, "value": value, "loss": total}, z)
 
@@ -164,9 +167,11 @@ def update_policy(
     key_noise, key_q, key_drop = jax.random.split(key, 3)
     networks = learner.networks
     which = two_of(jax.tree.leaves(networks.q)[0].shape[0], key_q)
-    noise = jax.random.normal(key_noise, (*z.shape[:2], batch.action.shape[-1]))
+    noise = _normal(key_noise, (*z.shape[:2], batch.action.shape[-1]))
     # A latent counts where it was reached within the window's episode.
     reached = jnp.concatenate([jnp.ones_like(batch.mask[:1]), batch.next_mask])
+    steps = len(batch.next_mask)
+    known = batch.known and (1 + steps * batch.known.next_mask) / (1 + steps)
 
     def loss(policy: MLP) -> tuple[Array, Any]:
         those = given(networks._replace(policy=policy), tasks, task)
@@ -176,10 +181,12 @@ def update_policy(
         value = twohot.decode(logits).mean(axis=0)
         scale = _range(learner.scale, jax.lax.stop_gradient(value[0]))
         entropy = gaussian_entropy(log_std, noise, those.model.action_mask)
-        total = -world_model.mean_error(config, rates.entropy * entropy + value / scale, reached)
+        worth = rates.entropy * entropy + value / scale
+        total = -world_model.mean_error(config, worth, reached, known)
         return total, (scale, value.mean(), entropy.mean())
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(networks.policy)
+    grads = shards.mean(grads)
     steps, opt = tx.policy.update(grads, learner.policy_opt)
     policy = optax.apply_updates(networks.policy, steps)
     scale, value, entropy = aux
@@ -203,7 +210,12 @@ def gaussian_entropy(
     return -jnp.where(mask > 0, log_prob, 0).sum(axis=-1) * mask.sum(axis=-1)
 
 
+def _normal(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "T N a"]:
+    return shards.draw(lambda s: jax.random.normal(key, s), shape, axis=1)
+
+
 def _range(scale: Float[Array, ""], value: Float[Array, " N"]) -> Float[Array, ""]:
+    _, value = shards.mean_and_all((), value)
     low, high = jnp.percentile(value, jnp.array([5.0, 95.0]))
     return scale + 0.01 * (jnp.maximum(high - low, 1) - scale)
 
