@@ -30,11 +30,13 @@ LAYERS = [
 # project but what is named here.
 LEAVES: dict[str, set[str]] = {
     "mjxwm": set(),  # __init__: the version alone
+    "mjxwm.budget": {"mjxwm.config"},
     "mjxwm.checkpoint": set(),
     "mjxwm.config": set(),
     "mjxwm.data": set(),
     "mjxwm.memory": set(),
     "mjxwm.plot": {"mjxwm.track"},
+    "mjxwm.ranges": {"mjxwm.config"},
     "mjxwm.render": {"envs"},
     "mjxwm.runs": {"mjxwm.config", "mjxwm.system"},
     "mjxwm.scores": {"mjxwm.config", "mjxwm.runs", "mjxwm.track"},

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxwm import replay
+from mjxwm import ranges, replay
 from mjxwm.bench import timing
 from mjxwm.bench.record import Report, Series
 from mjxwm.types import Transition
@@ -61,13 +61,9 @@ def run(config: Config) -> Report:
     """Measures inserts and batches.
 
     Raises:
-        ValueError: a size out of range.
+        ConfigError: a size out of range.
     """
-    for name in ("worlds", "unroll", "batch", "length", "batches", "obs", "action"):
-        if getattr(config, name) < 1:
-            raise ValueError(
-                f"{name}={getattr(config, name)} is out of range; it must be at least 1"
-            )
+    ranges.at_least(config, 1, "worlds", "unroll", "batch", "length", "batches", "obs", "action")
     inserts, batches, details = _ours(config)
     if config.peer and importlib.util.find_spec("flashbax"):
         _add(inserts, batches, _flashbax(config))

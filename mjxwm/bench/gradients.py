@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 import envs
 from envs.engines.mjx import Mjx
+from mjxwm import ranges
 from mjxwm.bench.unrolled import Unrolled
 from mjxwm.config import ConfigError
 
@@ -86,13 +87,8 @@ def run(config: Config) -> Row:
     Raises:
         ConfigError: the task is unknown, has no gradient, or a number is out of range.
     """
-    for name in ("worlds", "steps", "samples"):
-        if getattr(config, name) < 1:
-            raise ConfigError(
-                f"{name}={getattr(config, name)} is out of range; it must be at least 1"
-            )
-    if min(config.iterations, config.warmup) < 0:
-        raise ConfigError("iterations and warmup must be at least 0")
+    ranges.at_least(config, 1, "worlds", "steps", "samples")
+    ranges.at_least(config, 0, "iterations", "warmup")
     with jax.enable_x64(config.double):
         try:
             return measure(config, envs.make(config.task, "mjx"))

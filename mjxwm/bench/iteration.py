@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 import envs
 from mjxwm import config as configuration
-from mjxwm import replay, trainer
+from mjxwm import ranges, replay, trainer
 from mjxwm.algos import pwm
 from mjxwm.algos.pwm import learner
 from mjxwm.bench import simulation
@@ -139,8 +139,7 @@ def run(config: Config) -> Report:
     Raises:
         ConfigError: a preset that is not of pwm, a foreign task, or a number out of range.
     """
-    if min(config.samples, config.iterations) < 1:
-        raise ConfigError("samples and iterations must be at least 1")
+    ranges.at_least(config, 1, "samples", "iterations")
     cfg = configuration.load_preset(trainer.Config, config.preset)
     if cfg.algorithm != "pwm":
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from mjxwm import ranges
 from mjxwm.config import ConfigError
 
 
@@ -38,14 +39,9 @@ class Config:
 
 def validate(config: Config) -> None:
     """Raises ConfigError on the first setting that is out of its range."""
-    for name in ("horizon", "states", "worlds", "smoothing", "soft_time"):
-        if not getattr(config, name) > 0:
-            raise ConfigError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
-    for name, least in (("samples", 8), ("truth", 64)):
-        if getattr(config, name) < least:
-            raise ConfigError(
-                f"{name}={getattr(config, name)} is out of range; it must be at least {least}"
-            )
+    ranges.above_zero(config, "horizon", "states", "worlds", "smoothing", "soft_time")
+    ranges.at_least(config, 8, "samples")
+    ranges.at_least(config, 64, "truth")
     if config.steps <= 2 * config.horizon:
         raise ConfigError(
             f"steps={config.steps} is too few to find starts that horizon={config.horizon} steps "

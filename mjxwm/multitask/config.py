@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from mjxwm import actor_critic
+from mjxwm import actor_critic, ranges
 from mjxwm.algos.tdmpc2 import NetworkConfig, sized
 from mjxwm.algos.tdmpc2.config import SIZES
 
@@ -122,32 +122,19 @@ class Config:
 
 def validate(config: Pretrain) -> None:
     """Raises ValueError on the first setting that is out of its range."""
-    for name in ("updates", "batch", "horizon", "lr", "updates_per_iteration", "task_size"):
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
-    for name in ("rho", "encoder_lr", "final_lr", "tau"):
-        if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(
-                f"{name}={getattr(config, name)} is out of range; it must be in [0, 1]"
-            )
+    ranges.above_zero(
+        config, "updates", "batch", "horizon", "lr", "updates_per_iteration", "task_size"
+    )
+    ranges.shares(config, "rho", "encoder_lr", "final_lr", "tau")
     if config.size not in SIZES:
         raise ValueError(f"size={config.size!r} is unknown; there are: {', '.join(SIZES)}")
 
 
 def validate_extract(config: Extract) -> None:
     """Raises ValueError on the first setting that is out of its range."""
-    positive = (
-        "updates batch horizon critic_steps model_lr actor_lr critic_lr updates_per_iteration"
-    )
-    for name in positive.split():
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
-    for name in ("entropy", "pessimism"):
-        if getattr(config, name) < 0:
-            raise ValueError(
-                f"{name}={getattr(config, name)} is out of range; it must not be negative"
-            )
-    if not 0 <= config.lam <= 1 or not (config.gamma is None or 0 <= config.gamma <= 1):
-        raise ValueError(
-            f"lam={config.lam}, gamma={config.gamma}: out of range; they must be in [0, 1]"
-        )
+    ranges.above_zero(
+        config, "updates", "batch", "horizon", "critic_steps", "model_lr", "actor_lr", "critic_lr",
+        "updates_per_iteration",
+    )  # fmt: skip
+    ranges.at_least(config, 0, "entropy", "pessimism")
+    ranges.shares(config, "lam", "gamma")

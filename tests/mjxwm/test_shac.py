@@ -276,7 +276,7 @@ def test_an_engine_without_gradients_is_refused_with_the_remedy():
         ({"unroll": 0}, "unroll=0 is out of range"),
         ({"gamma": 1.5}, "gamma=1.5 is out of range"),
         ({"tune_entropy": True}, "entropy=0.0 with tune_entropy"),
-        ({"critic_batches": 5}, "critic_batches=5 does not divide the 3 worlds x 4 steps = 12"),
+        ({"critic_batches": 5}, "critic_batches=5 does not divide the unroll=4 steps"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(change, message):

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal
 
+from mjxwm import ranges
+
 Activation = Literal["swish", "relu", "tanh", "elu", "gelu"]
 
 
@@ -149,15 +151,9 @@ _POSITIVE = {
 def validate(config: PPO | SAC) -> None:
     """Raises ValueError on the first setting that is out of its range."""
     values = dataclasses.asdict(config)
-    for name in _POSITIVE[type(config)].split():
-        if not values[name] > 0:
-            raise ValueError(f"{name}={values[name]} is out of range; it must be above 0")
-    for name in {"gamma", "lam", "tau"} & values.keys():
-        if not 0 <= values[name] <= 1:
-            raise ValueError(f"{name}={values[name]} is out of range; it must be in [0, 1]")
-    for name in {"entropy", "value_coef"} & values.keys():
-        if values[name] < 0:
-            raise ValueError(f"{name}={values[name]} is out of range; it must not be negative")
+    ranges.above_zero(config, *_POSITIVE[type(config)].split())
+    ranges.shares(config, *[name for name in ("gamma", "lam", "tau") if name in values])
+    ranges.at_least(config, 0, *[name for name in ("entropy", "value_coef") if name in values])
     for name in ("policy_layers", "value_layers", "layers"):
         if not all(size > 0 for size in values.get(name, ())):
             raise ValueError(f"{name}={values[name]} is out of range; sizes must be above 0")
@@ -171,10 +167,7 @@ def validate(config: PPO | SAC) -> None:
 
 
 def _validate_ppo(config: PPO) -> None:
-    if config.max_grad_norm is not None and not config.max_grad_norm > 0:
-        raise ValueError(
-            f"max_grad_norm={config.max_grad_norm} is out of range; it must be above 0, or None"
-        )
+    ranges.above_zero(config, "max_grad_norm")
     if config.segments % config.worlds:
         raise ValueError(
             f"batch={config.batch} x minibatches={config.minibatches} = {config.segments} segments "

@@ -3,11 +3,12 @@
 import dataclasses
 from typing import Literal
 
-from mjxwm import actor_critic, world_model
+from mjxwm import actor_critic, ranges, world_model
+from mjxwm.budget import Replayed
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Replayed):
     """PWM's settings; the defaults are those of the released single-task code."""
 
     env_steps: int = 10_000_000
@@ -71,21 +72,9 @@ class Config:
         return 1 / max(1 - self.gamma, 1e-3)
 
     @property
-    def steps_per_iteration(self) -> int:
-        """Env steps of an iteration, over all worlds."""
-        return self.worlds * self.unroll
-
-    @property
-    def iterations(self) -> int:
-        """Iterations until the budget is spent, at least one."""
-        left = self.env_steps - self.warmup * self.steps_per_iteration
-        return max(1, -(-left // self.steps_per_iteration))
-
-    @property
     def policy_updates(self) -> int:
         """Actor updates per iteration: they follow the data collected."""
-        replayed = self.update_ratio * self.steps_per_iteration
-        return max(1, round(replayed / (self.batch * self.horizon * self.model_steps)))
+        return self.rounds(self.model_steps)
 
     @property
     def updates(self) -> int:
@@ -95,28 +84,14 @@ class Config:
 
 def validate(config: Config) -> None:
     """Raises ValueError on the first setting that is out of its range."""
-    positive = (
-        "env_steps worlds unroll warmup batch horizon imagine_batch imagine_horizon model_steps "
-        "critic_steps model_lr actor_lr critic_lr update_ratio"
-    )
-    for name in positive.split():
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
-    for name in ("gamma", "lam", "target_tau"):
-        if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(
-                f"{name}={getattr(config, name)} is out of range; it must be in [0, 1]"
-            )
-    for name in ("entropy", "final_lr", "critic_replay"):
-        if getattr(config, name) < 0:
-            raise ValueError(
-                f"{name}={getattr(config, name)} is out of range; it must not be negative"
-            )
+    ranges.above_zero(
+        config, "env_steps", "worlds", "unroll", "warmup", "batch", "horizon", "imagine_batch",
+        "imagine_horizon", "model_steps", "critic_steps", "model_lr", "actor_lr", "critic_lr",
+        "update_ratio",
+    )  # fmt: skip
+    ranges.shares(config, "gamma", "lam", "target_tau")
+    ranges.at_least(config, 0, "entropy", "final_lr", "critic_replay")
+    config.check_warmup()
     need = (config.horizon + 1) * config.worlds
-    if config.warmup * config.unroll < config.horizon + 1:
-        raise ValueError(
-            f"warmup={config.warmup} unrolls of {config.unroll} steps are fewer than the "
-            f"horizon + 1 = {config.horizon + 1} steps of a window; raise warmup or lower horizon"
-        )
     if config.capacity < need:
         raise ValueError(f"capacity={config.capacity} is out of range; it must be at least {need}")

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from mjxwm import actor_critic
+from mjxwm import actor_critic, ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Config:
     critic_epochs: int = 16
     """Passes of the critic over the window's data per iteration."""
     critic_batches: int = 4
-    """Minibatches of a pass."""
+    """Minibatches of a pass, each with equally many steps of every world."""
     entropy: float = 0.0
     """Weight of the policy's entropy in rewards and values, relative to one reward of size 1 per
     step; where it is tuned, the weight at the start."""
@@ -85,23 +85,12 @@ class Config:
 
 def validate(config: Config) -> None:
     """Raises ValueError on the first setting that is out of its range."""
-    positive = (
-        "env_steps worlds unroll critic_epochs critic_batches world_clip clip actor_lr critic_lr "
-        "entropy_lr"
-    )
-    for name in positive.split():
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
-    for name in ("gamma", "lam", "target_tau"):
-        if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(
-                f"{name}={getattr(config, name)} is out of range; it must be in [0, 1]"
-            )
-    for name in ("entropy", "final_lr"):
-        if getattr(config, name) < 0:
-            raise ValueError(
-                f"{name}={getattr(config, name)} is out of range; it must not be negative"
-            )
+    ranges.above_zero(
+        config, "env_steps", "worlds", "unroll", "critic_epochs", "critic_batches", "world_clip",
+        "clip", "actor_lr", "critic_lr", "entropy_lr",
+    )  # fmt: skip
+    ranges.shares(config, "gamma", "lam", "target_tau")
+    ranges.at_least(config, 0, "entropy", "final_lr")
     if config.tune_entropy and not config.entropy > 0:
         raise ValueError(
             f"entropy={config.entropy} with tune_entropy: the weight is tuned by factors, so it "

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from mjxwm import world_model
+from mjxwm import ranges, world_model
+from mjxwm.budget import Replayed
 
 SIZES = {
     "1M": (256, 384, 128, 2, 2),
@@ -91,7 +92,7 @@ class Planning:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Replayed):
     """TD-MPC2 online, on one task; the defaults are those of the released code."""
 
     env_steps: int = 1_000_000
@@ -128,21 +129,9 @@ class Config:
     """The planner."""
 
     @property
-    def steps_per_iteration(self) -> int:
-        """Env steps of an iteration, over all worlds."""
-        return self.worlds * self.unroll
-
-    @property
-    def iterations(self) -> int:
-        """Iterations until the budget is spent, at least one."""
-        left = self.env_steps - self.warmup * self.steps_per_iteration
-        return max(1, -(-left // self.steps_per_iteration))
-
-    @property
     def updates(self) -> int:
         """Updates per iteration: they follow the data collected."""
-        replayed = self.update_ratio * self.steps_per_iteration
-        return max(1, round(replayed / (self.batch * self.horizon)))
+        return self.rounds()
 
 
 def discount(episode_length: int) -> float:
@@ -153,23 +142,16 @@ def discount(episode_length: int) -> float:
 
 def validate(config: Config) -> None:
     """Raises ValueError on the first setting that is out of its range."""
-    positive = "env_steps worlds unroll warmup batch horizon lr update_ratio"
-    for name in positive.split():
-        if not getattr(config, name) > 0:
-            raise ValueError(f"{name}={getattr(config, name)} is out of range; it must be above 0")
-    for name in ("gamma", "tau", "encoder_lr"):
-        if (value := getattr(config, name)) is not None and not 0 <= value <= 1:
-            raise ValueError(f"{name}={value} is out of range; it must be in [0, 1]")
-    if config.entropy < 0:
-        raise ValueError(f"entropy={config.entropy} is out of range; it must not be negative")
+    ranges.above_zero(
+        config, "env_steps", "worlds", "unroll", "warmup", "batch", "horizon", "lr", "update_ratio"
+    )
+    ranges.shares(config, "gamma", "tau", "encoder_lr")
+    ranges.at_least(config, 0, "entropy")
     if config.collect_with not in ("planner", "policy"):
         raise ValueError(f"collect_with={config.collect_with!r}; choose planner or policy")
-    if config.networks.num_q < 2:
-        raise ValueError(f"num_q={config.networks.num_q} is out of range; it must be at least 2")
+    ranges.at_least(config.networks, 2, "num_q")
     planning = config.planning
-    for name in ("plan_horizon", "iterations"):
-        if getattr(planning, name) < 1:
-            raise ValueError(f"{name}={getattr(planning, name)} is out of range; it is at least 1")
+    ranges.at_least(planning, 1, "plan_horizon", "iterations")
     if not 0 < planning.elites <= planning.samples:
         raise ValueError(
             f"elites={planning.elites} is out of range; it must be in 1..samples={planning.samples}"
@@ -179,8 +161,4 @@ def validate(config: Config) -> None:
             f"policy_samples={planning.policy_samples} is out of range; it must be in "
             f"0..samples={planning.samples}"
         )
-    if config.warmup * config.unroll < config.horizon + 1:
-        raise ValueError(
-            f"warmup={config.warmup} unrolls of {config.unroll} steps are fewer than the "
-            f"horizon + 1 = {config.horizon + 1} steps of a window; raise warmup or lower horizon"
-        )
+    config.check_warmup()
