@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import envs
-from mjxwm import checkpoint, config, devices, memory, runs, track
+from mjxwm import checkpoint, config, devices, memory, recorded, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
 from mjxwm.data import TaskInfo, Writer
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -119,15 +119,8 @@ def build(cfg: Config, fits: bool = True) -> Trainer:
     _check(cfg)
     env = make_env(cfg)
     algorithm = _algorithm(cfg, env, fits)
-    if cfg.data and algorithm.replay is None:
-        raise config.ConfigError(
-            f"data={cfg.data!r}: {cfg.algorithm} keeps no replay; pwm and tdmpc2 do"
-        )
     if cfg.data:
-        try:
-            writer(cfg, env)
-        except ValueError as error:
-            raise config.ConfigError(str(error)) from error
+        algorithm = _recorded(cfg, env, algorithm)
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
 
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
@@ -159,6 +152,27 @@ def _check(cfg: Config) -> None:
             f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
             f"algorithm's; choose a preset of {cfg.algorithm}, such as {', '.join(named)}"
         )
+
+
+def _recorded(cfg: Config, env: Any, algorithm: Algorithm) -> Algorithm:
+    """The algorithm with a replay that `mjxwm.recorder` can read, its own or its worlds'."""
+    try:
+        writer(cfg, env)
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
+    if algorithm.replay is not None:
+        return algorithm
+    worlds = algorithm.worlds
+    if worlds is None:
+        raise config.ConfigError(f"data={cfg.data!r}: {cfg.algorithm} collects nothing")
+    if len(devices.chosen(cfg.devices)) > 1:
+        raise config.ConfigError(
+            f"data={cfg.data!r}: {cfg.algorithm} is recorded on one device; pwm and tdmpc2, which "
+            "keep a replay, on several. Take `--devices 1`"
+        )
+    keeping = recorded.Recorded(env, recorded.rows(algorithm, cfg.algo.worlds))
+    made = entry(cfg.algorithm).make(cfg.algo, keeping)
+    return made._replace(replay=lambda state: worlds(state).replay)
 
 
 def _algorithm(cfg: Config, env: Any, fits: bool) -> Algorithm:

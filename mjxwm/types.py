@@ -71,6 +71,8 @@ class Algorithm(NamedTuple):
     that learns from data; such a state is made uncompiled, of what is on disk."""
     replay: Callable[[Any], Any] | None = None
     """state -> its `mjxwm.replay.Replay`; None where none is kept."""
+    worlds: Callable[[Any], Any] | None = None
+    """state -> its worlds, of one that steps some and keeps no replay."""
     layout: Callable[[Any], Any] | None = None
     """state -> the `PartitionSpec` of every leaf, under which `init` and `iterate` run on several
     devices (`envs.shards`); None for one that runs on one device alone."""

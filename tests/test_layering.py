@@ -15,7 +15,7 @@ LAYERS = [
     ["mjxwm.nets"],
     ["mjxwm.actor_critic"],
     ["mjxwm.rollout", "mjxwm.replay", "mjxwm.world_model"],
-    ["mjxwm.algos", "mjxwm.evaluate"],
+    ["mjxwm.algos", "mjxwm.evaluate", "mjxwm.recorded"],
     ["mjxwm.multitask"],
     ["mjxwm.gradients", "mjxwm.interop"],
     ["mjxwm.loop", "mjxwm.devices"],

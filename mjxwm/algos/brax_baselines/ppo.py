@@ -59,6 +59,7 @@ def make(config: PPO, env: Source) -> Algorithm:
         iterations=config.iterations,
         env_steps=lambda iteration: iteration * config.steps_per_iteration,
         networks=lambda state: {"policy": state.params.policy, "critic": state.params.value},
+        worlds=lambda state: state.worlds.pipeline_state,
     )
 
 

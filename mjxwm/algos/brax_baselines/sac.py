@@ -82,6 +82,7 @@ def make(config: SAC, env: Source) -> Algorithm:
         iterations=config.iterations,
         env_steps=env_steps,
         networks=lambda state: {"policy": state.learner.policy, "critics": state.learner.critics},
+        worlds=lambda state: state.worlds.pipeline_state,
     )
 
 

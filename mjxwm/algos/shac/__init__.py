@@ -98,6 +98,7 @@ def make(config: Config, env: Source) -> Algorithm:
         config.iterations,
         env_steps,
         networks,
+        worlds=lambda state: state.worlds,
         layout=layout,
         spread={"worlds": config.worlds},
     )
