@@ -3,30 +3,36 @@
 #
 #     scripts/multitask_cpu.sh FOLDER [PRESET] [SEED]
 #
-# Collects, pre-trains, extracts and evaluates; the tables stay in FOLDER as JSON, `seconds` beside
-# them, and `scripts/multitask_table.py FOLDER` prints all of it as one table.
+# Collects, pre-trains, extracts and evaluates; two tasks at a time where tasks are on their own,
+# for a small network leaves one of two cores idle. The tables stay in FOLDER as JSON, `seconds`
+# beside them (wall clock; `collect-TASK` and `extract-TASK` overlap in pairs), and
+# `scripts/multitask_table.py FOLDER` prints all of it as one table.
 set -euo pipefail
-folder=${1:?where to put data, runs and tables} preset=${2:-mt4-cpu} seed=${3:-0}
-mkdir -p "$folder"
+export folder=${1:?where to put data, runs and tables} preset=${2:-mt4-cpu} seed=${3:-0}
+mkdir -p "$folder/logs"
+: >"$folder/seconds"
 timed() {
   local part=$1 start=$SECONDS
   shift
-  mjxwm "$@"
-  echo "$part $((SECONDS - start))" >>"$folder/seconds"
+  "$@" >"$folder/logs/$part" 2>&1 || { tail -n 20 "$folder/logs/$part"; return 1; }
+  echo "$part $((SECONDS - start))" | tee -a "$folder/seconds"
 }
-: >"$folder/seconds"
+in_pairs() {  # PART COMMAND...: with a task's name in the place of {}, for every task
+  tr ' ' '\n' <<<"$tasks" | xargs -P 2 -I{} bash -euo pipefail -c 'timed "$@"' _ "$1-{}" "${@:2}"
+}
+export -f timed
 tasks=$(python -c "
 from mjxwm import config, multitask
 file = config.presets_folder() / 'multitask' / '$preset.yaml'
 preset = config.load_yaml(multitask.Config, file)
 print(*(task.name for task in multitask.task_set(preset.tasks)))")
-timed collect collect "$preset" --data "$folder/data" --folder "$folder"
-timed pretrain pretrain "$preset" --data "$folder/data" --folder "$folder" --run model --seed "$seed"
-for task in $tasks; do
-  timed "extract-$task" extract "$task" --model "$folder/model" --folder "$folder" --seed "$seed"
-done
+in_pairs collect mjxwm collect "$preset" --only {} --data "$folder/data" --folder "$folder"
+timed pretrain \
+  mjxwm pretrain "$preset" --data "$folder/data" --folder "$folder" --run model --seed "$seed"
+in_pairs extract mjxwm extract {} --model "$folder/model" --folder "$folder" --seed "$seed"
 suite=$(tr ' ' , <<<"$tasks")
 for who in policies prior planner; do
-  timed "evaluate-$who" eval --suite "$suite," --model "$folder/model" --who "$who" \
+  timed "evaluate-$who" mjxwm eval --suite "$suite," --model "$folder/model" --who "$who" \
     --json "$folder/$who.json"
 done
+echo "all $SECONDS" | tee -a "$folder/seconds"

@@ -4,7 +4,8 @@
 
 Per task: the end of the single-task run whose data the model learned from, the policy extracted
 from the model, the model's own policy and its planner, and the share of the single-task run's
-return that the extracted policy reaches; below, the seconds of each part.
+return that the extracted policy reaches; below, the seconds of each part, of which those of single
+tasks overlap in pairs.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def main() -> None:
         )
     seconds = dict(line.split() for line in (options.folder / "seconds").read_text().splitlines())
     print(", ".join(f"{part} {value} s" for part, value in seconds.items()))
-    print(f"in all {sum(map(int, seconds.values())) / 60:.0f} minutes")
+    print(f"in all {int(seconds['all']) / 60:.0f} minutes")
     if options.json:
         facts = {"machine": f"{os.cpu_count()} cores", "date": str(datetime.date.today())}
         facts |= {"tasks": result, "seconds": seconds, "system": system.describe()}
