@@ -76,11 +76,6 @@ def draw(sampler: Callable[[tuple[int, ...]], Array], shape: tuple[int, ...], ax
     return own(sampler(whole), axis)
 
 
-def total(tree: T) -> T:
-    """Sums over the shards; one collective for the whole tree."""
-    return jax.lax.psum(tree, AXIS) if count() > 1 else tree
-
-
 def mean(tree: T) -> T:
     """Means over the shards; one collective for the whole tree."""
     return jax.lax.pmean(tree, AXIS) if count() > 1 else tree

@@ -137,7 +137,8 @@ class MLP(nnx.Module):
     def __call__(
         self, x: Float[Array, "*s i"], key: PRNGKeyArray | None = None
     ) -> Float[Array, "*s o"]:
-        """The network's output; with a key, under dropout, and then axis 1 is the batch's."""
+        """The network's output; with a key, under dropout, and then the batch is the last axis but
+        one."""
         hidden = len(self.layers) - 1
         for i in range(hidden):
             x = self.layers[i](x)
@@ -151,7 +152,7 @@ class MLP(nnx.Module):
 
 
 def _dropped(x: Float[Array, "*s n"], share: float, key: PRNGKeyArray) -> Float[Array, "*s n"]:
-    kept = shards.draw(lambda s: jax.random.bernoulli(key, 1 - share, s), x.shape, axis=1)
+    kept = shards.draw(lambda s: jax.random.bernoulli(key, 1 - share, s), x.shape, x.ndim - 2)
     return jnp.where(kept, x / (1 - share), 0)
 
 

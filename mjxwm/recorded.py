@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from envs.batch import Step, Worlds
 from envs.core import EnvSpec, Failure, Source
@@ -27,11 +27,6 @@ class KeptWorlds(NamedTuple):
     def obs(self) -> Float[Array, "B o"]:
         """What the policies see now."""
         return self.worlds.obs
-
-    @property
-    def steps(self) -> Int[Array, " B"]:
-        """Agent steps since the episode began."""
-        return self.worlds.steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,18 +82,14 @@ class RecordedWorlds:
             kept.obs,
             action,
             step.reward,
-            _flag(step.terminated),
-            _flag(step.truncated),
-            _flag(step.valid),
+            step.terminated,
+            step.truncated,
+            step.valid,
             step.next_obs,
         )
         # What is kept is data: a gradient through the simulator goes by it.
         row = jax.lax.stop_gradient(jax.tree.map(lambda x: x[None], row))
         return KeptWorlds(worlds, replay.insert(kept.replay, row)), step
-
-
-def _flag(x: Array) -> Bool[Array, " B"]:
-    return x.astype(bool)
 
 
 def rows(algorithm: Algorithm, worlds: int) -> int:

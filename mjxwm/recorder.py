@@ -1,5 +1,7 @@
 """Writes what a run collects into a data set, as it collects it."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,6 +10,9 @@ import numpy as np
 from mjxwm.config import ConfigError
 from mjxwm.data import Rows
 from mjxwm.trainer import Config, Trainer, writer
+
+_IN_MEMORY = 256 * 2**20
+"""Bytes that wait in memory for a checkpoint; more wait on disk."""
 
 
 class Recorder:
@@ -28,7 +33,7 @@ class Recorder:
             self._writer = writer(cfg, trainer.env)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        self._waiting: list[tuple[np.ndarray, ...]] = []
+        self._waiting = _Waiting()
         self._head = self._size = 0
         if resume:
             buffer = self._replay(state)
@@ -45,21 +50,51 @@ class Recorder:
             count = capacity  # the first rows filled it to the brim
         rows = (self._head + np.arange(count)) % capacity
         fields = (buffer.obs, buffer.action, buffer.reward, buffer.flags)
-        self._waiting.append(tuple(np.asarray(jax.device_get(x[rows])) for x in fields))
+        self._waiting.add([np.asarray(jax.device_get(x[rows])) for x in fields])
         self._head, self._size = head, int(buffer.size)
 
     def flush(self) -> None:
         """Writes what was taken, world by world."""
-        if not self._waiting:
-            return
-        obs, action, reward, flags = (np.concatenate(x) for x in zip(*self._waiting, strict=True))
-        for world in range(reward.shape[1]):
-            self._writer.add(
-                Rows(obs[:, world], action[:, world], reward[:, world], flags[:, world])
-            )
+        for rows in self._waiting.by_world():
+            self._writer.add(rows)
         self._writer.flush()
-        self._waiting = []
+        self._waiting = _Waiting()
 
     def _replay(self, state: Any) -> Any:
         assert self._algorithm.replay is not None
         return self._algorithm.replay(state)
+
+
+class _Waiting:
+    """Parts of rows [T, B, ...] in the order of time, the older ones on disk where they are many.
+
+    On disk a world's rows lie together, [B, T, ...]: read world by world, each page is read once.
+    """
+
+    def __init__(self) -> None:
+        self._recent: list[list[np.ndarray]] = []
+        self._spilled: list[list[np.ndarray]] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def add(self, fields: list[np.ndarray]) -> None:
+        self._recent.append(fields)
+        if sum(x.nbytes for part in self._recent for x in part) > _IN_MEMORY:
+            self._spill()
+
+    def by_world(self) -> Any:
+        """The rows of one world after the other."""
+        # Of a transposed view: nothing is copied but the rows of the world that is asked for.
+        parts = self._spilled + [[x.swapaxes(0, 1) for x in part] for part in self._recent]
+        for world in range(len(parts[0][0]) if parts else 0):
+            columns = zip(*([x[world] for x in part] for part in parts), strict=True)
+            yield Rows(*(np.concatenate(column) for column in columns))
+
+    def _spill(self) -> None:
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="mjxwm-rows-")
+        part = []
+        for i, column in enumerate(zip(*self._recent, strict=True)):
+            file = Path(self._folder.name) / f"{len(self._spilled)}-{i}.npy"
+            np.save(file, np.ascontiguousarray(np.concatenate(column).swapaxes(0, 1)))
+            part.append(np.load(file, mmap_mode="r"))
+        self._spilled.append(part)
+        self._recent = []

@@ -119,8 +119,6 @@ def build(cfg: Config, fits: bool = True) -> Trainer:
     _check(cfg)
     env = make_env(cfg)
     algorithm = _algorithm(cfg, env, fits)
-    if cfg.data:
-        algorithm = _recorded(cfg, env, algorithm)
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
 
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
@@ -154,12 +152,11 @@ def _check(cfg: Config) -> None:
         )
 
 
-def _recorded(cfg: Config, env: Any, algorithm: Algorithm) -> Algorithm:
+def _recorded(cfg: Config, env: Any) -> Algorithm:
     """The algorithm with a replay that `mjxwm.recorder` can read, its own or its worlds'."""
-    try:
-        writer(cfg, env)
-    except ValueError as error:
-        raise config.ConfigError(str(error)) from error
+    writer(cfg, env)
+    make = entry(cfg.algorithm).make
+    algorithm = make(cfg.algo, env)
     if algorithm.replay is not None:
         return algorithm
     worlds = algorithm.worlds
@@ -171,14 +168,12 @@ def _recorded(cfg: Config, env: Any, algorithm: Algorithm) -> Algorithm:
             "keep a replay, on several. Take `--devices 1`"
         )
     keeping = recorded.Recorded(env, recorded.rows(algorithm, cfg.algo.worlds))
-    made = entry(cfg.algorithm).make(cfg.algo, keeping)
-    return made._replace(replay=lambda state: worlds(state).replay)
+    return make(cfg.algo, keeping)._replace(replay=lambda state: worlds(state).replay)
 
 
 def _algorithm(cfg: Config, env: Any, fits: bool) -> Algorithm:
-    make = entry(cfg.algorithm).make
     try:
-        algorithm = make(cfg.algo, env)
+        algorithm = _recorded(cfg, env) if cfg.data else entry(cfg.algorithm).make(cfg.algo, env)
         # A dry run without memory: what the sizes do not allow is said before anything starts.
         whole = memory.size(jax.eval_shape(algorithm.init, jax.random.key(0)))
     except ValueError as error:
@@ -187,7 +182,8 @@ def _algorithm(cfg: Config, env: Any, fits: bool) -> Algorithm:
     def with_half() -> int:
         half = dataclasses.replace(cfg.algo, worlds=cfg.algo.worlds // 2)
         try:
-            return memory.size(jax.eval_shape(make(half, env).init, jax.random.key(0)))
+            made = entry(cfg.algorithm).make(half, env)
+            return memory.size(jax.eval_shape(made.init, jax.random.key(0)))
         except ValueError:  # other settings do not go with it
             return whole // 2
 

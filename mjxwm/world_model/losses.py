@@ -86,6 +86,6 @@ def mean_error(
     parts is that of the whole.
     """
     weight = config.rho ** jnp.arange(len(error), dtype=error.dtype)[:, None]
-    parts = shards.count()
+    parts = 1 if known is None else shards.count()
     steps = mask.sum() if known is None else known * mask.size * parts
     return (weight * mask * error).sum() * parts / jnp.maximum(steps, 1)

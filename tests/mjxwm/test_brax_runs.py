@@ -10,7 +10,7 @@ import probes
 import pytest
 from brax_small import SMALL_PPO
 
-from mjxwm import checkpoint, config, outcome, scores, train, trainer
+from mjxwm import checkpoint, config, data, outcome, scores, train, trainer
 from mjxwm.algos import brax_baselines
 from mjxwm.algos.brax_baselines import PPO, SAC
 
@@ -62,6 +62,23 @@ def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):
     assert iteration == result.iteration == 3
     np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
     assert scores.read(run).end_return == pytest.approx(evaluation.episode_return.mean())
+
+
+def test_a_run_is_recorded_also_when_it_goes_on(probe_env, tmp_path):
+    """Every env step once; several devices are refused in a line."""
+    cfg = train.Config(
+        algorithm="ppo", algo=TINY["ppo"], evaluations=0, episodes=2, checkpoints=0, video=False,
+        data=str(tmp_path / "data"),
+    )  # fmt: skip
+    run = train.new_run(cfg, "ppo", "run", tmp_path)
+    train.train(cfg, run, stop_at=1)
+    assert data.open_data(tmp_path / "data").rows == 64
+    train.train(cfg, run, resume=True)
+    assert data.open_data(tmp_path / "data").rows == 3 * 64
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.devices, "chosen", lambda number: jax.devices() * 2)
+        with pytest.raises(config.ConfigError, match="ppo is recorded on one device"):
+            train.build(cfg)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from brax_small import SMALL_PPO, SMALL_SAC
 
 from mjxwm import actor_critic, data, recorded
 from mjxwm.algos import shac
-from mjxwm.algos.brax_baselines import ppo, sac
 from mjxwm.recorder import Recorder
+
+pytest.importorskip("brax")
+from mjxwm.algos.brax_baselines import ppo, sac
 
 PROBE = probes.Numbers(sign=1.0, clock=1.0, steps=2.0, cost=1.0, goal=0.25, goal_by_sign=0.5)
 NETS = actor_critic.Config(actor=(16,), critic=(16,), critics=1)

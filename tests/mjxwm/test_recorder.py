@@ -42,9 +42,14 @@ def env(monkeypatch):
     monkeypatch.setattr("mjxwm.recorder.writer", lambda cfg, env: data.Writer(cfg.data, TASK))
 
 
+@pytest.mark.parametrize("in_memory", [2**20, 300, 0])
 @pytest.mark.parametrize("every", [1, 3, 7])
 @pytest.mark.parametrize("capacity", [8, 100])
-def test_every_row_is_written_once_and_worlds_stay_apart(tmp_path, every, capacity):
+def test_every_row_is_written_once_and_worlds_stay_apart(
+    tmp_path, monkeypatch, every, capacity, in_memory
+):
+    """However often it is written, and whether rows wait in memory, on disk or on both."""
+    monkeypatch.setattr("mjxwm.recorder._IN_MEMORY", in_memory)
     insert = jax.jit(replay.insert)
     buffer = insert(replay.init(capacity, T, B, 1, 1), trajectory(0))  # before the first iteration
     recorder = Recorder(SimpleNamespace(data=tmp_path), TRAINER, State(0, buffer), False)

@@ -35,7 +35,7 @@ class Config:
     critic_epochs: int = 16
     """Passes of the critic over the window's data per iteration."""
     critic_batches: int = 4
-    """Minibatches of a pass, each with equally many steps of every world."""
+    """Minibatches of a pass; each has about equally many steps of every world."""
     entropy: float = 0.0
     """Weight of the policy's entropy in rewards and values, relative to one reward of size 1 per
     step; where it is tuned, the weight at the start."""
@@ -95,9 +95,4 @@ def validate(config: Config) -> None:
         raise ValueError(
             f"entropy={config.entropy} with tune_entropy: the weight is tuned by factors, so it "
             "must start above 0"
-        )
-    if config.bootstrap and config.unroll % config.critic_batches:
-        raise ValueError(
-            f"critic_batches={config.critic_batches} does not divide the unroll={config.unroll} "
-            "steps of a window: each batch has equally many of every world"
         )

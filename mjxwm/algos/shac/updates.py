@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from envs import shards
 from mjxwm import actor_critic
@@ -38,11 +38,11 @@ def update_entropy(
 
     Source: Haarnoja et al. 2018 (arXiv 1812.05905), eq. 18, on the logarithm of the weight.
     """
-    entropy = shards.mean(jnp.where(window.trajectory.valid, window.entropy, _TARGET).mean())
+    entropy = jnp.where(window.trajectory.valid, window.entropy, _TARGET).mean()
     metrics = {"actor/entropy": entropy, "actor/entropy_weight": jnp.exp(learner.log_entropy)}
     if not config.tune_entropy:
         return learner, metrics
-    updates, opt = tx.entropy.update(entropy - _TARGET, learner.entropy_opt)
+    updates, opt = tx.entropy.update(shards.mean(entropy) - _TARGET, learner.entropy_opt)
     log_entropy = optax.apply_updates(learner.log_entropy, updates)
     return learner._replace(log_entropy=log_entropy, entropy_opt=opt), metrics
 
@@ -69,13 +69,17 @@ def update_critic(
 ) -> tuple[Learner, Metrics]:
     """`critic_epochs` passes over the window's states, then one step of the target copy.
 
-    A pass is in batches, each of equally many states of every world, in an order of its own.
+    A pass is in batches, each of about equally many states of every world, in an order of its own.
     """
     target = targets(config, learner, window) / config.value_unit
     x = moments.normalize(learner.obs, window.trajectory.obs)
     weight = (window.trajectory.valid & jnp.isfinite(target)).astype(target.dtype)
     target = jnp.where(weight > 0, target, 0)
-    data = jax.lax.stop_gradient((x, target, weight))
+    # What is left of a batch that the steps do not fill weighs nothing.
+    length = len(x)
+    rows = -(-length // config.critic_batches) * config.critic_batches
+    weight = weight * (rows / length)
+    data = jax.lax.stop_gradient(jax.tree.map(lambda d: _filled(d, rows), (x, target, weight)))
 
     def loss(critic: Critic, batch: tuple[Array, Array, Array]) -> Array:
         x, target, weight = batch
@@ -89,8 +93,13 @@ def update_critic(
         return (optax.apply_updates(critic, updates), opt), error
 
     def epoch(carry: tuple[Critic, Any], key: PRNGKeyArray) -> tuple[tuple[Critic, Any], Array]:
-        batches = jax.tree.map(lambda d: _shuffled(d, key, config.critic_batches), data)
-        return jax.lax.scan(step, carry, batches)
+        order = _order(key, data[1].shape)
+
+        def shuffled(x: Array) -> Array:
+            x = x[order, jnp.arange(x.shape[1])]
+            return x.reshape(config.critic_batches, -1, *x.shape[1:])
+
+        return jax.lax.scan(step, carry, jax.tree.map(shuffled, data))
 
     start = (learner.critic, learner.critic_opt)
     (critic, opt), errors = jax.lax.scan(epoch, start, jax.random.split(key, config.critic_epochs))
@@ -102,12 +111,13 @@ def update_critic(
     }
 
 
-def _shuffled(x: Float[Array, "H B *f"], key: PRNGKeyArray, parts: int) -> Float[Array, "p h B *f"]:
-    """Each world's steps in a random order, in so many equal parts."""
-    steps = jnp.arange(len(x))[:, None]
-    order = shards.draw(
-        lambda s: jax.random.permutation(key, jnp.broadcast_to(steps, s), independent=True),
-        x.shape[:2],
-        axis=1,
+def _filled(x: Float[Array, "H B *f"], rows: int) -> Float[Array, "R B *f"]:
+    return jnp.pad(x, [(0, rows - len(x))] + [(0, 0)] * (x.ndim - 1))
+
+
+def _order(key: PRNGKeyArray, shape: tuple[int, ...]) -> Int[Array, "R B"]:
+    """A random order of rows, another for each world."""
+    rows = jnp.arange(shape[0])[:, None]
+    return shards.draw(
+        lambda s: jax.random.permutation(key, jnp.broadcast_to(rows, s), independent=True), shape, 1
     )
-    return x[order, jnp.arange(x.shape[1])].reshape(parts, -1, *x.shape[1:])
