@@ -1,17 +1,19 @@
 """Learning curves on dm_control beside TD-MPC2's published ones, at the same control steps.
 
-    python scripts/suite_curves.py RUN [RUN ...] --out FOLDER
+    python scripts/suite_curves.py [RUN ...] --out FOLDER
 
-Draws one panel per task (mean and range over seeds), writes `curves.png` and `curves.json`, and
-prints the table. A run's env steps are actions of `action_repeat` control steps each; TD-MPC2
-counts control steps. Its points are those of the results that its authors publish with their code
-(nicklashansen/tdmpc2, results/tdmpc2/TASK.csv, 3 seeds, evaluated with its planner).
+Keeps each run's record and machine in FOLDER (`TASK-SEED.jsonl`, `TASK-SEED-system.json`), draws a
+panel per task of all that is kept there (mean and range over seeds, `curves.png`), writes
+`curves.json` and prints the table. A run's env steps are actions of `action_repeat` control steps
+each; TD-MPC2 counts control steps. Its points are those of the results that its authors publish
+with their code (nicklashansen/tdmpc2, results/tdmpc2/TASK.csv, 3 seeds, evaluated with its planner).
 """
 
 import argparse
 import datetime
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from matplotlib.figure import Figure
 from mjxwm import config, system, track, trainer
 
 parser = argparse.ArgumentParser()
-parser.add_argument("runs", nargs="+", type=Path)
+parser.add_argument("runs", nargs="*", type=Path)
 parser.add_argument("--out", type=Path, required=True)
 
 PUBLISHED: dict[str, dict[int, tuple[float, ...]]] = {
@@ -43,16 +45,26 @@ PUBLISHED: dict[str, dict[int, tuple[float, ...]]] = {
 """Returns by control steps, one per seed."""
 
 
-def curve(run: Path) -> tuple[str, int, np.ndarray, float]:
-    """Task, seed, [control steps, return] and minutes of a run."""
+def keep(run: Path, folder: Path) -> None:
+    """Copies what a run's curve is drawn from."""
     cfg = config.load_yaml(trainer.Config, run / "config.yaml")
-    rows = track.read(run / "metrics.jsonl")
+    facts = {"task": cfg.task, "seed": cfg.seed, "action_repeat": cfg.action_repeat or 1}
+    facts |= json.loads((run / "system.json").read_text())
+    name = f"{cfg.task}-{cfg.seed}"
+    (folder / f"{name}-system.json").write_text(json.dumps(facts, indent=1) + "\n")
+    shutil.copyfile(run / "metrics.jsonl", folder / f"{name}.jsonl")
+
+
+def curve(record: Path) -> tuple[str, int, np.ndarray, float]:
+    """Task, seed, [control steps, return] and minutes of a run that is kept."""
+    facts = json.loads(record.with_name(f"{record.stem}-system.json").read_text())
+    rows = track.read(record)
     points = [
-        (row["env_steps"] * (cfg.action_repeat or 1), row["eval/return"])
+        (row["env_steps"] * facts["action_repeat"], row["eval/return"])
         for row in rows
         if row.get("eval/return") is not None
     ]
-    return cfg.task, cfg.seed, np.array(points), rows[-1]["minutes"]
+    return facts["task"], facts["seed"], np.array(points), rows[-1]["minutes"]
 
 
 def panel(axis: Any, task: str, curves: list[np.ndarray]) -> None:
@@ -71,6 +83,7 @@ def panel(axis: Any, task: str, curves: list[np.ndarray]) -> None:
         axis.errorbar(steps, mean, spread, fmt="ks", capsize=3, label="TD-MPC2, published")
     axis.set_title(task, fontsize="medium")
     axis.set_xlabel("control steps")
+    axis.set_xlim(left=0)
     axis.set_ylim(0, 1000)
     axis.grid(alpha=0.3)
 
@@ -79,10 +92,12 @@ def main() -> None:
     """Reads, draws, prints."""
     options = parser.parse_args()
     found: dict[str, dict[int, tuple[np.ndarray, float]]] = {}
-    for run in options.runs:
-        task, seed, points, minutes = curve(run)
-        found.setdefault(task, {})[seed] = points, minutes
     options.out.mkdir(parents=True, exist_ok=True)
+    for run in options.runs:
+        keep(run, options.out)
+    for record in sorted(options.out.glob("*.jsonl")):
+        task, seed, points, minutes = curve(record)
+        found.setdefault(task, {})[seed] = points, minutes
     figure = Figure(figsize=(3.2 * len(found), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
