@@ -6,7 +6,8 @@ Keeps each run's record and machine in FOLDER (`TASK-SEED.jsonl`, `TASK-SEED-sys
 panel per task of all that is kept there (mean and range over seeds, `curves.png`), writes
 `curves.json` and prints the table. A run's env steps are actions of `action_repeat` control steps
 each; TD-MPC2 counts control steps. Its points are those of the results that its authors publish
-with their code (nicklashansen/tdmpc2, results/tdmpc2/TASK.csv, 3 seeds, evaluated with its planner).
+with their code (nicklashansen/tdmpc2, results/tdmpc2/TASK.csv, 3 seeds, evaluated with its
+planner).
 """
 
 import argparse
