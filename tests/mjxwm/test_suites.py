@@ -97,6 +97,8 @@ def test_a_foreign_environment_is_checked_too():
     ],
 )
 def test_engines_agree_on_every_body_of_the_suite(name, engine):
+    if (name, engine) == ("dog-walk-fast", "mjx"):
+        pytest.skip("its contacts take XLA more than half an hour to compile on two cores")
     config = check.Config(worlds=32, steps=16, engines=(engine,))
     found = check.check(name, config)[-1]
     assert found.what == f"{engine} = native"
