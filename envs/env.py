@@ -8,7 +8,17 @@ import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from envs.core import Engine, EnvSpec, Failure, Initial, Randomiser, SimState, State, Task
+from envs.core import (
+    Engine,
+    EnvSpec,
+    Failure,
+    Initial,
+    Physics,
+    Randomiser,
+    SimState,
+    State,
+    Task,
+)
 
 
 def load_model(task: Task) -> mujoco.MjModel:
@@ -132,7 +142,7 @@ class Env:
             after, _ = control_step(start, None)
         else:
             after, _ = jax.lax.scan(control_step, start, None, self.action_repeat)
-        return after._replace(obs=self.task.observe(after.sim.physics))
+        return after._replace(obs=self._observe(after.sim.physics, after.pending))
 
     def to_ctrl(self, action: Float[Array, " a"]) -> Float[Array, " nu"]:
         """Maps [-1, 1] onto the actuators' control ranges; unlimited actuators take it as it is."""
@@ -151,15 +161,28 @@ class Env:
         physics, zero = sim.physics, jnp.zeros_like(sim.physics.time)
         action = jnp.zeros(self.engine.model.nu, zero.dtype)
         _, terms = jax.eval_shape(self.task.reward, physics, action, physics)
+        pending = self._pending(lag, action)
         return State(
             sim=sim,
-            obs=self.task.observe(physics),
+            obs=self._observe(physics, pending),
             reward=zero,
             terminated=jnp.zeros((), bool),
             terms=jax.tree.map(lambda t: jnp.zeros(t.shape, t.dtype), terms),
             success=self.task.success(physics),
-            pending=self._pending(lag, action),
+            pending=pending,
         )
+
+    def _observe(self, physics: Physics, pending: Any) -> Float[Array, " o"]:
+        """What the task shows; and, where actions come late, the last ones.
+
+        Without them the same observation and action lead to different places, and nothing tells
+        which: not a state that a model can learn or a policy act on.
+        """
+        obs = self.task.observe(physics)
+        if not pending:
+            return obs
+        _, past = pending
+        return jnp.concatenate([obs, past.ravel().astype(obs.dtype)])
 
     def _pending(self, lag: Any, nothing: Float[Array, " a"]) -> Any:
         if self.randomise is None or not self.randomise.latency:

@@ -32,7 +32,8 @@ class Randomisation:
     gravity: Range = _NOMINAL
     """Of gravity."""
     latency: int = 0
-    """Most control steps by which a world's actions come late; each has its own, from 0."""
+    """Most control steps by which a world's actions come late; each has its own, from 0. Its last
+    so many actions, newest first, are part of the observation then."""
 
     def __post_init__(self) -> None:
         """Checks ranges.

@@ -122,7 +122,7 @@ def test_each_episode_has_another_body(key):
     assert (worlds.state.sim.fields["body_mass"][:, 1:] != before[:, 1:]).all()
 
 
-def test_late_actions_are_earlier_ones(key):
+def test_late_actions_are_earlier_ones_and_are_seen(key):
     late = envs.make("hopper", engine="native", randomise=Randomisation(latency=3))
     prompt = envs.make("hopper", engine="native")
     start = prompt.initial(key)
@@ -133,7 +133,8 @@ def test_late_actions_are_earlier_ones(key):
         shifted = jnp.concatenate([jnp.zeros((lag, 3)), actions])[:6]
         for own, earlier in zip(actions, shifted, strict=True):
             a, b = jax.jit(late.step)(a, own), jax.jit(prompt.step)(b, earlier)
-        np.testing.assert_array_equal(a.obs, b.obs)
+        np.testing.assert_array_equal(a.obs, jnp.concatenate([b.obs, actions[:2:-1].ravel()]))
+    assert late.spec.obs_size == prompt.spec.obs_size + 3 * 3
     lags = jax.vmap(lambda k: late.initial(k).lag)(jax.random.split(key, 200))
     assert sorted(set(np.asarray(lags).tolist())) == [0, 1, 2, 3]
 
@@ -147,7 +148,7 @@ def test_latency_is_of_control_steps_also_within_an_action_that_repeats(key):
     other = jax.jit(prompt.place)(start)
     for action in (jnp.zeros(3), one):
         other = jax.jit(prompt.step)(other, action)
-    np.testing.assert_allclose(state.obs, other.obs, atol=1e-6)
+    np.testing.assert_allclose(state.obs, jnp.concatenate([other.obs, one]), atol=1e-6)
 
 
 @pytest.mark.parametrize(
