@@ -106,7 +106,7 @@ def test_the_peer_says_what_it_lacks():
     ("changes", "message"),
     [
         ({"steps": 0}, "steps=0 is out of range"),
-        ({"iterations": -1}, "at least 0"),
+        ({"iterations": -1}, "iterations=-1 is out of range"),
         ({"task": "hoper"}, "did you mean 'hopper'"),
     ],
 )
