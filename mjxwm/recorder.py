@@ -83,18 +83,21 @@ class _Waiting:
 
     def by_world(self) -> Any:
         """The rows of one world after the other."""
-        # Of a transposed view: nothing is copied but the rows of the world that is asked for.
-        parts = self._spilled + [[x.swapaxes(0, 1) for x in part] for part in self._recent]
+        parts = self._spilled + ([self._joined()] if self._recent else [])
         for world in range(len(parts[0][0]) if parts else 0):
             columns = zip(*([x[world] for x in part] for part in parts), strict=True)
             yield Rows(*(np.concatenate(column) for column in columns))
 
+    def _joined(self) -> list[np.ndarray]:
+        # Once for all worlds: many short parts are slow to pick one world after the other from.
+        return [np.concatenate(x).swapaxes(0, 1) for x in zip(*self._recent, strict=True)]
+
     def _spill(self) -> None:
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="mjxwm-rows-")
         part = []
-        for i, column in enumerate(zip(*self._recent, strict=True)):
+        for i, column in enumerate(self._joined()):
             file = Path(self._folder.name) / f"{len(self._spilled)}-{i}.npy"
-            np.save(file, np.ascontiguousarray(np.concatenate(column).swapaxes(0, 1)))
+            np.save(file, np.ascontiguousarray(column))
             part.append(np.load(file, mmap_mode="r"))
         self._spilled.append(part)
         self._recent = []
