@@ -1,13 +1,15 @@
 """A replay buffer on the device: trajectories [T, B] in, windows [L, N] out.
 
 The leaves are [capacity, B, ...] with time first, so that an insert is *one contiguous*
-`dynamic_update_slice` per leaf, in place when the state is donated. Observations are stored once:
+`dynamic_update_slice` per leaf, in place when the state is donated. All numbers of a step lie in
+one row, so that a window fetches each step from one place in memory. Observations are stored once:
 the observation after an episode's end is never needed, because nothing bootstraps from it in a
 window. Windows are contiguous in time and never cross the write head; steps after an episode's end
 stay in the window and are masked, which keeps shapes fixed and favours no episode length.
 """
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,18 +22,33 @@ from mjxwm.types import Known, Trajectory
 _TERMINATED, _TRUNCATED, _INVALID = 1, 2, 4
 
 
-class Replay(NamedTuple):
+class Columns(NamedTuple):
+    """What a row holds."""
+
+    obs: Float[Array, "*s o"]
+    action: Float[Array, "*s a"]
+    reward: Float[Array, "*s"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Replay:
     """The buffer's arrays and how far they are filled."""
 
-    obs: Float[Array, "C B o"]
-    action: Float[Array, "C B a"]
-    reward: Float[Array, "C B"]
+    rows: Float[Array, "C B o+a+1"]
+    """Observation, action and reward of a step, side by side."""
     flags: UInt8[Array, "C B"]
     """Bits: 1 terminated, 2 truncated, 4 not valid."""
     head: Int[Array, ""]
     """The row that the next insert writes first."""
     size: Int[Array, ""]
     """Rows that hold data, the newest just before `head`."""
+    obs_size: int = dataclasses.field(metadata={"static": True})
+    """o; no array, for it says where a row is cut."""
+
+    def columns(self, rows: Float[Array, "*s o+a+1"]) -> Columns:
+        """Cuts rows of this buffer into what they hold."""
+        return Columns(rows[..., : self.obs_size], rows[..., self.obs_size : -1], rows[..., -1])
 
 
 class Sequence(NamedTuple):
@@ -65,19 +82,19 @@ def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size
             raise ValueError(f"replay: {name}={value} is out of range; it must be at least 1")
     rows = -(-capacity // unroll) * unroll
     return Replay(
-        obs=jnp.zeros((rows, num_worlds, obs_size)),
-        action=jnp.zeros((rows, num_worlds, action_size)),
-        reward=jnp.zeros((rows, num_worlds)),
+        rows=jnp.zeros((rows, num_worlds, obs_size + action_size + 1)),
         flags=jnp.zeros((rows, num_worlds), jnp.uint8),
         head=jnp.zeros((), jnp.int32),
         size=jnp.zeros((), jnp.int32),
+        obs_size=obs_size,
     )
 
 
-def layout() -> Replay:
+def layout(replay: Replay) -> Replay:
     """Which axis of each leaf is spread over devices: that of the worlds."""
     data, number = shards.spread(1), PartitionSpec()
-    return Replay(data, data, data, data, number, number)  # pyright: ignore[reportArgumentType]
+    places: dict[str, Any] = {"rows": data, "flags": data, "head": number, "size": number}
+    return dataclasses.replace(replay, **places)
 
 
 def insert(replay: Replay, trajectory: Trajectory) -> Replay:
@@ -86,7 +103,7 @@ def insert(replay: Replay, trajectory: Trajectory) -> Replay:
     Raises:
         ValueError: T does not divide the capacity, or the worlds differ.
     """
-    rows, worlds = replay.reward.shape
+    rows, worlds = replay.flags.shape
     length = trajectory.reward.shape[0]
     if rows % length or trajectory.reward.shape[1] != worlds:
         raise ValueError(
@@ -98,13 +115,15 @@ def insert(replay: Replay, trajectory: Trajectory) -> Replay:
         + _TRUNCATED * trajectory.truncated
         + _INVALID * ~trajectory.valid
     ).astype(jnp.uint8)
-    new = (trajectory.obs, trajectory.action, trajectory.reward, flags)
-    written = [
-        jax.lax.dynamic_update_slice_in_dim(old, x.astype(old.dtype), replay.head, axis=0)
-        for old, x in zip(replay[:4], new, strict=True)
-    ]
-    head = (replay.head + length) % rows
-    return Replay(*written, head=head, size=jnp.minimum(replay.size + length, rows))
+    parts = (trajectory.obs, trajectory.action, trajectory.reward[..., None])
+    new = jnp.concatenate([x.astype(replay.rows.dtype) for x in parts], axis=-1)
+    return dataclasses.replace(
+        replay,
+        rows=jax.lax.dynamic_update_slice_in_dim(replay.rows, new, replay.head, axis=0),
+        flags=jax.lax.dynamic_update_slice_in_dim(replay.flags, flags, replay.head, axis=0),
+        head=(replay.head + length) % rows,
+        size=jnp.minimum(replay.size + length, rows),
+    )
 
 
 def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence:
@@ -124,8 +143,10 @@ def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence
         ValueError: the window is longer than the buffer.
     """
     place = _places(replay, key, num, length)
-    obs, action, reward, flags = (_rows(leaf, place) for leaf in replay[:4])
-    return from_flags(obs, action, reward, flags)
+    # Otherwise each number would be fetched on its own where it is used.
+    fetched = _fetch(replay.rows, place), _fetch(replay.flags, place)
+    rows, flags = jax.lax.optimization_barrier(fetched)
+    return from_flags(*replay.columns(rows), flags)
 
 
 def known(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> Known | None:
@@ -138,7 +159,7 @@ def known(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> Known | 
         return None
 
     def shares(key: PRNGKeyArray) -> Known:
-        flags = _rows(replay.flags, _places(replay, key, num, length))
+        flags = _fetch(replay.flags, _places(replay, key, num, length))
         mask, next_mask = _masks(flags)
         outcome = mask & (((flags & _TERMINATED) > 0) | next_mask)
         return Known(*(x[:-1].astype(float).mean() for x in (mask, next_mask, outcome)))
@@ -148,7 +169,7 @@ def known(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> Known | 
     return shards.mean(shares(keys))
 
 
-def _rows(
+def _fetch(
     leaf: Shaped[Array, "C B *d"], place: tuple[Int[Array, "L N"], Int[Array, " N"]]
 ) -> Shaped[Array, "L N *d"]:
     # No index is out of range or negative, and to look whether one is takes as long as the rest.
@@ -158,7 +179,7 @@ def _rows(
 def _places(
     replay: Replay, key: PRNGKeyArray, num: int, length: int
 ) -> tuple[Int[Array, "L N"], Int[Array, " N"]]:
-    rows, worlds = replay.reward.shape
+    rows, worlds = replay.flags.shape
     if length > rows:
         raise ValueError(f"windows of {length} steps do not fit a replay of {rows} rows per world")
     bits = jax.random.bits(key, (2, num), jnp.uint32)

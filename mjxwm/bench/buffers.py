@@ -106,7 +106,8 @@ def _ours(config: Config) -> tuple[Calls, Calls, dict[str, Any]]:
     temporary = program.lower(held[0], data).compile().memory_analysis()
     payload = 4 * (config.obs + config.action + 1) + 1
     details = {
-        "bytes_per_transition": sum(x.nbytes for x in held[0]) / held[0].reward.size,
+        "bytes_per_transition": sum(x.nbytes for x in jax.tree.leaves(held[0]))
+        / held[0].flags.size,
         "payload_bytes": payload,
         "insert_temporary_bytes": temporary and temporary.temp_size_in_bytes,
     }

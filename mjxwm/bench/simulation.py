@@ -220,8 +220,9 @@ def _compile(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> tuple[An
 
 def last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:
     """The controls [T, B, nu] of the unroll that was inserted last."""
-    rows = (state.replay.head - algo.unroll + jnp.arange(algo.unroll)) % len(state.replay.action)
-    actions = jnp.clip(state.replay.action[rows], -1, 1)
+    kept = state.replay
+    rows = (kept.head - algo.unroll + jnp.arange(algo.unroll)) % len(kept.flags)
+    actions = jnp.clip(kept.columns(kept.rows[rows]).action, -1, 1)
     return jax.block_until_ready(env.to_ctrl(actions))
 
 

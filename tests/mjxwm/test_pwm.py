@@ -73,7 +73,7 @@ def test_without_a_key_actions_are_deterministic(program, three):
 def test_the_replay_is_written_in_place_by_the_whole_program(program):
     algorithm, init, _, _ = program
     state = jax.eval_shape(init, jax.random.key(0))
-    assert state.replay.obs.shape[0] == ROWS
+    assert state.replay.rows.shape[0] == ROWS
     compiled = jax.jit(algorithm.iterate, donate_argnums=0).lower(state).compile()
     copies = re.findall(rf".*\[{ROWS},\S* copy\(.*", compiled.as_text())
     assert not copies
@@ -113,7 +113,8 @@ def seeds():
 
 def test_seeds_under_vmap_learn_apart(seeds):
     state, metrics = seeds
-    for part in (state.learner.actor, state.learner.model, state.replay.action):
+    actions = state.replay.columns(state.replay.rows).action
+    for part in (state.learner.actor, state.learner.model, actions):
         flat = np.concatenate([np.reshape(x, (2, -1)) for x in jax.tree.leaves(part)], axis=1)
         assert (flat[0] != flat[1]).mean() > 0.1
     assert metrics["model/loss"].shape == (2,)
@@ -130,5 +131,5 @@ def test_nan_never_enters_the_replay_or_the_learner(seeds):
     invalid = np.asarray(state.replay.flags[:, :rows] & 4) > 0
     assert 0.3 < invalid.mean() <= 0.5
     # The observation and the action that led there are real and are kept.
-    assert (np.asarray(state.replay.obs)[:, :rows][invalid][:, 1] == 1).all()
+    assert (np.asarray(state.replay.rows)[:, :rows][invalid][:, 1] == 1).all()
     assert (metrics["collect/diverged"] > 0).all()

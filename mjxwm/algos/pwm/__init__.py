@@ -109,7 +109,7 @@ def make(config: Config, env: Source) -> Algorithm:
 def layout(state: TrainState) -> TrainState:
     """Which axis of each leaf is spread over devices: that of the worlds."""
     whole = jax.tree.map(lambda x: PartitionSpec(), state)
-    return whole._replace(worlds=batch.layout(state.worlds), replay=replay.layout())
+    return whole._replace(worlds=batch.layout(state.worlds), replay=replay.layout(state.replay))
 
 
 def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> TrainState:

@@ -129,7 +129,9 @@ def layout(state: TrainState) -> TrainState:
     """Which axis of each leaf is spread over devices: that of the worlds."""
     whole = jax.tree.map(lambda x: PartitionSpec(), state)
     return whole._replace(
-        worlds=worlds.layout(state.worlds), plans=shards.spread(), replay=replay.layout()
+        worlds=worlds.layout(state.worlds),
+        plans=shards.spread(),
+        replay=replay.layout(state.replay),
     )
 
 
