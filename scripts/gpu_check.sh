@@ -50,6 +50,7 @@ while [ $# -gt 0 ]; do
     *) [[ " $ALL " == *" $1 "* ]] || fail "part '$1' is unknown; there are: $ALL"; parts+=("$1"); shift ;;
   esac
 done
+[[ $out != *[[:space:]]* ]] || fail "--out '$out' has a space in it; name a folder without"
 [ ${#parts[@]} -gt 0 ] || read -ra parts <<< "$ALL"
 
 found=$(python -c 'import jax; d = jax.devices()[0]; print(d.platform, d.device_kind)' 2>&1 | tail -n 1) || fail "JAX does not start: $found"

@@ -40,6 +40,7 @@ def test_the_example_for_kubernetes_is_yaml():
     ("args", "message"),
     [
         (["gpu_check.sh", "hoper"], "part 'hoper' is unknown; there are: doctor"),
+        (["gpu_check.sh", "--out", "a b"], "--out 'a b' has a space in it"),
         (["wheelhouse.sh", "make", "x", "--python", "3.9"], "mjxwm runs on 3.11, 3.12 and 3.13"),
         (["wheelhouse.sh", "make", "x", "--pyton", "3.12"], "option --pyton is unknown"),
         (["wheelhouse.sh", "install", "/nowhere"], "/nowhere has no SHA256SUMS"),
