@@ -3,10 +3,10 @@
 #
 #     scripts/multitask_cpu.sh FOLDER [PRESET] [SEED]
 #
-# Collects, pre-trains, extracts and evaluates; two tasks at a time where tasks are on their own,
-# for a small network leaves one of two cores idle. The tables stay in FOLDER as JSON, `seconds`
-# beside them (wall clock; `collect-TASK` and `extract-TASK` overlap in pairs), and
-# `scripts/multitask_table.py FOLDER` prints all of it as one table.
+# Collects, pre-trains, extracts and evaluates. Where tasks are on their own, two at a time, each on
+# a core of its own: one small network leaves one of two cores idle, and two that share both are a
+# third slower. The tables stay in FOLDER as JSON, `seconds` beside them (wall clock; `collect-TASK`
+# and `extract-TASK` overlap in pairs), and `scripts/multitask_table.py FOLDER` prints all of it.
 set -euo pipefail
 export folder=${1:?where to put data, runs and tables} preset=${2:-mt4-cpu} seed=${3:-0}
 mkdir -p "$folder/logs"
@@ -18,9 +18,16 @@ timed() {
   echo "$part $((SECONDS - start))" | tee -a "$folder/seconds"
 }
 in_pairs() {  # PART COMMAND...: with a task's name in the place of {}, for every task
-  tr ' ' '\n' <<<"$tasks" | xargs -P 2 -I{} bash -euo pipefail -c 'timed "$@"' _ "$1-{}" "${@:2}"
+  tr ' ' '\n' <<<"$tasks" | xargs -P 2 --process-slot-var=core -I{} \
+    bash -euo pipefail -c 'timed "$1" pinned "${@:2}"' _ "$1-{}" "${@:2}"
 }
-export -f timed
+pinned() {  # to the core of this slot, where the system can
+  local free
+  command -v taskset >/dev/null || { "$@"; return; }
+  read -ra free <<<"$(python -c 'import os; print(*sorted(os.sched_getaffinity(0)))')"
+  taskset -c "${free[$((core % ${#free[@]}))]}" "$@"
+}
+export -f timed pinned
 tasks=$(python -c "
 from mjxwm import config, multitask
 file = config.presets_folder() / 'multitask' / '$preset.yaml'
