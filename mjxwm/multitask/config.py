@@ -87,6 +87,9 @@ class Extract:
     pessimism: float = 0.0
     """Deviations of the Qs' ensemble that are taken off each reward: what the data do not know is
     worth less. PWM has none."""
+    imitation: float = 0.0
+    """Weight of the squared distance from the policy's mean to the data's action, against returns
+    in units of their deviation. PWM has none; few data need it."""
     finetune: bool = False
     """Whether the model goes on learning, on the task's data alone."""
     model_lr: float = 1e-4
@@ -136,5 +139,5 @@ def validate_extract(config: Extract) -> None:
         config, "updates", "batch", "horizon", "critic_steps", "model_lr", "actor_lr", "critic_lr",
         "updates_per_iteration",
     )  # fmt: skip
-    ranges.at_least(config, 0, "entropy", "pessimism")
+    ranges.at_least(config, 0, "entropy", "pessimism", "imitation")
     ranges.shares(config, "lam", "gamma")

@@ -194,6 +194,7 @@ def _pwm(extract: Extract, model: Model, env: Source) -> pwm.Config:
         lam=extract.lam,
         detach=extract.detach,
         entropy=extract.entropy,
+        imitation=extract.imitation,
         model_lr=extract.model_lr,
         actor_lr=extract.actor_lr,
         critic_lr=extract.critic_lr,

@@ -7,8 +7,8 @@ import pytest
 from pwm_cases import noisy, tweak
 
 from mjxwm import actor_critic
+from mjxwm.algos.pwm import critics
 from mjxwm.algos.pwm import learner as learners
-from mjxwm.algos.pwm import updates
 from mjxwm.replay import Sequence
 
 CONFIG = tweak(lam=0.7, critic_replay=1.0)
@@ -52,7 +52,7 @@ def follow(values, rewards, n):
 
 def test_targets_follow_real_rewards_and_stop_where_the_replay_does(case):
     learner, windows = case
-    z, targets, weights = jax.jit(lambda l, w: updates.replayed_targets(CONFIG, l, w))(*case)
+    z, targets, weights = jax.jit(lambda l, w: critics.replayed_targets(CONFIG, l, w))(*case)
     assert z.shape == (H, N, CONFIG.model.latent)
     values = actor_critic.value(learner.target, learners.encode(learner, windows.obs))
     values = np.asarray(values) * CONFIG.value_unit

@@ -1,19 +1,20 @@
-"""PWM's updates: world model on replayed windows, actor and critics on imagined rollouts."""
+"""PWM's updates: world model on replayed windows, actor on imagined rollouts, then the critics."""
 
 # optax types parameters as trees of arrays; modules are such trees, but no type says so.
 # pyright: reportArgumentType=false, reportReturnType=false
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from envs import shards
 from mjxwm import actor_critic, replay, world_model
 from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
+from mjxwm.algos.pwm.critics import update_critic
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale, seen
 from mjxwm.ops import moments, returns
 from mjxwm.replay import Replay, Sequence
@@ -101,7 +102,8 @@ def update_policy(
 ) -> tuple[Learner, Metrics]:
     """One actor step through the model, then critic steps on what it imagined."""
     key_start, key_noise = jax.random.split(key)
-    z = encode(learner, _starts(windows, key_start, config.imagine_batch))
+    start = _starts(windows, key_start, config.imagine_batch)
+    z = encode(learner, start.obs)
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
     noise = shards.own(jax.random.normal(key_noise, shape), axis=1)
     scale = moments.std(learner.returns)
@@ -111,7 +113,10 @@ def update_policy(
         reached = jax.lax.stop_gradient(aux[0])
         weight = returns.discount_products(reached.going_on)[:-1]
         entropy = (weight * actor.entropy(reached.z[:-1], noise)).mean()
-        return loss / scale - config.entropy * entropy, aux
+        total = loss / scale - config.entropy * entropy
+        if config.imitation:
+            total = total + config.imitation * _distance(actor, z, start)
+        return total, aux
 
     grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
     grads, seen_returns = shards.mean_and_all(grads, moments.of(total, 1))
@@ -132,69 +137,26 @@ def update_policy(
     }
 
 
-def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "num o"]:
-    """Observations of the windows at random: any is a state that a policy may act in."""
+class _Starts(NamedTuple):
+    """Steps of windows in which rollouts start."""
+
+    obs: Float[Array, "N o"]
+    action: Float[Array, "N a"]
+    """What was done there."""
+    counts: Bool[Array, " N"]
+    """Whether it was done."""
+
+
+def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> _Starts:
+    """Steps of the windows at random: any is in a state that a policy may act in."""
     length, here = windows.obs.shape[:2]
     bits = jax.random.bits(key, (2, num), jnp.uint32)
     window = shards.strata(bits[0], here * shards.count())
-    return windows.obs[shards.own(shards.below(bits[1], length)), window]
+    place = shards.own(shards.below(bits[1], length)), window
+    return _Starts(*(x[place] for x in (windows.obs, windows.action, windows.mask)))
 
 
-def update_critic(
-    config: Config, tx: Optimizers, learner: Learner, imagined: Imagined, windows: Sequence
-) -> tuple[Learner, Metrics]:
-    """Regresses all critics on TD(lambda) targets of imagined rollouts, and of replayed windows."""
-    imagined = jax.lax.stop_gradient(imagined)
-    next_value = actor_critic.value(learner.target, imagined.z[1:]) * config.value_unit
-    discount = config.gamma * imagined.going_on
-    target = returns.lambda_return(imagined.reward, discount, next_value, config.lam)
-    # A state counts as much as it is likely to be reached.
-    weight = returns.discount_products(imagined.going_on)[:-1]
-    parts = [(1.0, imagined.z[:-1], target / config.value_unit, weight)]
-    if config.critic_replay:
-        z, real, known = replayed_targets(config, learner, windows)
-        parts.append((config.critic_replay, z, real / config.value_unit, known))
-
-    def loss(critic: Critic) -> Array:
-        return sum(
-            share * (weight * (actor_critic.values(critic, z) - target) ** 2).mean()
-            for share, z, target, weight in parts
-        )  # type: ignore[return-value]
-
-    def step(
-        carry: tuple[Critic, Critic, Any], _: None
-    ) -> tuple[tuple[Critic, Critic, Any], Array]:
-        critic, slow, opt = carry
-        error, grads = jax.value_and_grad(loss)(critic)
-        grads = shards.mean(grads)
-        updates, opt = tx.critic.update(grads, opt, critic)
-        critic = optax.apply_updates(critic, updates)
-        slow = optax.incremental_update(critic, slow, config.target_tau)
-        return (critic, slow, opt), error
-
-    start = (learner.critic, learner.target, learner.critic_opt)
-    (critic, slow, opt), errors = jax.lax.scan(step, start, None, config.critic_steps)
-    learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
-    return learner, {"critic/loss": errors.mean(), "critic/value": target.mean()}
-
-
-def replayed_targets(
-    config: Config, learner: Learner, windows: Sequence
-) -> tuple[Float[Array, "H N z"], Float[Array, "H N"], Float[Array, "H N"]]:
-    """Latents of replayed windows, TD(lambda) targets of their real rewards and ends, and weights.
-
-    What was imagined alone never meets the world: where the model wrongly lets an episode go on,
-    the critic believes it. As in DreamerV3 (Hafner et al. 2023, arXiv 2301.04104), replayed steps
-    tie it down, at the price that their actions are those of older policies.
-    """
-    z = jax.lax.stop_gradient(encode(learner, windows.obs))
-    value = actor_critic.value(learner.target, z) * config.value_unit
-    ended = windows.terminated[:-1]
-    # Where an episode is cut, what followed is not in the replay.
-    known = windows.mask[:-1] & (ended | windows.next_mask[:-1])
-    reward = windows.reward[:-1] / reward_scale(config, learner)
-    # A step whose outcome is not known has the critic's own value as its target.
-    reward = jnp.where(known, reward, value[:-1])
-    discount = jnp.where(known & ~ended, config.gamma, 0.0)
-    target = returns.lambda_return(reward, discount, value[1:], config.lam)
-    return z[:-1], jax.lax.stop_gradient(target), known.astype(target.dtype)
+def _distance(actor: Actor, z: Float[Array, "N z"], start: _Starts) -> Float[Array, ""]:
+    """Mean squared distance from the policy's means to what was done."""
+    apart = ((actor.mean(z) - start.action) ** 2).sum(axis=-1)
+    return (start.counts * apart).mean()
