@@ -4,8 +4,8 @@
 #     scripts/multitask_cpu.sh FOLDER [PRESET] [SEED]
 #
 # Collects, pre-trains, extracts and evaluates. Where tasks are on their own, two at a time, each on
-# a core of its own: one small network leaves one of two cores idle, and two that share both are a
-# third slower. The tables stay in FOLDER as JSON, `seconds` beside them (wall clock; `collect-TASK`
+# a core of its own: one small network leaves one of two cores idle, and two that share both get in
+# each other's way. The tables stay in FOLDER as JSON, `seconds` beside them (wall clock; `collect-TASK`
 # and `extract-TASK` overlap in pairs), and `scripts/multitask_table.py FOLDER` prints all of it.
 set -euo pipefail
 export folder=${1:?where to put data, runs and tables} preset=${2:-mt4-cpu} seed=${3:-0}

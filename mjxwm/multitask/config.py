@@ -89,7 +89,7 @@ class Extract:
     worth less. PWM has none."""
     imitation: float = 0.0
     """Weight of the squared distance from the policy's mean to the data's action, against returns
-    in units of their deviation. PWM has none; few data need it."""
+    in units of their deviation. PWM has none."""
     finetune: bool = False
     """Whether the model goes on learning, on the task's data alone."""
     model_lr: float = 1e-4

@@ -42,7 +42,7 @@ class Config(Replayed):
     imitation: float = 0.0
     """Weight of the squared distance from the policy's mean to the action that was taken, against
     returns in units of their deviation (TD3+BC, arXiv 2106.06860); PWM has none. Where no new data
-    come, it keeps the policy where the model has learned from some."""
+    come, it draws the policy to where the model has learned from some."""
     act_in: Literal["float32", "bfloat16"] = "float32"
     """Type of the policy's matrix products in collection. What was done is what is learned from,
     so that the coarser one costs no accuracy, and pays where a CPU or GPU has matrix units."""

@@ -40,7 +40,7 @@ def update_critic(
         return sum(
             share * (weight * (actor_critic.values(critic, z) - target) ** 2).mean()
             for share, z, target, weight in parts
-        )  # type: ignore[return-value]
+        )
 
     def step(
         carry: tuple[Critic, Critic, Any], _: None
