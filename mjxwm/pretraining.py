@@ -1,5 +1,6 @@
 """The loop that learns a model of many tasks from a data set."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,8 +45,11 @@ def card(preset: Config) -> Card:
         jax.eval_shape(lambda key: models.fresh(made, key), jax.random.key(0))
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
-    _stream(made, 0)[1].close()  # what is wrong with the data is said before anything is made
-    return made
+    found, stream = _stream(made, 0)
+    stream.close()  # what is wrong with the data is said before anything is made
+    if not preset.pretrain.normalize:
+        return made
+    return dataclasses.replace(made, spreads=data.spreads(found))
 
 
 def new_run(made: Card, name: str | None, folder: Path) -> RunFolder:

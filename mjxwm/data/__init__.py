@@ -8,6 +8,7 @@ a matter of whoever reads.
 """
 
 from mjxwm.data.dataset import Chunk, DataSet, TaskInfo, open_data
+from mjxwm.data.spread import Spread, spreads
 from mjxwm.data.stream import Stream, Windows
 from mjxwm.data.writer import Rows, Writer, sources
 
@@ -15,10 +16,12 @@ __all__ = [
     "Chunk",
     "DataSet",
     "Rows",
+    "Spread",
     "Stream",
     "TaskInfo",
     "Windows",
     "Writer",
     "open_data",
     "sources",
+    "spreads",
 ]

@@ -30,6 +30,9 @@ class Pretrain:
     """Size of a task's embedding."""
     latent: int | None = None
     """Another latent than the size's."""
+    normalize: bool = False
+    """Whether observations are seen in deviations of the task's data. TD-MPC2 sees them as they
+    are: what is small, such as the way to a target, is all but lost beside angles."""
     updates: int = 200_000
     """Updates in all."""
     batch: int = 256
@@ -88,8 +91,14 @@ class Extract:
     """Deviations of the Qs' ensemble that are taken off each reward: what the data do not know is
     worth less. PWM has none."""
     imitation: float = 0.0
-    """Weight of the squared distance from the policy's mean to the data's action, against returns
-    in units of their deviation. PWM has none."""
+    """Weight of the squared distance from the policy's mean to the data's better actions, against
+    returns in units of their deviation. With it, values are those of the data, see `in_sample`.
+    PWM has none."""
+    expectile: float = 0.7
+    """Of the data's one-step targets, for values under imitation: 0.5 is what was done on average,
+    towards 1 what was best."""
+    temperature: float = 0.2
+    """Of imitation, in deviations of the advantage: the lower, the fewer actions are imitated."""
     finetune: bool = False
     """Whether the model goes on learning, on the task's data alone."""
     model_lr: float = 1e-4
@@ -137,7 +146,11 @@ def validate_extract(config: Extract) -> None:
     """Raises ValueError on the first setting that is out of its range."""
     ranges.above_zero(
         config, "updates", "batch", "horizon", "critic_steps", "model_lr", "actor_lr", "critic_lr",
-        "updates_per_iteration",
+        "updates_per_iteration", "temperature",
     )  # fmt: skip
     ranges.at_least(config, 0, "entropy", "pessimism", "imitation")
+    if not 0 < config.expectile < 1:
+        raise ValueError(
+            f"expectile={config.expectile} is out of range; it must be above 0 and below 1"
+        )
     ranges.shares(config, "lam", "gamma")

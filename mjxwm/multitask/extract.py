@@ -20,6 +20,7 @@ from mjxwm.actor_critic import Actor
 from mjxwm.algos import pwm, tdmpc2
 from mjxwm.algos.pwm import Learner
 from mjxwm.data import TaskInfo, Windows
+from mjxwm.multitask import in_sample
 from mjxwm.multitask.config import Extract, validate_extract
 from mjxwm.multitask.model import Card, Model, load
 from mjxwm.multitask.tasks import number
@@ -170,7 +171,7 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
         found,
         settings.updates_per_iteration,
         settings.batch,
-        settings.horizon + 1 if settings.finetune else 1,
+        settings.horizon + 1 if settings.finetune or settings.imitation else 1,
         config.seed + 1_000_003 * iteration,  # a resumed run draws others than its first part
     )
 
@@ -194,7 +195,6 @@ def _pwm(extract: Extract, model: Model, env: Source) -> pwm.Config:
         lam=extract.lam,
         detach=extract.detach,
         entropy=extract.entropy,
-        imitation=extract.imitation,
         model_lr=extract.model_lr,
         actor_lr=extract.actor_lr,
         critic_lr=extract.critic_lr,
@@ -246,13 +246,33 @@ def _iterate(
             # A value's deviation is of a whole return; a reward's share of it is 1 - gamma.
             weight = jnp.asarray(extract.pessimism * (1 - settings.gamma))
             learner = learner._replace(model=Pessimistic(model, state.q, weight))
-        learner, metrics = pwm.update_policy(settings, tx, learner, sequence, key)
+        if extract.imitation:
+            learner, metrics = _near_the_data(extract, settings, tx, learner, sequence, key)
+        else:
+            learner, metrics = pwm.update_policy(settings, tx, learner, sequence, key)
         return learner._replace(model=model), {**found, **metrics}
 
     keys = jax.random.split(key_updates, windows.task.shape[0])
     learner, metrics = jax.lax.scan(step, state.learner, (windows, keys))
     state = state._replace(iteration=state.iteration + 1, learner=learner, key=key)
     return state, jax.tree.map(jnp.mean, metrics)
+
+
+def _near_the_data(
+    extract: Extract,
+    settings: pwm.Config,
+    tx: Any,
+    learner: Learner,
+    windows: replay.Sequence,
+    key: PRNGKeyArray,
+) -> tuple[Learner, Metrics]:
+    learner, shown, values = in_sample.update(
+        settings, extract.expectile, extract.temperature, tx, learner, windows
+    )
+    learner, _, metrics = pwm.update_actor(
+        settings, tx, learner, windows, key, lambda actor: extract.imitation * shown.distance(actor)
+    )
+    return learner, {**metrics, **values}
 
 
 def _in_the_ball(model: Any) -> Conditioned:

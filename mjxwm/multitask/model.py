@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from mjxwm import checkpoint, config
 from mjxwm.algos import tdmpc2
 from mjxwm.algos.tdmpc2 import Given, Learner, Tasks
-from mjxwm.data import TaskInfo
+from mjxwm.data import Spread, TaskInfo
 from mjxwm.multitask.config import Config, Pretrain
 from mjxwm.multitask.tasks import described, number, sizes
+from mjxwm.ops.moments import Moments
 from mjxwm.runs import RunFolder
 
 
@@ -31,6 +33,14 @@ class Card:
     """Observations of the largest task that the model was made for."""
     action_size: int = 0
     """Its actions, likewise."""
+    spreads: tuple[Spread, ...] = ()
+    """Of each task's observations, where the model sees them in deviations."""
+
+    @property
+    def known(self) -> Tasks:
+        """Masks, discounts and units of observations."""
+        tasks = described(self.tasks, self.action_size)
+        return tasks._replace(obs=_moments(self.spreads, self.obs_size)) if self.spreads else tasks
 
 
 class Model(NamedTuple):
@@ -43,8 +53,8 @@ class Model(NamedTuple):
 
     @property
     def tasks(self) -> Tasks:
-        """Masks and discounts."""
-        return described(self.card.tasks, self.card.action_size)
+        """Masks, discounts and units of observations."""
+        return self.card.known
 
     def of(self, task: str) -> Given:
         """The networks of one task.
@@ -79,6 +89,15 @@ def rates(settings: Pretrain) -> tdmpc2.Rates:
         settings.networks.value,
         settings.final_lr,
     )
+
+
+def _moments(spreads: tuple[Spread, ...], size: int) -> Moments:
+    def padded(row: tuple[float, ...], value: float) -> tuple[float, ...]:
+        return (*row, *[value] * (size - len(row)))
+
+    mean = jnp.array([padded(spread.mean, 0.0) for spread in spreads])
+    variance = jnp.array([padded(spread.variance, 1.0) for spread in spreads])
+    return Moments(mean, variance, jnp.ones(len(spreads)))
 
 
 def card_of(preset: Config, tasks: tuple[TaskInfo, ...], source: str) -> Card:

@@ -11,14 +11,13 @@ from mjxwm.algos import tdmpc2
 from mjxwm.algos.tdmpc2 import Learner
 from mjxwm.data import Windows
 from mjxwm.multitask.model import Card, optimizers, rates
-from mjxwm.multitask.tasks import described
 from mjxwm.types import Metrics
 
 
 def make(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Metrics]]:
     """(learner, windows, key) -> K updates on the K batches of `windows`, and their metrics."""
     settings = card.preset.pretrain
-    tx, tasks = optimizers(settings), described(card.tasks, card.action_size)
+    tx, tasks = optimizers(settings), card.known
 
     def iterate(learner: Learner, windows: Windows, key: Any) -> tuple[Learner, Metrics]:
         def step(learner: Learner, given: tuple[Windows, Any]) -> tuple[Learner, Metrics]:

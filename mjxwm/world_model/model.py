@@ -9,7 +9,8 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm.nets import MLP, simnorm
-from mjxwm.ops import twohot
+from mjxwm.ops import moments, twohot
+from mjxwm.ops.moments import Moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,11 +175,17 @@ class Conditioned(NamedTuple):
     """Of the task, or of N tasks for inputs whose axis before the last is N."""
     action_mask: Float[Array, "*b a"]
     """1 for the actions that the task has; what stands in the others reaches nothing."""
+    obs: Moments | None = None
+    """Of the task's observations, which are seen in deviations; None: they are seen as they are."""
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
         size = self.model.encoder.layers[0].kernel.shape[0] - self.embedding.shape[-1]
-        return self.model.encode(self.beside(_padded(obs, size)))
+        obs = _padded(obs, size)
+        if self.obs is not None:
+            # A model that goes on learning must not bend its units.
+            obs = moments.normalize(jax.lax.stop_gradient(self.obs), obs)
+        return self.model.encode(self.beside(obs))
 
     def predict(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mjxwm import replay
-from mjxwm.data import Rows, Stream, TaskInfo, Writer, open_data
+from mjxwm.data import Rows, Stream, TaskInfo, Writer, open_data, spreads
 
 HOP, CUP = TaskInfo("hop", 3, 2, 500), TaskInfo("cup", 2, 1, 500)
 
@@ -111,6 +111,20 @@ def test_flags_mask_what_follows_an_end():
         windows.next_mask.T, [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
     )
     np.testing.assert_array_equal(windows.terminated.T[0], [0, 0, 1, 0])
+
+
+def test_the_spread_of_a_task_is_that_of_all_its_chunks(tmp_path):
+    obs = np.random.default_rng(0).normal(1e4, 0.1, (130, 3)).astype(np.float32)
+    task = TaskInfo("one", 3, 1, 100)
+    with Writer(tmp_path, task, chunk_rows=40) as writer:
+        for part in np.array_split(obs, 7):
+            count = len(part)
+            writer.add(Rows(part, np.zeros((count, 1)), np.zeros(count), np.zeros(count, np.uint8)))
+    found = open_data(tmp_path)
+    assert len(found.chunks) > 2
+    (spread,) = spreads(found)
+    np.testing.assert_allclose(spread.mean, obs.mean(axis=0, dtype=float), rtol=1e-12)
+    np.testing.assert_allclose(spread.variance, obs.var(axis=0, dtype=float), rtol=1e-6)
 
 
 def test_rows_of_another_shape_are_refused(tmp_path):

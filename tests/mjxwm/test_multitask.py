@@ -19,7 +19,8 @@ TASKS = "pendulum-swingup,reacher-easy"
 PRESET = multitask.Config(
     tasks=TASKS,
     pretrain=multitask.Pretrain(
-        size="1M", task_size=4, latent=16, updates=60, batch=8, horizon=2, updates_per_iteration=10
+        size="1M", task_size=4, latent=16, normalize=True, updates=60, batch=8, horizon=2,
+        updates_per_iteration=10,
     ),
     extract=multitask.Extract(
         updates=20, batch=8, horizon=2, critic_steps=1, updates_per_iteration=5,
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
     for task in task_set(TASKS):
         with Writer(path / "data", task) as writer:
             action = rng.uniform(-1, 1, (400, task.action_size)).astype(np.float32)
-            obs = rng.standard_normal((400, task.obs_size)).astype(np.float32)
+            obs = rng.normal(3, 0.05, (400, task.obs_size)).astype(np.float32)
             writer.add(Rows(obs, action, action[:, 0].copy(), np.zeros(400, np.uint8)))
     return path
 
@@ -83,13 +84,28 @@ def test_the_networks_of_a_task_take_its_own_sizes(model):
     np.testing.assert_array_equal(those.model.predict(z, action), those.model.predict(z, both))
 
 
+def test_observations_are_seen_in_deviations_of_their_tasks_data(folder, model):
+    task = "pendulum-swingup"
+    obs = data.open_data(folder / "data").of((task,)).chunks[0].map()["obs"]
+    those = multitask.load(model).of(task).model
+    assert those.obs is not None
+    seen = (obs - obs.mean(axis=0)) / np.sqrt(obs.var(axis=0) + 1e-5)
+    np.testing.assert_allclose(
+        those.encode(obs), those._replace(obs=None).encode(seen), rtol=1e-3, atol=1e-6
+    )
+    # None of the padding may be divided by nothing.
+    assert jnp.isfinite(those.encode(jnp.zeros((1, 3)))).all()
+
+
 def algorithm(model, **changes):
     settings = dataclasses.replace(PRESET.extract, **changes)
     env = envs.make("pendulum-swingup", engine="native", action_repeat=2)
     return extract.make(extract.Config(str(model), settings=settings), env), env
 
 
-@pytest.mark.parametrize("changes", [{}, {"finetune": True, "pessimism": 2.0}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"finetune": True, "pessimism": 2.0}, {"imitation": 1.0}], ids=str
+)
 def test_extraction_changes_what_it_should(model, changes):
     made, env = algorithm(model, **changes)
     state = made.init(jax.random.key(0))
@@ -103,10 +119,13 @@ def test_extraction_changes_what_it_should(model, changes):
 
     assert moved(before.actor, state.learner.actor)
     assert moved(before.critic, state.learner.critic)
-    assert moved(before.model.model, state.learner.model.model) == bool(changes)
-    assert (state.q is None) == (not changes)
+    finetuned = "finetune" in changes
+    assert moved(before.model.model, state.learner.model.model) == finetuned
+    assert not moved(before.model.obs, state.learner.model.obs)
+    assert (state.q is None) == ("pessimism" not in changes)
     assert all(np.isfinite(x) for x in metrics.values())
-    assert ("model/loss" in metrics) == bool(changes)
+    assert ("model/loss" in metrics) == finetuned
+    assert ("imitation/actions" in metrics) == ("imitation" in changes)
     obs = jnp.zeros((4, env.spec.obs_size))
     assert made.act(state, obs).shape == (4, env.spec.action_size)
 

@@ -20,9 +20,15 @@ from envs.core import Source
 from mjxwm import replay, rollout
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
-from mjxwm.algos.pwm.critics import update_critic
+from mjxwm.algos.pwm.critics import replayed_targets, update_critic
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
-from mjxwm.algos.pwm.updates import actor_loss, run_updates, update_model, update_policy
+from mjxwm.algos.pwm.updates import (
+    actor_loss,
+    run_updates,
+    update_actor,
+    update_model,
+    update_policy,
+)
 from mjxwm.replay import Replay
 from mjxwm.types import Algorithm, Metrics, Policy
 
@@ -35,8 +41,10 @@ __all__ = [
     "collect",
     "encode",
     "make",
+    "replayed_targets",
     "reward_scale",
     "run_updates",
+    "update_actor",
     "update_critic",
     "update_model",
     "update_policy",

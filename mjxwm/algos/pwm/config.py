@@ -39,10 +39,6 @@ class Config(Replayed):
     critic_replay: float = 0.0
     """Weight of the critics' error on replayed windows, against that on imagined ones; PWM has no
     such term. It keeps values from following a model that overlooks falls."""
-    imitation: float = 0.0
-    """Weight of the squared distance from the policy's mean to the action that was taken, against
-    returns in units of their deviation (TD3+BC, arXiv 2106.06860); PWM has none. Where no new data
-    come, it draws the policy to where the model has learned from some."""
     act_in: Literal["float32", "bfloat16"] = "float32"
     """Type of the policy's matrix products in collection. What was done is what is learned from,
     so that the coarser one costs no accuracy, and pays where a CPU or GPU has matrix units."""
@@ -94,7 +90,7 @@ def validate(config: Config) -> None:
         "update_ratio",
     )  # fmt: skip
     ranges.shares(config, "gamma", "lam", "target_tau")
-    ranges.at_least(config, 0, "entropy", "final_lr", "critic_replay", "imitation")
+    ranges.at_least(config, 0, "entropy", "final_lr", "critic_replay")
     config.check_warmup()
     need = (config.horizon + 1) * config.worlds
     if config.capacity < need:

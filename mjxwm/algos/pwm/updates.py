@@ -3,12 +3,13 @@
 # optax types parameters as trees of arrays; modules are such trees, but no type says so.
 # pyright: reportArgumentType=false, reportReturnType=false
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from envs import shards
 from mjxwm import actor_critic, replay, world_model
@@ -101,9 +102,22 @@ def update_policy(
     config: Config, tx: Optimizers, learner: Learner, windows: Sequence, key: PRNGKeyArray
 ) -> tuple[Learner, Metrics]:
     """One actor step through the model, then critic steps on what it imagined."""
+    learner, imagined, metrics = update_actor(config, tx, learner, windows, key)
+    learner, critic_metrics = update_critic(config, tx, learner, imagined, windows)
+    return learner, {**metrics, **critic_metrics}
+
+
+def update_actor(
+    config: Config,
+    tx: Optimizers,
+    learner: Learner,
+    windows: Sequence,
+    key: PRNGKeyArray,
+    also: Callable[[Actor], Float[Array, ""]] | None = None,
+) -> tuple[Learner, Imagined, Metrics]:
+    """One actor step through the model, on returns in their deviations plus what `also` adds."""
     key_start, key_noise = jax.random.split(key)
-    start = _starts(windows, key_start, config.imagine_batch)
-    z = encode(learner, start.obs)
+    z = encode(learner, _starts(windows, key_start, config.imagine_batch))
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
     noise = shards.own(jax.random.normal(key_noise, shape), axis=1)
     scale = moments.std(learner.returns)
@@ -114,9 +128,7 @@ def update_policy(
         weight = returns.discount_products(reached.going_on)[:-1]
         entropy = (weight * actor.entropy(reached.z[:-1], noise)).mean()
         total = loss / scale - config.entropy * entropy
-        if config.imitation:
-            total = total + config.imitation * _distance(actor, z, start)
-        return total, aux
+        return total if also is None else total + also(actor), aux
 
     grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
     grads, seen_returns = shards.mean_and_all(grads, moments.of(total, 1))
@@ -126,37 +138,19 @@ def update_policy(
         actor_opt=opt,
         returns=moments.merge(learner.returns, seen_returns, 100.0 * config.imagine_batch),
     )
-    learner, critic_metrics = update_critic(config, tx, learner, imagined, windows)
-    return learner, {
+    metrics = {
         "actor/return": total.mean(),
         "actor/grad_norm": optax.tree.norm(grads),
         "actor/std": learner.actor.std().mean(),
         "actor/saturation": (jnp.abs(imagined.action) > 0.97).mean(),
         "actor/going_on": imagined.going_on.mean(),
-        **critic_metrics,
     }
+    return learner, imagined, metrics
 
 
-class _Starts(NamedTuple):
-    """Steps of windows in which rollouts start."""
-
-    obs: Float[Array, "N o"]
-    action: Float[Array, "N a"]
-    """What was done there."""
-    counts: Bool[Array, " N"]
-    """Whether it was done."""
-
-
-def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> _Starts:
-    """Steps of the windows at random: any is in a state that a policy may act in."""
+def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "N o"]:
+    """States of the windows at random: any is one that a policy may act in."""
     length, here = windows.obs.shape[:2]
     bits = jax.random.bits(key, (2, num), jnp.uint32)
     window = shards.strata(bits[0], here * shards.count())
-    place = shards.own(shards.below(bits[1], length)), window
-    return _Starts(*(x[place] for x in (windows.obs, windows.action, windows.mask)))
-
-
-def _distance(actor: Actor, z: Float[Array, "N z"], start: _Starts) -> Float[Array, ""]:
-    """Mean squared distance from the policy's means to what was done."""
-    apart = ((actor.mean(z) - start.action) ** 2).sum(axis=-1)
-    return (start.counts * apart).mean()
+    return windows.obs[shards.own(shards.below(bits[1], length)), window]

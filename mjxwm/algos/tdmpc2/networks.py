@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from mjxwm.algos.tdmpc2 import config as settings
 from mjxwm.nets import MLP
 from mjxwm.ops import twohot
+from mjxwm.ops.moments import Moments
 from mjxwm.world_model import Conditioned, WorldModel
 
 _MIN_LOG_STD, _MAX_LOG_STD = -10.0, 2.0
@@ -32,6 +33,8 @@ class Tasks(NamedTuple):
     """1 for the actions that a task has, of the most that any has."""
     discount: Float[Array, " n"]
     """Per action."""
+    obs: Moments | None = None
+    """Of each task's observations [n, o], where the networks see them in deviations."""
 
 
 def init(
@@ -142,7 +145,8 @@ def _logits(
 def given(networks: Networks, tasks: Tasks, task: Int[Array, "*b"] | int) -> Given:
     """The networks of task number `task`, or of N of them."""
     task = jnp.asarray(task)
-    model = Conditioned(networks.model, networks.embedding[task], tasks.action_mask[task])
+    obs = jax.tree.map(lambda x: x[task], tasks.obs)
+    model = Conditioned(networks.model, networks.embedding[task], tasks.action_mask[task], obs)
     return Given(model, networks.q, networks.policy, tasks.discount[task])
 
 

@@ -1,0 +1,110 @@
+"""Values of what the data show to be possible, and imitation of the actions that were better.
+
+Where no new data come, a policy finds what the model has wrong, and its critics believe it. Values
+that are learned on the data's steps alone do not: they are the upper expectile of one-step targets
+(IQL, Kostrikov et al. 2021, arXiv 2110.06169; worlds here are deterministic: no Q is needed). The
+data's actions are imitated with weights of exp(advantage) (AWR, Peng et al. 2019, arXiv
+1910.00177).
+"""
+
+# optax types parameters as trees of arrays; modules are such trees, but no type says so.
+# pyright: reportArgumentType=false, reportReturnType=false
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from mjxwm import actor_critic
+from mjxwm.actor_critic import Actor, Critic
+from mjxwm.algos import pwm
+from mjxwm.algos.pwm import Learner, Optimizers
+from mjxwm.replay import Sequence
+from mjxwm.types import Metrics
+
+_MOST = 20.0
+"""The largest weight of an action, where that of an average one is 1."""
+
+
+class Shown(NamedTuple):
+    """Actions of the data, and how much each is to be imitated."""
+
+    z: Float[Array, "H N z"]
+    action: Float[Array, "H N a"]
+    weight: Float[Array, "H N"]
+    """With a sum of 1; 0 where the outcome is not in the data."""
+
+    def distance(self, actor: Actor) -> Float[Array, ""]:
+        """Squared distance from the policy's means to them, in the weighted mean."""
+        return (self.weight * ((actor.mean(self.z) - self.action) ** 2).sum(axis=-1)).sum()
+
+
+def expectile_loss(
+    error: Float[Array, "*s"], expectile: float | Float[Array, ""]
+) -> Float[Array, "*s"]:
+    """|expectile - 1[error < 0]| error^2: 0.5 gives the mean's, towards 1 that of the maximum."""
+    return jnp.where(error > 0, expectile, 1 - expectile) * error**2
+
+
+def advantage_weights(
+    advantage: Float[Array, "*s"], known: Float[Array, "*s"], temperature: float
+) -> Float[Array, "*s"]:
+    """exp(advantage / temperature) where `known`, of advantages in units of their deviation.
+
+    No weight is above 20 before they are brought to a sum of 1.
+    """
+    count = jnp.maximum(known.sum(), 1)
+    mean = (known * advantage).sum() / count
+    variance = (known * (advantage - mean) ** 2).sum() / count
+    scaled = advantage / (temperature * jnp.sqrt(variance + 1e-12))
+    weight = known * jnp.exp(jnp.minimum(scaled, jnp.log(_MOST)))
+    return weight / jnp.maximum(weight.sum(), 1e-12)
+
+
+def update(
+    config: pwm.Config,
+    expectile: float,
+    temperature: float,
+    tx: Optimizers,
+    learner: Learner,
+    windows: Sequence,
+) -> tuple[Learner, Shown, Metrics]:
+    """Critic steps on the data's own steps, and what their actions are worth.
+
+    Args:
+        config: PWM's settings.
+        expectile: of the targets that values are to be, above 0 and below 1.
+        temperature: of the weights, in deviations of the advantage.
+        tx: the optimisers.
+        learner: its critics are those of the data, and of nothing imagined.
+        windows: N windows of H + 1 steps.
+    """
+    one_step = dataclasses.replace(config, lam=0.0)
+    z, target, known = pwm.replayed_targets(one_step, learner, windows)
+
+    def loss(critic: Critic) -> Array:
+        error = target / config.value_unit - actor_critic.values(critic, z)
+        return (known * expectile_loss(error, expectile)).mean()
+
+    def step(carry: Any, _: None) -> tuple[Any, Array]:
+        critic, slow, opt = carry
+        error, grads = jax.value_and_grad(loss)(critic)
+        updates, opt = tx.critic.update(grads, opt, critic)
+        critic = optax.apply_updates(critic, updates)
+        return (critic, optax.incremental_update(critic, slow, config.target_tau), opt), error
+
+    start = (learner.critic, learner.target, learner.critic_opt)
+    (critic, slow, opt), errors = jax.lax.scan(step, start, None, config.critic_steps)
+    value = actor_critic.value(critic, z) * config.value_unit
+    weight = advantage_weights(target - value, known, temperature)
+    learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
+    metrics = {
+        "critic/loss": errors.mean(),
+        "critic/value": value.mean(),
+        # The number of equal weights that would spread as little: 1 is a single action.
+        "imitation/actions": 1 / jnp.maximum((weight**2).sum(), 1e-12),
+    }
+    return learner, Shown(z, windows.action[:-1], weight), metrics
