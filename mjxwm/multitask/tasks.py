@@ -54,7 +54,7 @@ _CONTROL = tuple(TaskInfo(name, obs, action, 500) for name, (obs, action) in _DM
 TASK_SETS: dict[str, tuple[TaskInfo, ...]] = {
     "mt4": tuple(
         next(task for task in _CONTROL if task.name == name)
-        for name in ("pendulum-swingup", "reacher-easy", "cup-catch", "cartpole-swingup")
+        for name in ("walker-stand", "reacher-easy", "cup-catch", "cartpole-swingup")
     ),
     "mt30": _CONTROL,
     "mt80": (*_CONTROL, *(TaskInfo(f"mw-{name}", 39, 4, 100) for name in _METAWORLD)),
