@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
+from mjxwm.config import ConfigError
+
 T = TypeVar("T")
 
 
@@ -36,6 +38,7 @@ def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
 
     Raises:
         FileNotFoundError: there is none.
+        ConfigError: it is of another state than `abstract`.
     """
     step = latest(folder) if iteration is None else iteration
     if step is None:
@@ -45,14 +48,32 @@ def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
     def placed(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding or device)
 
+    wanted = _named(abstract)
     with _checkpointer(folder) as checkpointer:
-        loaded = checkpointer.load(step, jax.tree.map(placed, _named(abstract)))
+        _check(folder, checkpointer.metadata(step).metadata, wanted)
+        loaded = checkpointer.load(step, jax.tree.map(placed, wanted))
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
     filled = [
         loaded[jax.tree_util.keystr(path)] if leaf.size else _empty(leaf, leaf.sharding or device)
         for path, leaf in leaves
     ]
     return jax.tree.unflatten(structure, filled)
+
+
+def _check(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    def shape(of: dict[str, Any], name: str) -> str:
+        return f"of shape {tuple(of[name].shape)}" if name in of else "missing"
+
+    keys = {name for name, x in wanted.items() if jnp.issubdtype(x.dtype, jax.dtypes.prng_key)}
+    for name in sorted(saved.keys() | wanted.keys()):
+        found, expected = shape(saved, name), shape(wanted, name)
+        # What stands for a random key on disk has a shape of its own.
+        if found != expected and not (name in keys and name in saved):
+            raise ConfigError(
+                f"{folder} was saved by another version of mjxwm or with other settings: {name} is "
+                f"{found} there and {expected} here. The version that reads it is in the run's "
+                "system.json"
+            )
 
 
 def _empty(leaf: jax.ShapeDtypeStruct, sharding: jax.sharding.Sharding) -> jax.Array:

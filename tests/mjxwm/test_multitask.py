@@ -178,7 +178,7 @@ def run(*args):
         ("bench learner --sizes 1M --task-set mt4 --samples 0", "samples=0 is out of range"),
         ("bench learner --sizes 2M", "size '2M' is unknown"),
         ("bench planner --task-set mt5", "task set 'mt5' is unknown"),
-        ("pretrain mt4-cpu --data {folder}/data", "no data of task 'cup-catch'; it has:"),
+        ("pretrain mt4-cpu --data {folder}/data", "no data of task 'walker-stand'; it has:"),
         ("pretrain mt4-cpu --data {folder}/none", "is not a data set"),
         ("pretrain mt4-cpu --tasks mt5", "task set 'mt5' is unknown"),
         ("pretrain mt4-cpu --batch 0", "batch=0 is out of range"),
