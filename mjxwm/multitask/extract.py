@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from envs.core import Source
 from mjxwm import actor_critic, data, replay
@@ -23,6 +23,7 @@ from mjxwm.data import TaskInfo, Windows
 from mjxwm.multitask import in_sample
 from mjxwm.multitask.config import Extract, validate_extract
 from mjxwm.multitask.model import Card, Model, load
+from mjxwm.multitask.pessimism import Pessimistic
 from mjxwm.multitask.tasks import number
 from mjxwm.nets import MLP
 from mjxwm.ops import moments
@@ -63,47 +64,6 @@ class Config:
     def iterations(self) -> int:
         """Iterations until all updates are done."""
         return max(1, -(-self.settings.updates // self.updates))
-
-
-class Pessimistic(NamedTuple):
-    """A model whose rewards are less where the ensemble of Qs disagrees."""
-
-    model: Conditioned
-    q: MLP
-    """The ensemble."""
-    weight: Float[Array, ""]
-    """Of a deviation of the ensemble, in a reward."""
-
-    def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
-        """See `LatentModel`."""
-        return self.model.encode(obs)
-
-    def predict(
-        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
-    ) -> Float[Array, "*s z"]:
-        """See `LatentModel`."""
-        return self.model.predict(z, action)
-
-    def reward_logits(
-        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
-    ) -> Float[Array, "*s n"]:
-        """See `LatentModel`; without pessimism."""
-        return self.model.reward_logits(z, action)
-
-    def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
-        """See `LatentModel`; less the ensemble's deviation, brought down to one step's share."""
-        values = tdmpc2.networks.ensemble_values(self.model, self.q, z, action)
-        # The root of nothing has no slope, and Qs can be equal to the last bit.
-        apart = jnp.sqrt(values.var(axis=0) + 1e-6)
-        return self.model.reward(z, action) - self.weight * apart
-
-    def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
-        """See `LatentModel`."""
-        return self.model.going_on(next_z)
-
-    def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
-        """See `LatentModel`."""
-        return self.model.continue_logit(next_z)
 
 
 class TrainState(NamedTuple):

@@ -12,7 +12,7 @@ import envs
 from mjxwm import cli, config, data, multitask, pretraining, trainer
 from mjxwm.algos import tdmpc2
 from mjxwm.data import Rows, Writer
-from mjxwm.multitask import extract, task_set
+from mjxwm.multitask import extract, pessimism, task_set
 from mjxwm.multitask import model as models
 
 TASKS = "pendulum-swingup,reacher-easy"
@@ -138,7 +138,7 @@ def test_pessimism_lowers_rewards_by_the_ensembles_deviation(model):
     q = jax.tree.unflatten(tree, apart)
     z = those.model.encode(jnp.ones((3, 6)))
     action = jnp.full((3, 2), 0.3)
-    wary = extract.Pessimistic(those.model, q, jnp.asarray(0.5))
+    wary = pessimism.Pessimistic(those.model, q, jnp.asarray(0.5))
     values = those._replace(q=q).values(z, action)
     assert (values.std(axis=0) > 0).all()
     np.testing.assert_allclose(
