@@ -7,6 +7,10 @@
 # a core of its own: one small network leaves one of two cores idle, and two that share both get in
 # each other's way. The tables stay in FOLDER as JSON, `seconds` beside them (wall clock; `collect-TASK`
 # and `extract-TASK` overlap in pairs), and `scripts/multitask_table.py FOLDER` prints all of it.
+#
+# The planner takes seconds per action here, hours for a table. Its time: `mjxwm bench planner --size 1M
+# --task-set mt4`; what it reaches: `mjxwm eval --suite mt4 --model FOLDER/model --who planner
+# --episodes 1 --json FOLDER/planner.json`, which the table shows where it is there.
 set -euo pipefail
 export folder=${1:?where to put data, runs and tables} preset=${2:-mt4-cpu} seed=${3:-0}
 mkdir -p "$folder/logs"
@@ -38,7 +42,7 @@ timed pretrain \
   mjxwm pretrain "$preset" --data "$folder/data" --folder "$folder" --run model --seed "$seed"
 in_pairs extract mjxwm extract {} --model "$folder/model" --folder "$folder" --seed "$seed"
 suite=$(tr ' ' , <<<"$tasks")
-for who in policies prior planner; do
+for who in policies prior; do
   timed "evaluate-$who" mjxwm eval --suite "$suite," --model "$folder/model" --who "$who" \
     --json "$folder/$who.json"
 done

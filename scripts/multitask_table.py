@@ -43,19 +43,22 @@ def main() -> None:
     alone = single(options.folder)
     tables: dict[str, dict[str, list[float]]] = {}
     for who in ("policies", "prior", "planner"):
-        rows = json.loads((options.folder / f"{who}.json").read_text())["rows"]
-        tables[who] = {row["task"]: row["returns"] for row in rows}
+        file = options.folder / f"{who}.json"
+        if file.is_file():  # the planner's takes hours, and is not always there
+            rows = json.loads(file.read_text())["rows"]
+            tables[who] = {row["task"]: row["returns"] for row in rows}
     print("| task | single-task PWM | extracted | share | model's policy | planner |")
     print("|---|---|---|---|---|---|")
     result: dict[str, Any] = {}
     for task, returns in tables["policies"].items():
         means = {who: sum(t[task]) / len(t[task]) for who, t in tables.items()}
         means["single"] = sum(alone[task]) / len(alone[task])
+        planner = f"{means['planner']:.0f}" if "planner" in means else "-"
         share = means["policies"] / means["single"] if means["single"] else float("nan")
         result[task] = {**means, "share": share, "returns": returns}
         print(
             f"| `{task}` | {means['single']:.0f} | {means['policies']:.0f} | {share:.2f} | "
-            f"{means['prior']:.0f} | {means['planner']:.0f} |"
+            f"{means['prior']:.0f} | {planner} |"
         )
     seconds = dict(line.split() for line in (options.folder / "seconds").read_text().splitlines())
     print(", ".join(f"{part} {value} s" for part, value in seconds.items()))
