@@ -27,20 +27,19 @@ def latest(folder: Path) -> int | None:
         return checkpointer.latest.step if checkpointer.latest else None
 
 
-def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
-    """Reads a checkpoint, the newest by default.
+def restore(folder: Path, abstract: T) -> T:
+    """Reads the newest checkpoint.
 
     Args:
         folder: where they were saved.
         abstract: the state's shapes and dtypes, from `jax.eval_shape(init, key)`, and the sharding
             of each leaf where it has one; how it was when it was saved does not matter.
-        iteration: which one.
 
     Raises:
         FileNotFoundError: there is none.
         ConfigError: it is of another state than `abstract`.
     """
-    step = latest(folder) if iteration is None else iteration
+    step = latest(folder)
     if step is None:
         raise FileNotFoundError(f"{folder} holds no checkpoint")
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -61,13 +60,13 @@ def restore(folder: Path, abstract: T, iteration: int | None = None) -> T:
 
 
 def _check(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
-    def shape(of: dict[str, Any], name: str) -> str:
-        return f"of shape {tuple(of[name].shape)}" if name in of else "missing"
+    def array(of: dict[str, Any], name: str) -> str:
+        return f"{of[name].dtype}{list(of[name].shape)}" if name in of else "missing"
 
     keys = {name for name, x in wanted.items() if jnp.issubdtype(x.dtype, jax.dtypes.prng_key)}
     for name in sorted(saved.keys() | wanted.keys()):
-        found, expected = shape(saved, name), shape(wanted, name)
-        # What stands for a random key on disk has a shape of its own.
+        found, expected = array(saved, name), array(wanted, name)
+        # What stands for a random key on disk has a type and shape of its own.
         if found != expected and not (name in keys and name in saved):
             raise ConfigError(
                 f"{folder} was saved by another version of mjxwm or with other settings: {name} is "

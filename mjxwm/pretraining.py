@@ -49,7 +49,10 @@ def card(preset: Config) -> Card:
     stream.close()  # what is wrong with the data is said before anything is made
     if not preset.pretrain.normalize:
         return made
-    return dataclasses.replace(made, spreads=data.spreads(found))
+    try:
+        return dataclasses.replace(made, spreads=data.spreads(found))
+    except ValueError as error:
+        raise config.ConfigError(str(error)) from error
 
 
 def new_run(made: Card, name: str | None, folder: Path) -> RunFolder:

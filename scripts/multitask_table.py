@@ -44,14 +44,15 @@ def main() -> None:
     tables: dict[str, dict[str, list[float]]] = {}
     for who in ("policies", "prior", "planner"):
         file = options.folder / f"{who}.json"
-        if file.is_file():  # the planner's takes hours, and is not always there
-            rows = json.loads(file.read_text())["rows"]
-            tables[who] = {row["task"]: row["returns"] for row in rows}
+        if who == "planner" and not file.is_file():  # it takes hours
+            continue
+        rows = json.loads(file.read_text())["rows"]
+        tables[who] = {row["task"]: row["returns"] for row in rows}
     print("| task | single-task PWM | extracted | share | model's policy | planner |")
     print("|---|---|---|---|---|---|")
     result: dict[str, Any] = {}
     for task, returns in tables["policies"].items():
-        means = {who: sum(t[task]) / len(t[task]) for who, t in tables.items()}
+        means = {who: sum(t[task]) / len(t[task]) for who, t in tables.items() if t.get(task)}
         means["single"] = sum(alone[task]) / len(alone[task])
         planner = f"{means['planner']:.0f}" if "planner" in means else "-"
         share = means["policies"] / means["single"] if means["single"] else float("nan")

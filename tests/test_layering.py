@@ -31,7 +31,7 @@ LAYERS = [
 LEAVES: dict[str, set[str]] = {
     "mjxwm": set(),  # __init__: the version alone
     "mjxwm.budget": {"mjxwm.config"},
-    "mjxwm.checkpoint": set(),
+    "mjxwm.checkpoint": {"mjxwm.config"},
     "mjxwm.config": set(),
     "mjxwm.data": set(),
     "mjxwm.memory": set(),

@@ -19,7 +19,11 @@ class Spread:
 
 
 def spreads(data: DataSet) -> tuple[Spread, ...]:
-    """Of all rows of each task, in the order of `data.tasks`, read part by part."""
+    """Of all rows of each task, in the order of `data.tasks`, read part by part.
+
+    Raises:
+        ValueError: a file is not what it was, or observations of a task are not finite.
+    """
     return tuple(_spread(data.of((task.name,))) for task in data.tasks)
 
 
@@ -37,4 +41,6 @@ def _spread(data: DataSet) -> Spread:
             variance += share * (1 - share) * apart**2
             mean, count = mean + share * apart, count + len(part)
             forget(obs)
+    if not np.isfinite(variance).all():
+        raise ValueError(f"{data.path}: observations of {data.tasks[0].name} are not all finite")
     return Spread(tuple(mean.tolist()), tuple(variance.tolist()))

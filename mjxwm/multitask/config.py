@@ -75,14 +75,14 @@ class Extract:
     batch: int = 512
     """Imagined rollouts per actor update."""
     horizon: int = 16
-    """Steps of an imagined rollout."""
+    """Steps of an imagined rollout; and of the windows where the data's own steps are learned."""
     critic_steps: int = 8
-    """Critic updates per actor update, each on all imagined states. PWM's 32 are each on a quarter
-    of them."""
+    """Critic updates per actor update, each on all imagined states (under imitation: on all steps
+    of the windows). PWM's 32 are each on a quarter of them."""
     gamma: float | None = None
     """Discount per action; by default TD-MPC2's for the episode's length."""
     lam: float = 0.95
-    """Lambda of the critic's targets."""
+    """Lambda of the critic's targets; under imitation they are of one step."""
     detach: bool = True
     """Cut the gradient from state to action in imagination, as PWM does."""
     entropy: float = 1e-3
@@ -96,9 +96,10 @@ class Extract:
     PWM has none."""
     expectile: float = 0.7
     """Of the data's one-step targets, for values under imitation: 0.5 is what was done on average,
-    towards 1 what was best."""
+    towards 1 what was best; or luckiest, where the world is stochastic."""
     temperature: float = 0.2
-    """Of imitation, in deviations of the advantage: the lower, the fewer actions are imitated."""
+    """Of imitation's weights, in deviations of the advantage. They are cut at 3 temperatures above
+    the mean: far below 1, those better than the mean are imitated alike and the others not."""
     finetune: bool = False
     """Whether the model goes on learning, on the task's data alone."""
     model_lr: float = 1e-4
@@ -149,6 +150,12 @@ def validate_extract(config: Extract) -> None:
         "updates_per_iteration", "temperature",
     )  # fmt: skip
     ranges.at_least(config, 0, "entropy", "pessimism", "imitation")
+    if config.pessimism and config.imitation:
+        raise ValueError(
+            f"pessimism={config.pessimism} and imitation={config.imitation} exclude each "
+            "other: under imitation values are the data's, which pessimism does not reach. One "
+            "must be 0"
+        )
     if not 0 < config.expectile < 1:
         raise ValueError(
             f"expectile={config.expectile} is out of range; it must be above 0 and below 1"

@@ -2,7 +2,8 @@
 
 Georgiev et al. 2024, arXiv 2407.02466, section 4.2. Rollouts start from states of the task's data
 and run in the model; there is no simulator and no planner. Against the released code: actions that
-the task lacks never reach the model, fine-tuning works, and pessimism can be asked for.
+the task lacks never reach the model, fine-tuning works, and pessimism or imitation of the data can
+be asked for.
 """
 
 import dataclasses

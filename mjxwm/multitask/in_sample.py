@@ -2,9 +2,10 @@
 
 Where no new data come, a policy finds what the model has wrong, and its critics believe it. Values
 that are learned on the data's steps alone do not: they are the upper expectile of one-step targets
-(IQL, Kostrikov et al. 2021, arXiv 2110.06169; worlds here are deterministic: no Q is needed). The
-data's actions are imitated with weights of exp(advantage) (AWR, Peng et al. 2019, arXiv
-1910.00177).
+(IQL, Kostrikov et al. 2021, arXiv 2110.06169). IQL has Qs beside them, so that luck is no skill;
+here the outcome itself is the target, which in a deterministic world is the same and in a
+stochastic one is too hopeful. The data's actions are imitated with clipped weights of
+exp(advantage) (AWR, Peng et al. 2019, arXiv 1910.00177).
 """
 
 # optax types parameters as trees of arrays; modules are such trees, but no type says so.
@@ -26,7 +27,7 @@ from mjxwm.replay import Sequence
 from mjxwm.types import Metrics
 
 _MOST = 20.0
-"""The largest weight of an action, where that of an average one is 1."""
+"""The largest weight of an action, where that of an average one is 1. AWR's."""
 
 
 class Shown(NamedTuple):
@@ -35,7 +36,7 @@ class Shown(NamedTuple):
     z: Float[Array, "H N z"]
     action: Float[Array, "H N a"]
     weight: Float[Array, "H N"]
-    """With a sum of 1; 0 where the outcome is not in the data."""
+    """With a sum of 1, or 0 if no outcome is in the data; 0 for those whose outcome is not."""
 
     def distance(self, actor: Actor) -> Float[Array, ""]:
         """Squared distance from the policy's means to them, in the weighted mean."""
@@ -52,14 +53,15 @@ def expectile_loss(
 def advantage_weights(
     advantage: Float[Array, "*s"], known: Float[Array, "*s"], temperature: float
 ) -> Float[Array, "*s"]:
-    """exp(advantage / temperature) where `known`, of advantages in units of their deviation.
+    """exp(advantage / temperature) where `known`, in deviations from the mean advantage.
 
-    No weight is above 20 before they are brought to a sum of 1.
+    Brought to a sum of 1 after those above 20 are cut to it: what is more than 3 temperatures
+    better than the mean all counts alike, so that a temperature far below 1 is a filter.
     """
     count = jnp.maximum(known.sum(), 1)
     mean = (known * advantage).sum() / count
     variance = (known * (advantage - mean) ** 2).sum() / count
-    scaled = advantage / (temperature * jnp.sqrt(variance + 1e-12))
+    scaled = (advantage - mean) / (temperature * jnp.sqrt(variance + 1e-12))
     weight = known * jnp.exp(jnp.minimum(scaled, jnp.log(_MOST)))
     return weight / jnp.maximum(weight.sum(), 1e-12)
 
@@ -104,7 +106,7 @@ def update(
     metrics = {
         "critic/loss": errors.mean(),
         "critic/value": value.mean(),
-        # The number of equal weights that would spread as little: 1 is a single action.
-        "imitation/actions": 1 / jnp.maximum((weight**2).sum(), 1e-12),
+        # Of how many equal weights it is worth: 1 is a single action.
+        "imitation/effective_sample": weight.sum() / jnp.maximum((weight**2).sum(), 1e-12),
     }
     return learner, Shown(z, windows.action[:-1], weight), metrics

@@ -48,10 +48,14 @@ def test_a_state_comes_back_with_its_keys_and_its_empty_arrays(saved):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (state(4), r".weight is of shape \(3,\) there and of shape \(4,\) here"),
+        (state(4), r".weight is float32\[3\] there and float32\[4\] here"),
         (
             Later(jnp.zeros(3), jnp.zeros(2), jax.random.key(0)),
-            r".bias is missing there and of shape \(2,\) here",
+            r".bias is missing there and float32\[2\] here",
+        ),
+        (
+            state()._replace(weight=jnp.arange(3)),
+            r".weight is float32\[3\] there and int32\[3\] here",
         ),
     ],
 )

@@ -125,6 +125,11 @@ def test_the_spread_of_a_task_is_that_of_all_its_chunks(tmp_path):
     (spread,) = spreads(found)
     np.testing.assert_allclose(spread.mean, obs.mean(axis=0, dtype=float), rtol=1e-12)
     np.testing.assert_allclose(spread.variance, obs.var(axis=0, dtype=float), rtol=1e-6)
+    with Writer(tmp_path, task) as writer:
+        broken = np.full((1, 3), np.nan, np.float32)
+        writer.add(Rows(broken, np.zeros((1, 1)), np.zeros(1), np.zeros(1, np.uint8)))
+    with pytest.raises(ValueError, match="observations of one are not all finite"):
+        spreads(open_data(tmp_path))
 
 
 def test_rows_of_another_shape_are_refused(tmp_path):

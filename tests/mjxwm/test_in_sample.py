@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pwm_cases import noisy, tweak
 
@@ -72,7 +72,7 @@ def test_nothing_follows_a_termination():
 def test_the_better_action_is_imitated_the_more():
     _, shown, metrics = learned(steps([0.0, 0, 0, 0, 0, 0, 0, 4]), temperature=0.2)
     assert shown.weight[0, 7] > 0.7
-    assert float(metrics["imitation/actions"]) < 2
+    assert float(metrics["imitation/effective_sample"]) < 2
 
 
 def test_equal_outcomes_are_imitated_alike():
@@ -124,6 +124,8 @@ def test_what_is_added_to_the_actors_loss_moves_it():
     assert apart(learner) < 0.5 * before
 
 
+@example([-1.0, -1.0], 0.2)
+@example([-5.0, -5.1, -4.9, -5.0], 0.2)
 @given(
     st.lists(st.floats(-1e3, 1e3, width=32), min_size=2, max_size=16),
     st.floats(0.05, 5),
@@ -134,3 +136,11 @@ def test_weights_sum_to_one_and_follow_the_order_of_advantages(advantage, temper
     assert weight.sum() == pytest.approx(1, rel=1e-4)
     order = np.argsort(np.asarray(x), kind="stable")
     assert (np.diff(weight[order]) >= -1e-6).all()
+
+
+def test_a_value_that_is_off_for_all_actions_changes_no_weight():
+    x, known = jax.random.normal(jax.random.key(2), (64,)), jnp.ones(64)
+    weight = in_sample.advantage_weights(x, known, 0.2)
+    np.testing.assert_allclose(
+        weight, in_sample.advantage_weights(x - 3, known, 0.2), rtol=1e-3, atol=1e-7
+    )

@@ -125,9 +125,22 @@ def test_extraction_changes_what_it_should(model, changes):
     assert (state.q is None) == ("pessimism" not in changes)
     assert all(np.isfinite(x) for x in metrics.values())
     assert ("model/loss" in metrics) == finetuned
-    assert ("imitation/actions" in metrics) == ("imitation" in changes)
+    assert ("imitation/effective_sample" in metrics) == ("imitation" in changes)
     obs = jnp.zeros((4, env.spec.obs_size))
     assert made.act(state, obs).shape == (4, env.spec.action_size)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pessimism": 1.0, "imitation": 2.0}, "exclude each other: under imitation"),
+        ({"expectile": 1.0}, "expectile=1.0 is out of range"),
+        ({"temperature": 0.0}, "temperature=0.0 is out of range"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(model, changes, message):
+    with pytest.raises(ValueError, match=message):
+        algorithm(model, **changes)
 
 
 def test_pessimism_lowers_rewards_by_the_ensembles_deviation(model):

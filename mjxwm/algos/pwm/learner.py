@@ -31,8 +31,8 @@ class Learner(NamedTuple):
     actor_opt: optax.OptState
     critic_opt: optax.OptState
     obs: Moments | None
-    """Of collected observations, feature by feature: the encoder sees them in deviations. None for
-    a model that sees them as they are."""
+    """Of collected observations, feature by feature: the encoder sees them in deviations. None
+    where that is the model's own affair."""
     reward: Moments
     """Of collected rewards: the model predicts rewards in units of their deviation."""
     returns: Moments

@@ -113,9 +113,9 @@ def update_actor(
     learner: Learner,
     windows: Sequence,
     key: PRNGKeyArray,
-    also: Callable[[Actor], Float[Array, ""]] | None = None,
+    extra_loss: Callable[[Actor], Float[Array, ""]] | None = None,
 ) -> tuple[Learner, Imagined, Metrics]:
-    """One actor step through the model, on returns in their deviations plus what `also` adds."""
+    """One actor step through the model, on returns in their deviations plus an extra loss."""
     key_start, key_noise = jax.random.split(key)
     z = encode(learner, _starts(windows, key_start, config.imagine_batch))
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
@@ -128,7 +128,7 @@ def update_actor(
         weight = returns.discount_products(reached.going_on)[:-1]
         entropy = (weight * actor.entropy(reached.z[:-1], noise)).mean()
         total = loss / scale - config.entropy * entropy
-        return total if also is None else total + also(actor), aux
+        return total if extra_loss is None else total + extra_loss(actor), aux
 
     grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
     grads, seen_returns = shards.mean_and_all(grads, moments.of(total, 1))
