@@ -8,15 +8,10 @@ stochastic one is too hopeful. The data's actions are imitated with clipped weig
 exp(advantage) (AWR, Peng et al. 2019, arXiv 1910.00177).
 """
 
-# optax types parameters as trees of arrays; modules are such trees, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from mjxwm import actor_critic
@@ -91,18 +86,9 @@ def update(
         error = target / config.value_unit - actor_critic.values(critic, z)
         return (known * expectile_loss(error, expectile)).mean()
 
-    def step(carry: Any, _: None) -> tuple[Any, Array]:
-        critic, slow, opt = carry
-        error, grads = jax.value_and_grad(loss)(critic)
-        updates, opt = tx.critic.update(grads, opt, critic)
-        critic = optax.apply_updates(critic, updates)
-        return (critic, optax.incremental_update(critic, slow, config.target_tau), opt), error
-
-    start = (learner.critic, learner.target, learner.critic_opt)
-    (critic, slow, opt), errors = jax.lax.scan(step, start, None, config.critic_steps)
-    value = actor_critic.value(critic, z) * config.value_unit
+    learner, errors = pwm.fit_critic(config, tx, learner, loss)
+    value = actor_critic.value(learner.critic, z) * config.value_unit
     weight = advantage_weights(target - value, known, temperature)
-    learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
     metrics = {
         "critic/loss": errors.mean(),
         "critic/value": value.mean(),

@@ -20,7 +20,7 @@ from envs.core import Source
 from mjxwm import replay, rollout
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
-from mjxwm.algos.pwm.critics import replayed_targets, update_critic
+from mjxwm.algos.pwm.critics import fit_critic, replayed_targets, update_critic
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
 from mjxwm.algos.pwm.updates import (
     actor_loss,
@@ -40,6 +40,7 @@ __all__ = [
     "actor_loss",
     "collect",
     "encode",
+    "fit_critic",
     "make",
     "replayed_targets",
     "reward_scale",

@@ -3,6 +3,7 @@
 # optax types parameters as trees of arrays; modules are such trees, but no type says so.
 # pyright: reportArgumentType=false, reportReturnType=false
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -42,6 +43,15 @@ def update_critic(
             for share, z, target, weight in parts
         )
 
+    learner, errors = fit_critic(config, tx, learner, loss)
+    return learner, {"critic/loss": errors.mean(), "critic/value": target.mean()}
+
+
+def fit_critic(
+    config: Config, tx: Optimizers, learner: Learner, loss: Callable[[Critic], Array]
+) -> tuple[Learner, Float[Array, " k"]]:
+    """`config.critic_steps` steps down a loss, the targets following; its value at each."""
+
     def step(
         carry: tuple[Critic, Critic, Any], _: None
     ) -> tuple[tuple[Critic, Critic, Any], Array]:
@@ -55,8 +65,7 @@ def update_critic(
 
     start = (learner.critic, learner.target, learner.critic_opt)
     (critic, slow, opt), errors = jax.lax.scan(step, start, None, config.critic_steps)
-    learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
-    return learner, {"critic/loss": errors.mean(), "critic/value": target.mean()}
+    return learner._replace(critic=critic, target=slow, critic_opt=opt), errors
 
 
 def replayed_targets(
