@@ -37,7 +37,8 @@ from mjxwm import config, multitask
 file = config.presets_folder() / 'multitask' / '$preset.yaml'
 preset = config.load_yaml(multitask.Config, file)
 print(*(task.name for task in multitask.task_set(preset.tasks)))")
-in_pairs collect mjxwm collect "$preset" --only {} --data "$folder/data" --folder "$folder"
+in_pairs collect \
+  mjxwm collect "$preset" --only {} --data "$folder/data" --folder "$folder" --seed "$seed"
 timed pretrain \
   mjxwm pretrain "$preset" --data "$folder/data" --folder "$folder" --run model --seed "$seed"
 in_pairs extract mjxwm extract {} --model "$folder/model" --folder "$folder" --seed "$seed"

@@ -96,7 +96,7 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
             train.make_env(cfg)
         except ConfigError as error:
             missing.append(f"{task}: {error}")
-        for seed in range(preset.collect.seeds):
+        for seed in range(preset.collect.seed, preset.collect.seed + preset.collect.seeds):
             runs[f"{prefix}-{task}-{seed}"] = dataclasses.replace(cfg, seed=seed)
     if missing:
         have = ",".join(task for task in tasks if not any(m.startswith(task) for m in missing))

@@ -18,6 +18,8 @@ class Collect:
     """Env steps per run; by default the preset's."""
     seeds: int = 1
     """Runs per task."""
+    seed: int = 0
+    """Seed of a task's first run; the others follow."""
 
 
 @dataclasses.dataclass(frozen=True)
