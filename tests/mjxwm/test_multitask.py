@@ -271,7 +271,7 @@ def test_from_nothing_to_a_table(tmp_path, capsys):
         f"""
 tasks: {TASKS}
 data: {tmp_path}/data
-collect: {{preset: pwm-dmc-cpu, env_steps: 1500}}
+collect: {{preset: pwm-dmc-cpu, env_steps: 1500, seed: 3}}
 pretrain: {{size: 1M, task_size: 4, updates: 10, batch: 8, horizon: 2, updates_per_iteration: 5}}
 extract: {{updates: 10, batch: 8, horizon: 2, critic_steps: 1, updates_per_iteration: 5}}
 """
@@ -279,6 +279,7 @@ extract: {{updates: 10, batch: 8, horizon: 2, critic_steps: 1, updates_per_itera
     runs = ("--folder", tmp_path)
     assert run("collect", file, *runs) == 0
     assert data.open_data(tmp_path / "data").rows >= 2 * 1500
+    assert (tmp_path / "mine-reacher-easy-3").is_dir()
     assert run("pretrain", file, *runs, "--run", "model") == 0
     model = tmp_path / "model"
     assert run("extract", "reacher-easy", "--model", model, *runs, "--episodes", 2) == 0
