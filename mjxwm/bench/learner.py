@@ -45,6 +45,9 @@ class Config:
     """Whether to measure torch, where it is installed."""
     seconds: float = 2.0
     """Time that a turn takes at least, each."""
+    updates: int = 8
+    """Updates of ours per call of the compiled program. Training makes tens to hundreds per call,
+    and memory is mapped anew for each call."""
 
 
 _SIDE = 2048
@@ -109,22 +112,23 @@ def run(config: Config, say: Callable[[str], None]) -> list[Row]:
 
 
 class _Ours(NamedTuple):
-    """One of our updates."""
+    """A program that makes `Config.updates` updates, and the operations of one."""
 
-    once: Callable[[], Any]
+    call: Callable[[], Any]
     flops: int
 
 
 _Case = tuple[str, _Ours, Callable[[], Any] | None]
-"""Name, one update of ours, one of the peer's."""
+"""Name, ours, one update of the peer's."""
 
 
 def _measured(config: Config, name: str, ours: _Ours, peer: Callable | None) -> Row:
     product, square = jax.jit(jnp.matmul), jnp.ones((_SIDE, _SIDE))
-    calls = {"ours": ours.once, "product": lambda: jax.block_until_ready(product(square, square))}
+    calls = {"ours": ours.call, "product": lambda: jax.block_until_ready(product(square, square))}
     calls |= {"peer": peer} if peer else {}
     times = timing.in_turns(calls, config.samples, config.seconds)
-    return Row(name, times["ours"], times.get("peer", []), times["product"], ours.flops)
+    each = [t / config.updates for t in times["ours"]]
+    return Row(name, each, times.get("peer", []), times["product"], ours.flops)
 
 
 def _tdmpc2(config: Config, size: str) -> _Case:
@@ -140,7 +144,7 @@ def _tdmpc2(config: Config, size: str) -> _Case:
         batch, numbers = given
         return updates.update(settings.model, rates, tx, learner, info, batch, numbers, key)[0]
 
-    ours = _compiled(update, updates.init(tx, made), (_batch(data), jnp.asarray(task)))
+    ours = _compiled(config, update, updates.init(tx, made), (_batch(data), jnp.asarray(task)))
     peer = timing.torch_peer() if config.peer else None
     if peer is None:
         return f"TD-MPC2 {size}", ours, None
@@ -163,7 +167,7 @@ def _pwm(config: Config) -> _Case:
         steps, opt = tx.update(gradient(state[0]), state[1], state[0])
         return optax.apply_updates(state[0], steps), opt
 
-    ours = _compiled(update, (model, tx.init(model)), _batch(data))  # pyright: ignore[reportArgumentType]
+    ours = _compiled(config, update, (model, tx.init(model)), _batch(data))  # pyright: ignore[reportArgumentType]
     peer = timing.torch_peer() if config.peer else None
     if peer is None:
         return "PWM world model", ours, None
@@ -183,7 +187,7 @@ def _pwm_actor(config: Config) -> _Case:
     def update(state: Any, windows: Any, key: jax.Array) -> Any:
         return pwm.update_policy(settings, tx, state, windows, key)[0]
 
-    return "PWM actor and critics", _compiled(update, made, windows), None
+    return "PWM actor and critics", _compiled(config, update, made, windows), None
 
 
 def _pwm_critic(config: Config) -> _Case:
@@ -196,7 +200,7 @@ def _pwm_critic(config: Config) -> _Case:
     def update(state: Any, given: Any, key: jax.Array) -> Any:
         return pwm.update_critic(settings, tx, state, *given)[0]
 
-    return "PWM critics", _compiled(update, made, (seen, windows)), None
+    return "PWM critics", _compiled(config, update, made, (seen, windows)), None
 
 
 def _imagining(config: Config) -> tuple[pwm.Config, Any, Any, Any]:
@@ -209,17 +213,22 @@ def _imagining(config: Config) -> tuple[pwm.Config, Any, Any, Any]:
     return settings, tx, made, replay.from_flags(seen[:-1], acted, reward, flags)
 
 
-def _compiled(update: Callable, state: Any, batch: Any) -> _Ours:
-    """A call that updates the state that it holds on a batch that the program does not know."""
-    key, program = jax.random.key(1), jax.jit(update, donate_argnums=0)
+def _compiled(config: Config, update: Callable, state: Any, batch: Any) -> _Ours:
+    """Updates of the state that it holds on a batch that the program does not know."""
+
+    def some(state: Any, batch: Any, key: jax.Array) -> Any:
+        keys = jax.random.split(key, config.updates)
+        return jax.lax.scan(lambda s, k: (update(s, batch, k), None), state, keys)[0]
+
+    key, program = jax.random.key(1), jax.jit(some, donate_argnums=0)
     # Two leaves in one buffer would break donation.
     held = [jax.tree.map(jnp.copy, state), 0]
 
-    def once() -> None:
+    def call() -> None:
         held[1] += 1
         held[0] = jax.block_until_ready(program(held[0], batch, jax.random.fold_in(key, held[1])))
 
-    return _Ours(once, flops.count(update, state, batch, key))
+    return _Ours(call, flops.count(update, state, batch, key))
 
 
 def _windows(
