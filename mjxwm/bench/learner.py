@@ -102,7 +102,13 @@ def count(config: Config) -> dict[str, dict[str, int]]:
 
 
 def run(config: Config, say: Callable[[str], None]) -> list[Row]:
-    """Measures TD-MPC2's update at each size, and PWM's updates."""
+    """Measures TD-MPC2's update at each size, and PWM's updates.
+
+    Raises:
+        ValueError: an unknown size or task set, no turns or no updates.
+    """
+    if config.updates < 1:
+        raise ValueError(f"updates={config.updates} is out of range; it must be at least 1")
     rows = []
     cases: list[Callable[[], _Case]] = [functools.partial(_tdmpc2, config, s) for s in config.sizes]
     for case in [*cases, *(functools.partial(f, config) for f in (_pwm, _pwm_actor, _pwm_critic))]:

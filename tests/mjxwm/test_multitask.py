@@ -189,6 +189,7 @@ def run(*args):
         ("collect pwm-dmc-cpu --data {model}/config.yaml --folder {folder}", "is a file; a data"),
         ("eval --suite reacher-easy --model {model} --episodes 0", "episodes=0 is out of range"),
         ("bench learner --sizes 1M --task-set mt4 --samples 0", "samples=0 is out of range"),
+        ("bench learner --updates 0", "updates=0 is out of range"),
         ("bench learner --sizes 2M", "size '2M' is unknown"),
         ("bench planner --task-set mt5", "task set 'mt5' is unknown"),
         ("pretrain mt4-cpu --data {folder}/data", "no data of task 'walker-stand'; it has:"),
