@@ -3,10 +3,11 @@
 The parts are programs of their own, on the states that training passes through, in turns with the
 whole iteration. What they do not account for is said, too: the task's functions, resets and copies
 are what collection takes beyond physics, policy and insert; the host's part is what a run's loop
-(metrics, record, console) takes beyond the same iterations back to back.
+(metrics, record, console) takes after an iteration is done, while the device waits.
 """
 
 import dataclasses
+import os
 import statistics
 import tempfile
 import time
@@ -123,14 +124,16 @@ class _Bench:
         jax.block_until_ready(self.state)
         return (time.perf_counter() - start) / iterations
 
-    def looped(self, loop: Loop, iterations: int) -> float:
-        """Seconds per iteration as a run has it: metrics are fetched, recorded and shown."""
-        start = time.perf_counter()
+    def looped(self, loop: Loop, iterations: int) -> tuple[float, float]:
+        """Seconds per iteration as a run has it: metrics are fetched, recorded and shown; and how
+        many of them go by in that, with the device idle."""
+        start, host = time.perf_counter(), 0.0
         for number in range(1, iterations + 1):
-            self.state, metrics = self.iterate(self.state)
+            self.state, metrics = jax.block_until_ready(self.iterate(self.state))
+            done = time.perf_counter()
             loop.after(number, self.state, metrics, stopping=False)
-        jax.block_until_ready(self.state)
-        return (time.perf_counter() - start) / iterations
+            host += time.perf_counter() - done
+        return (time.perf_counter() - start) / iterations, host / iterations
 
 
 def run(config: Config) -> Report:
@@ -156,16 +159,16 @@ def run(config: Config) -> Report:
     bench = _Bench(config, cfg, env)
     with tempfile.TemporaryDirectory() as folder:
         times = _measured(config, bench, Path(folder))
-    # Differences are near zero, of which no quotients can be taken.
-    derived = ("host", "task, resets, copies")
-    series = [Series(k, "s per iteration", s) for k, s in times.items() if k not in derived]
+    # A difference near zero, of which no quotients can be taken.
+    derived = "task, resets, copies"
+    series = [Series(k, "s per iteration", s) for k, s in times.items() if k != derived]
     return Report(_table(config, cfg, times), series, {"updates": cfg.algo.updates})
 
 
 def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[float]]:
     run = RunFolder(folder)
     total = bench.algorithm.iterations
-    with ConsoleLine(total) as console:
+    with Path(os.devnull).open("w") as nowhere, ConsoleLine(total, file=nowhere) as console:
         # A row in every iteration is the most that a run does; nothing is evaluated or saved.
         cadence = Cadence(total=10**9, log=1, evaluate=10**9, save=10**9)
         trackers = (JsonLines(run.metrics), console)
@@ -177,8 +180,7 @@ def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[flo
         for _ in range(config.samples):
             found = bench.parts()
             found["iteration"] = bench.back_to_back(config.iterations)
-            found["iteration of a run"] = bench.looped(loop, config.iterations)
-            found["host"] = max(0.0, found["iteration of a run"] - found["iteration"])
+            found["iteration of a run"], found["host"] = bench.looped(loop, config.iterations)
             for name, seconds in found.items():
                 times.setdefault(name, []).append(seconds)
     return times

@@ -27,6 +27,7 @@ def bench(args: list[str]) -> int:
     @dataclasses.dataclass(frozen=True)
     class Options:
         config: tyro.conf.OmitArgPrefixes[settings] = settings()  # pyright: ignore[reportInvalidTypeForm]
+        """What is measured, and how often."""
         json: Path | None = None
         """File for the report, which `mjxwm bench compare` reads."""
 
