@@ -94,7 +94,7 @@ class ConsoleLine:
         parts = [
             f"iteration {iteration}/{self._iterations}",
             f"env steps {row['env_steps'] or float('nan'):,}",
-            f"{row.get('perf/env_steps_per_s', float('nan')):,.0f} steps/s",
+            f"{row.get('perf/env_steps_per_s') or float('nan'):,.0f} steps/s",
             f"{row.get('perf/updates_per_s', float('nan')):,.1f} updates/s",
             f"return {row.get('collect/return', float('nan')):.1f}",
             f"evaluated {self._eval:.1f}",

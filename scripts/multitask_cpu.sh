@@ -42,9 +42,13 @@ in_pairs collect \
 timed pretrain \
   mjxwm pretrain "$preset" --data "$folder/data" --folder "$folder" --run model --seed "$seed"
 in_pairs extract mjxwm extract {} --model "$folder/model" --folder "$folder" --seed "$seed"
+# 100 episodes, because a few starts are much harder than others: in 10 episodes one that fails is
+# a tenth of the mean.
+in_pairs evaluate-single \
+  mjxwm eval "$folder/$preset-{}-$seed" --episodes 100 --json "$folder/single-{}.json"
 suite=$(tr ' ' , <<<"$tasks")
 for who in policies prior; do
   timed "evaluate-$who" mjxwm eval --suite "$suite," --model "$folder/model" --who "$who" \
-    --json "$folder/$who.json"
+    --episodes 100 --json "$folder/$who.json"
 done
 echo "all $SECONDS" | tee -a "$folder/seconds"

@@ -2,10 +2,10 @@
 
     python scripts/multitask_table.py FOLDER [--json FILE]
 
-Per task: the end of the single-task run whose data the model learned from, the policy extracted
-from the model, the model's own policy and its planner, and the share of the single-task run's
-return that the extracted policy reaches; below, the seconds of each part, of which those of single
-tasks overlap in pairs.
+Per task, as means of 100 episodes: the single-task run whose data the model learned from, the
+policy extracted from the model, the model's own policy and its planner; the share of the
+single-task run's return that the extracted policy reaches; below, the seconds
+of each part, of which those of single tasks overlap in pairs.
 """
 
 import argparse
@@ -15,32 +15,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mjxwm import config, system, track, trainer
+from mjxwm import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=Path)
 parser.add_argument("--json", type=Path)
 
 
-def single(folder: Path) -> dict[str, list[float]]:
-    """Last evaluations of the single-task runs, by task."""
-    found: dict[str, list[float]] = {}
-    for file in sorted(folder.glob("*/config.yaml")):
-        try:
-            cfg = config.load_yaml(trainer.Config, file)
-        except config.ConfigError:  # the model's
-            continue
-        if cfg.algorithm != "extract":
-            rows = track.read(file.parent / "metrics.jsonl")
-            ends = [row["eval/return"] for row in rows if row.get("eval/return") is not None]
-            found.setdefault(cfg.task, []).append(ends[-1])
-    return found
-
-
 def main() -> None:
     """Prints the table."""
     options = parser.parse_args()
-    alone = single(options.folder)
     tables: dict[str, dict[str, list[float]]] = {}
     for who in ("policies", "prior", "planner"):
         file = options.folder / f"{who}.json"
@@ -53,10 +37,16 @@ def main() -> None:
     result: dict[str, Any] = {}
     for task, returns in tables["policies"].items():
         means = {who: sum(t[task]) / len(t[task]) for who, t in tables.items() if t.get(task)}
-        means["single"] = sum(alone[task]) / len(alone[task])
+        alone = json.loads((options.folder / f"single-{task}.json").read_text())
+        means["single"] = alone["eval_return_mean"]
         planner = f"{means['planner']:.0f}" if "planner" in means else "-"
         share = means["policies"] / means["single"] if means["single"] else float("nan")
-        result[task] = {**means, "share": share, "returns": returns}
+        result[task] = {
+            **means,
+            "share": share,
+            "returns": returns,
+            "single_returns": alone["eval_returns"],
+        }
         print(
             f"| `{task}` | {means['single']:.0f} | {means['policies']:.0f} | {share:.2f} | "
             f"{means['prior']:.0f} | {planner} |"
