@@ -223,8 +223,11 @@ def _compiled(config: Config, update: Callable, state: Any, batch: Any) -> _Ours
     """Updates of the state that it holds on a batch that the program does not know."""
 
     def some(state: Any, batch: Any, key: jax.Array) -> Any:
-        keys = jax.random.split(key, config.updates)
-        return jax.lax.scan(lambda s, k: (update(s, batch, k), None), state, keys)[0]
+        def step(state: Any, key: jax.Array) -> tuple[Any, None]:
+            # Tied to the state, so that nothing of the batch is worked out once for all updates.
+            return update(*jax.lax.optimization_barrier((state, batch)), key), None
+
+        return jax.lax.scan(step, state, jax.random.split(key, config.updates))[0]
 
     key, program = jax.random.key(1), jax.jit(some, donate_argnums=0)
     # Two leaves in one buffer would break donation.
