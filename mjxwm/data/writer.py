@@ -1,5 +1,6 @@
 """Adds chunks to a data set: whole ones only, whenever the process ends."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -100,8 +101,10 @@ class Writer:
 
     def _sweep(self) -> None:
         for partial in self._path.glob("*.partial"):
-            if partial.is_dir() and time.time() - partial.stat().st_mtime > _STALE:
-                shutil.rmtree(partial)
+            # Another process may end its chunk, or sweep it away, between any two lines here.
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - partial.stat().st_mtime > _STALE:
+                    shutil.rmtree(partial, ignore_errors=True)
 
     def __enter__(self) -> "Writer":
         """Itself."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import jax
 import numpy as np
@@ -237,6 +238,20 @@ def test_processes_write_into_one_set_at_once(tmp_path):
     found = open_data(tmp_path)
     assert found.rows == 4 * 10 * 5
     assert len({chunk.path for chunk in found.chunks}) == 40
+
+
+def test_a_chunk_that_another_process_ends_meanwhile_is_no_error(tmp_path, monkeypatch):
+    theirs = tmp_path / "hop-theirs.partial"
+    theirs.mkdir()
+
+    def ended():  # between the listing and the look at it
+        theirs.rename(tmp_path / "hop-theirs") if theirs.exists() else None
+        return 0.0
+
+    monkeypatch.setattr("mjxwm.data.writer.time", types.SimpleNamespace(time=ended))
+    with Writer(tmp_path, HOP) as writer:
+        writer.add(rows(HOP, 5, 0))
+    assert open_data(tmp_path).rows == 5
 
 
 def test_an_error_while_drawing_reaches_who_waits(tmp_path):
