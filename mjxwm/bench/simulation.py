@@ -71,12 +71,15 @@ class Row(NamedTuple):
     """Of collection: transitions that reach the replay."""
     samples: list[list[float]]
     """Seconds of each sample: [collection, bare]."""
-    compile_s: float
-    """Seconds to compile the program of collection; less where it was cached."""
     threads: int
     """CPU threads of the native engine, 0 for the others."""
     device: str
     """Where the policy is computed."""
+    compile_s: float = 0.0
+    """Seconds to compile the program of collection; less where it was cached."""
+    memory: int = 0
+    """Bytes on the device: state, networks, replay and the program's temporaries, as XLA counts
+    them. What an engine keeps itself (MuJoCo, Warp) is not among them."""
     captures: int = 0
     """CUDA graphs that Warp captured while the samples were taken: none if buffers stay."""
 
@@ -112,7 +115,9 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
     algo = _sized(algo, worlds)
     env = env.for_worlds(worlds)
     state = jax.jit(pwm.make(algo, env).init)(jax.random.key(config.seed))
-    collect, compile_s = _compile(algo, env, state)
+    start = time.perf_counter()
+    collect = _compile(algo, env, state)
+    compile_s = time.perf_counter() - start
     bare = bare_simulator(env, worlds)
 
     def pair(state: pwm.TrainState) -> tuple[pwm.TrainState, float, float]:
@@ -133,8 +138,15 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
                 state, *seconds = pair(state)
                 total += seconds
             samples.append(total.tolist())
-    row = _row(config, env, worlds, samples, turns * algo.unroll, compile_s)
-    return row._replace(captures=len(captured))
+    return _row(config, env, worlds, samples, turns * algo.unroll)._replace(
+        compile_s=compile_s, memory=held(collect.memory_analysis()), captures=len(captured)
+    )
+
+
+def held(analysis: Any) -> int:
+    """Bytes that a compiled program's arguments, results and temporaries take together."""
+    sizes = (analysis.argument_size_in_bytes, analysis.output_size_in_bytes)
+    return sum(sizes) + analysis.temp_size_in_bytes - analysis.alias_size_in_bytes
 
 
 @contextlib.contextmanager
@@ -181,14 +193,14 @@ def bare_simulator(env: envs.Env, worlds: int) -> Bare:
 def table(rows: list[Row]) -> str:
     """The rows as text."""
     head = f"{'engine':8}{'task':18}{'worlds':>7}{'collection':>12}{'bare':>12}{'ratio':>7}"
-    lines = [f"{head}  {'least..most':13}{'env steps/s':>12}{'compile':>9}"]
+    lines = [f"{head}  {'least..most':13}{'env steps/s':>12}{'compile':>9}{'memory':>10}"]
     for row in rows:
         ratios = [bare / collection for collection, bare in row.samples]
         lines.append(
             f"{row.engine:8}{row.task:18}{row.worlds:7}{row.physics_steps_per_s:12,.0f}"
             f"{row.bare_physics_steps_per_s:12,.0f}{row.ratio:7.2f}  "
             f"{f'{min(ratios):.2f}..{max(ratios):.2f}':13}{row.control_steps_per_s:12,.0f}"
-            f"{row.compile_s:7.1f} s"
+            f"{row.compile_s:7.1f} s{row.memory / 1e6:7.0f} MB"
         )
     where = ", ".join(sorted({row.device for row in rows}))
     captures = {row.worlds: row.captures for row in rows if row.captures}
@@ -206,16 +218,14 @@ def _sized(algo: pwm.Config, worlds: int) -> pwm.Config:
     return dataclasses.replace(algo, worlds=worlds, capacity=max(algo.capacity, worlds * rows))
 
 
-def _compile(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> tuple[Any, float]:
+def _compile(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Any:
     batch_env = envs.BatchEnv(env, algo.worlds)
 
     def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Any]:
         key, key_act = jax.random.split(state.key)
         return pwm.collect(algo, batch_env, state._replace(key=key), key_act)
 
-    start = time.perf_counter()
-    program = jax.jit(collect, donate_argnums=0).lower(state).compile()
-    return program, time.perf_counter() - start
+    return jax.jit(collect, donate_argnums=0).lower(state).compile()
 
 
 def last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:
@@ -266,7 +276,6 @@ def _row(
     worlds: int,
     samples: list[list[float]],
     steps: int,
-    compile_s: float,
 ) -> Row:
     rates = [[worlds * steps / seconds for seconds in sample] for sample in samples]
     collection, bare = (statistics.median(column) for column in zip(*rates, strict=True))
@@ -279,7 +288,6 @@ def _row(
         ratio=statistics.median(bare / collection for collection, bare in samples),
         control_steps_per_s=collection,
         samples=samples,
-        compile_s=compile_s,
         threads=_threads(env.engine, worlds) if env.engine.name == "native" else 0,
         device=jax.devices()[0].device_kind,
     )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import statistics
 
@@ -26,7 +27,9 @@ def config(**changes):
 
 
 def test_rows_and_table():
-    rows = simulation.run(config(engine=("native",)), ALGO)
+    capacity = 100_000
+    algo = dataclasses.replace(ALGO, capacity=capacity)
+    rows = simulation.run(config(engine=("native",)), algo)
     assert [row.worlds for row in rows] == [8]
     for row in rows:
         assert (row.engine, row.task, len(row.samples)) == ("native", "hopper", 3)
@@ -38,6 +41,10 @@ def test_rows_and_table():
         assert row.control_steps_per_s == pytest.approx(row.worlds * 8 / collection)
         assert row.physics_steps_per_s == pytest.approx(4 * row.control_steps_per_s)
         assert row.bare_physics_steps_per_s == pytest.approx(row.worlds * 32 / bare)
+        # The replay is in it once, for the program writes into it in place.
+        spec = envs.make("hopper", "native").spec
+        replay = capacity * 4 * (spec.obs_size + spec.action_size + 1)
+        assert replay < row.memory < 1.2 * replay
     assert json.loads(json.dumps([row._asdict() for row in rows]))[0]["ratio"] == rows[0].ratio
     text = simulation.table(rows)
     assert text.splitlines()[0].split()[:3] == ["engine", "task", "worlds"]
