@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from mjxwm import config, devices, nets
+from mjxwm.budget import Replayed
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.recorder import Recorder
@@ -150,3 +151,5 @@ def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None
     spent = f"{algo.env_steps:,} env steps = " if algo.env_steps else "no env steps, "
     count = f"{trainer.algorithm.iterations:,} iterations"
     print(f"budget   {spent}{count} of {each}{algo.updates} updates", flush=True)
+    if isinstance(algo, Replayed) and algo.lag():
+        print(f"note     {algo.lag()}", flush=True)

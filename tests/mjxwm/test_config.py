@@ -4,6 +4,7 @@ from typing import Any, Literal
 import pytest
 
 from mjxwm import config, train
+from mjxwm.budget import Replayed
 from mjxwm.config import ConfigError
 
 
@@ -47,6 +48,8 @@ def test_presets_are_read_and_survive_a_round_trip(name, tmp_path):
     cfg = config.load_preset(train.Config, name)
     config.save_yaml(cfg, tmp_path / "c.yaml")
     assert config.load_preset(train.Config, str(tmp_path / "c.yaml")) == cfg
+    if isinstance(cfg.algo, Replayed):
+        assert not cfg.algo.lag()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,14 @@ def test_updates_follow_the_data(field):
     assert dataclasses.replace(config, batch=512).updates == config.updates // 2
 
 
+def test_an_actor_that_changes_many_times_between_two_steps_is_said():
+    config = tweak(worlds=4096, unroll=1, update_ratio=8, batch=64, horizon=8, model_steps=1)
+    assert config.lag().startswith("64 actor updates per control step of a world: 4,096 worlds")
+    assert dataclasses.replace(config, unroll=16).lag() == config.lag()  # as many per step
+    for change in ({"worlds": 64}, {"update_ratio": 1}, {"model_steps": 8}):
+        assert dataclasses.replace(config, **change).lag() == ""
+
+
 def test_the_budget_counts_every_env_step():
     algorithm = pwm.make(TINY, probes.make(probes.BOTH))
     assert algorithm.env_steps(0) == TINY.warmup * 12

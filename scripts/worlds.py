@@ -1,0 +1,124 @@
+"""Worlds from few to many at equal data: does the final return fall?
+
+    python scripts/worlds.py --out FOLDER [--runs runs] [--seeds 0 1 2]
+
+Trains `pwm-hopper-cpu` with each number of worlds and seed that has no run yet, one after another
+(15 to 30 minutes each), on equally many env steps, random ones included, with equally many updates
+but for what the random ones make; evaluates each over 100 episodes; prints the table and keeps it
+with the records, the machine and the curves in FOLDER.
+
+The budget is 8 M env steps with an update for every 512 of them, as many updates as the preset
+makes in 1 M: each of 4096 worlds is to live through more than one episode's length.
+"""
+
+import argparse
+import datetime
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from mjxwm import system
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--out", type=Path, required=True)
+parser.add_argument("--runs", type=Path, default=Path("runs"))
+parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+parser.add_argument("--env-steps", type=int, default=8_000_000)
+parser.add_argument("--update-ratio", type=float, default=1)
+
+RANDOM = 48
+"""Random control steps of each world before the first update: more than a random episode has (35),
+or the first hundreds of updates know of no fall."""
+
+
+class Setting(NamedTuple):
+    """How many worlds there are, and how they are stepped."""
+
+    worlds: int
+    unroll: int
+    """Steps per world and iteration: fewer with more worlds, so that what is learned acts soon."""
+    model_steps: int
+    """World-model updates per actor update. Thousands of worlds make few steps each, and an actor
+    that changes many times between two of them learns from what it no longer does."""
+    imagine_batch: int
+    """Imagined rollouts per actor update: as many in all, whatever `model_steps`."""
+
+
+SETTINGS = (Setting(32, 16, 1, 64), Setting(4096, 1, 4, 256))
+
+
+def command(*words: object) -> None:
+    """Runs a command of ours."""
+    subprocess.run([sys.executable, "-m", "mjxwm.cli", *map(str, words)], check=True)
+
+
+def trained(setting: Setting, seed: int, options: argparse.Namespace) -> Path:
+    """The folder of a run, which is made where there is none."""
+    run = options.runs / f"worlds-{setting.worlds}-{seed}"
+    if not run.exists():
+        command(
+            "train", "pwm-hopper-cpu", "--env-steps", options.env_steps, "--seed", seed,
+            "--worlds", setting.worlds, "--unroll", setting.unroll,
+            "--model-steps", setting.model_steps, "--imagine-batch", setting.imagine_batch,
+            "--warmup", RANDOM // setting.unroll, "--update-ratio", options.update_ratio,
+            "--capacity", int(1.05 * options.env_steps),
+            "--no-video", "--run", run.name, "--folder", options.runs,
+        )  # fmt: skip
+    return run
+
+
+def evaluated(run: Path, out: Path) -> dict[str, Any]:
+    """100 episodes of a run's end, kept with its record and machine."""
+    kept = out / f"{run.name}.json"
+    if not kept.exists():
+        command("eval", run, "--episodes", 100, "--json", kept)
+        for part in ("metrics.jsonl", "system.json"):
+            shutil.copyfile(run / part, out / f"{run.name}-{part}")
+        # Nobody else has this folder.
+        kept.write_text(json.dumps(json.loads(kept.read_text()) | {"run": run.name}, indent=1))
+    return json.loads(kept.read_text())
+
+
+def main() -> None:
+    """Trains what is missing, prints the table."""
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows, runs = [], []
+    for setting in SETTINGS:
+        there = options.runs.glob(f"worlds-{setting.worlds}-*")
+        seeds = sorted({*options.seeds, *(int(run.name.split("-")[-1]) for run in there)})
+        here = [trained(setting, seed, options) for seed in seeds]
+        ends = [evaluated(run, options.out) for run in here]
+        returns = [end["eval_return_mean"] for end in ends]
+        # Student's: a bootstrap of three seeds knows nothing beyond their extremes.
+        half = stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)
+        lengths = [end["eval_length_mean"] for end in ends]
+        rows.append(
+            setting._asdict()
+            | {"seeds": seeds, "returns": returns, "lengths": lengths}
+            | {"mean": float(np.mean(returns)), "half_interval": float(half)}
+        )
+        runs += here
+    print("| worlds | steps per iteration | return of each seed | mean | 95 % |")
+    print("|---|---|---|---|---|")
+    for row in rows:
+        each = ", ".join(f"{x:.0f}" for x in row["returns"])
+        print(
+            f"| {row['worlds']} | {row['worlds']} x {row['unroll']} | {each} | "
+            f"{row['mean']:.0f} | +- {row['half_interval']:.0f} |"
+        )
+    facts = {"date": str(datetime.date.today()), "env_steps": options.env_steps}
+    facts |= {"update_ratio": options.update_ratio, "random_steps": RANDOM, "rows": rows}
+    facts |= {"system": system.describe()}
+    (options.out / "worlds.json").write_text(json.dumps(facts, indent=1) + "\n")
+    command("plot", *runs, "--out", options.out / "curves.png", "--title", "worlds at equal data")
+
+
+if __name__ == "__main__":
+    main()
