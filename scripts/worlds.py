@@ -97,21 +97,27 @@ def main() -> None:
         ends = [evaluated(run, options.out) for run in here]
         returns = [end["eval_return_mean"] for end in ends]
         # Student's: a bootstrap of three seeds knows nothing beyond their extremes.
-        half = stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)
+        half = (
+            stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns) if len(returns) > 2 else None
+        )
         lengths = [end["eval_length_mean"] for end in ends]
         rows.append(
             setting._asdict()
             | {"seeds": seeds, "returns": returns, "lengths": lengths}
-            | {"mean": float(np.mean(returns)), "half_interval": float(half)}
+            | {
+                "mean": float(np.mean(returns)),
+                "half_interval": half if half is None else float(half),
+            }
         )
         runs += here
     print("| worlds | steps per iteration | return of each seed | mean | 95 % |")
     print("|---|---|---|---|---|")
     for row in rows:
         each = ", ".join(f"{x:.0f}" for x in row["returns"])
+        half = "-" if row["half_interval"] is None else f"+- {row['half_interval']:.0f}"
         print(
             f"| {row['worlds']} | {row['worlds']} x {row['unroll']} | {each} | "
-            f"{row['mean']:.0f} | +- {row['half_interval']:.0f} |"
+            f"{row['mean']:.0f} | {half} |"
         )
     facts = {"date": str(datetime.date.today()), "env_steps": options.env_steps}
     facts |= {"update_ratio": options.update_ratio, "random_steps": RANDOM, "rows": rows}
