@@ -85,6 +85,18 @@ def evaluated(run: Path, out: Path) -> dict[str, Any]:
     return json.loads(kept.read_text())
 
 
+def row(setting: Setting, seeds: list[int], ends: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a setting came to."""
+    returns = [end["eval_return_mean"] for end in ends]
+    facts = {"seeds": seeds, "returns": returns, "lengths": [e["eval_length_mean"] for e in ends]}
+    facts |= {"mean": float(np.mean(returns)), "half_interval": None}
+    if len(returns) > 2:
+        # Student's: a bootstrap of three seeds knows nothing beyond their extremes.
+        half = stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)
+        facts["half_interval"] = float(half)
+    return setting._asdict() | facts
+
+
 def main() -> None:
     """Trains what is missing, prints the table."""
     options = parser.parse_args()
@@ -95,29 +107,16 @@ def main() -> None:
         seeds = sorted({*options.seeds, *(int(run.name.split("-")[-1]) for run in there)})
         here = [trained(setting, seed, options) for seed in seeds]
         ends = [evaluated(run, options.out) for run in here]
-        returns = [end["eval_return_mean"] for end in ends]
-        # Student's: a bootstrap of three seeds knows nothing beyond their extremes.
-        half = (
-            stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns) if len(returns) > 2 else None
-        )
-        lengths = [end["eval_length_mean"] for end in ends]
-        rows.append(
-            setting._asdict()
-            | {"seeds": seeds, "returns": returns, "lengths": lengths}
-            | {
-                "mean": float(np.mean(returns)),
-                "half_interval": half if half is None else float(half),
-            }
-        )
+        rows.append(row(setting, seeds, ends))
         runs += here
     print("| worlds | steps per iteration | return of each seed | mean | 95 % |")
     print("|---|---|---|---|---|")
-    for row in rows:
-        each = ", ".join(f"{x:.0f}" for x in row["returns"])
-        half = "-" if row["half_interval"] is None else f"+- {row['half_interval']:.0f}"
+    for found in rows:
+        each = ", ".join(f"{x:.0f}" for x in found["returns"])
+        half = "-" if found["half_interval"] is None else f"+- {found['half_interval']:.0f}"
         print(
-            f"| {row['worlds']} | {row['worlds']} x {row['unroll']} | {each} | "
-            f"{row['mean']:.0f} | {half} |"
+            f"| {found['worlds']} | {found['worlds']} x {found['unroll']} | {each} | "
+            f"{found['mean']:.0f} | {half} |"
         )
     facts = {"date": str(datetime.date.today()), "env_steps": options.env_steps}
     facts |= {"update_ratio": options.update_ratio, "random_steps": RANDOM, "rows": rows}
