@@ -4,8 +4,8 @@
 
 Trains `pwm-hopper-cpu` with each number of worlds and seed that has no run yet, one after another
 (15 to 30 minutes each), on equally many env steps, random ones included, with equally many updates
-but for what the random ones make; evaluates each over 100 episodes; prints the table and keeps it
-with the records, the machine and the curves in FOLDER.
+of the model but for what the random ones make; evaluates each over 100 episodes; prints the table
+and keeps it with the records, the machine and the curves in FOLDER.
 
 The budget is 8 M env steps with an update for every 512 of them, as many updates as the preset
 makes in 1 M: each of 4096 worlds is to live through more than one episode's length.
@@ -80,7 +80,7 @@ def evaluated(run: Path, out: Path) -> dict[str, Any]:
         command("eval", run, "--episodes", 100, "--json", kept)
         for part in ("metrics.jsonl", "system.json"):
             shutil.copyfile(run / part, out / f"{run.name}-{part}")
-        # Nobody else has this folder.
+        # The run's name: its folder is this machine's alone.
         kept.write_text(json.dumps(json.loads(kept.read_text()) | {"run": run.name}, indent=1))
     return json.loads(kept.read_text())
 
