@@ -7,8 +7,8 @@ Trains `pwm-hopper-cpu` with each number of worlds and seed that has no run yet,
 of the model but for what the random ones make; evaluates each over 100 episodes; prints the table
 and keeps it with the records, the machine and the curves in FOLDER.
 
-The budget is 8 M env steps with an update for every 512 of them, as many updates as the preset
-makes in 1 M: each of 4096 worlds is to live through more than one episode's length.
+The budget is 16 M env steps with as many updates of the model as the preset makes in 1 M: each of
+4096 worlds is to live through several episodes' lengths.
 """
 
 import argparse
@@ -29,8 +29,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--out", type=Path, required=True)
 parser.add_argument("--runs", type=Path, default=Path("runs"))
 parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-parser.add_argument("--env-steps", type=int, default=8_000_000)
-parser.add_argument("--update-ratio", type=float, default=1)
+parser.add_argument("--env-steps", type=int, default=16_000_000)
+parser.add_argument("--update-ratio", type=float, default=0.5)
 
 RANDOM = 48
 """Random control steps of each world before the first update: more than a random episode has (35),
@@ -101,13 +101,14 @@ def main() -> None:
     """Trains what is missing, prints the table."""
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    for seed in options.seeds:
+        for setting in SETTINGS:
+            evaluated(trained(setting, seed, options), options.out)
     rows, runs = [], []
     for setting in SETTINGS:
-        there = options.runs.glob(f"worlds-{setting.worlds}-*")
-        seeds = sorted({*options.seeds, *(int(run.name.split("-")[-1]) for run in there)})
-        here = [trained(setting, seed, options) for seed in seeds]
-        ends = [evaluated(run, options.out) for run in here]
-        rows.append(row(setting, seeds, ends))
+        here = sorted(options.runs.glob(f"worlds-{setting.worlds}-*"))
+        seeds = [int(run.name.split("-")[-1]) for run in here]
+        rows.append(row(setting, seeds, [evaluated(run, options.out) for run in here]))
         runs += here
     print("| worlds | steps per iteration | return of each seed | mean | 95 % |")
     print("|---|---|---|---|---|")
