@@ -14,14 +14,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from envs import shards
 from mjxwm.config import ConfigError
+from mjxwm.running import Iteration
 from mjxwm.types import Algorithm
 
 
 class Programs(NamedTuple):
-    """An algorithm's `init` and `iterate`, compiled on first use, and where its state lies."""
+    """An algorithm's start and iteration, compiled on first use, and where its state lies."""
 
     init: Any
-    iterate: Any
+    iteration: Iteration
     place: Any
     """abstract state -> the same with the sharding of every leaf."""
 
@@ -115,7 +116,7 @@ def programs(algorithm: Algorithm, name: str, among: list[Any]) -> Programs:
         on = jax.sharding.SingleDeviceSharding(among[0])
         return Programs(
             init,
-            jax.jit(algorithm.iterate, donate_argnums=0),
+            Iteration(algorithm.iterate),
             lambda abstract: jax.tree.map(lambda x: _placed(x, on), abstract),
         )
     if algorithm.layout is None:
@@ -156,7 +157,7 @@ def _spread(algorithm: Algorithm, mesh: Mesh, layout: Any) -> Programs:
     def place(abstract: Any) -> Any:
         return jax.tree.map(lambda x, spec: _placed(x, NamedSharding(mesh, spec)), abstract, layout)
 
-    return Programs(jax.jit(init), jax.jit(iterate, donate_argnums=0), place)
+    return Programs(jax.jit(init), Iteration(iterate), place)
 
 
 def _placed(x: Any, sharding: Any) -> jax.ShapeDtypeStruct:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mjxwm import checkpoint
 from mjxwm.evaluate import Evaluation
+from mjxwm.running import Running
 from mjxwm.runs import RunFolder
 from mjxwm.track import Tracker
 from mjxwm.types import Algorithm
@@ -72,26 +73,26 @@ class Loop:
         self._last = (time.monotonic(), iteration)
 
     def after(
-        self, iteration: int, state: Any, metrics: Any, stopping: bool, evaluate: bool = False
+        self, iteration: int, running: Running, metrics: Any, stopping: bool, evaluate: bool = False
     ) -> None:
         """Metrics stay on the device until they are logged: fetching them waits for it.
 
         Args:
             iteration: the one that has just ended.
-            state: the training state.
+            running: the training state.
             metrics: the iteration's.
             stopping: whether it was the last one for now; then a checkpoint is saved.
             evaluate: whether to evaluate, due or not.
         """
         if self._keeper is not None:
-            self._keeper.record(state)
+            self._keeper.record(running.state)
         every = self._cadence
         self._pending.append(metrics)
         evaluating = evaluate or iteration % every.evaluate == 0 or iteration == every.total
         if iteration % every.log == 0 or evaluating or stopping:
-            self._log(iteration, state, evaluating)
+            self._log(iteration, running, evaluating)
         if iteration % every.save == 0 or stopping:
-            self.save(iteration, state)
+            self.save(iteration, running.state)
 
     def save(self, iteration: int, state: Any) -> None:
         """Saves a checkpoint, and what was collected until then; a second time does nothing."""
@@ -99,7 +100,7 @@ class Loop:
         if self._keeper is not None:
             self._keeper.flush()
 
-    def _log(self, iteration: int, state: Any, evaluating: bool) -> None:
+    def _log(self, iteration: int, running: Running, evaluating: bool) -> None:
         env_steps = self._algorithm.env_steps
         row: dict[str, Any] = {"iteration": iteration, "env_steps": env_steps(iteration)}
         row |= summarize(jax.device_get(self._pending))
@@ -108,7 +109,7 @@ class Loop:
         row["perf/env_steps_per_s"] = (env_steps(iteration) - env_steps(then)) / (now - before)
         self._pending, self._last = [], (now, iteration)
         if evaluating:
-            row |= evaluated(jax.device_get(self._evaluate(state)))
+            row |= evaluated(jax.device_get(self._evaluate(running.state)))
             self._last = (time.monotonic(), iteration)
         row["minutes"] = (time.monotonic() - self._start) / 60
         for tracker in self._trackers:

@@ -12,9 +12,11 @@ from mjxwm.budget import Replayed
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.recorder import Recorder
+from mjxwm.running import Running
 from mjxwm.runs import RunFolder
 from mjxwm.track import ConsoleLine, JsonLines
 from mjxwm.trainer import Config, Trainer, build, eval_key, load, make_env, new_run, start
+from mjxwm.types import Metrics
 
 __all__ = [
     "Config",
@@ -81,22 +83,24 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             Recorder(cfg, trainer, state, resume) if cfg.data else None,
         )
         late = ended = False
-        step = _stepper(trainer, iteration, stack)
+        running = Running(trainer.programs.iteration, state)
+        del state
+        step = _stepper(running, trainer, iteration, stack)
         while iteration < last and not ended and not late:
-            state, metrics = step(state)
+            metrics = step()
             iteration += 1
             late = cfg.minutes is not None and time.monotonic() - began + seconds > 60 * cfg.minutes
             failed = _failed(cfg, trainer, iteration == last, metrics)
             late, ended = devices.any_of(late, bool(interrupted))
             stopping = iteration == last or ended or late or bool(failed)
-            loop.after(iteration, state, metrics, stopping, evaluate=late)
+            loop.after(iteration, running, metrics, stopping, evaluate=late)
             if failed:
                 raise config.ConfigError(
                     f"{failed} The run is saved: `mjxwm train --resume {run.path}` goes on; with "
                     "`on_failure: go-on` in its config.yaml, past what fails."
                 )
     finished = iteration == total or late
-    final = jax.device_get(trainer.evaluate(state, eval_key(cfg))) if finished else None
+    final = jax.device_get(trainer.evaluate(running.state, eval_key(cfg))) if finished else None
     say_failures(trainer)
     return Result(
         run, final, iteration, trainer.algorithm.env_steps(iteration), time.monotonic() - began
@@ -104,13 +108,13 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
 
 
 def _stepper(
-    trainer: Trainer, iteration: int, stack: contextlib.ExitStack
-) -> Callable[[Any], tuple[Any, Any]]:
+    running: Running, trainer: Trainer, iteration: int, stack: contextlib.ExitStack
+) -> Callable[[], Metrics]:
     """An iteration, with the data that it learns from where it learns from data."""
     if trainer.algorithm.feed is None:
-        return trainer.programs.iterate
+        return running
     feed = stack.enter_context(trainer.algorithm.feed(iteration))
-    return lambda state: trainer.programs.iterate(state, next(feed))
+    return lambda: running(next(feed))
 
 
 def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:

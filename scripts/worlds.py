@@ -33,7 +33,7 @@ parser.add_argument("--env-steps", type=int, default=16_000_000)
 parser.add_argument("--update-ratio", type=float, default=0.5)
 
 RANDOM = 48
-"""Random control steps of each world before the first update: more than a random episode has (35),
+"""Random control steps of each world before the first update, or a few more: more than a random episode has (35),
 or the first hundreds of updates know of no fall."""
 
 
@@ -50,7 +50,7 @@ class Setting(NamedTuple):
     """Imagined rollouts per actor update: as many in all, whatever `model_steps`."""
 
 
-SETTINGS = (Setting(32, 16, 1, 64), Setting(4096, 1, 4, 256))
+SETTINGS = (Setting(32, 32, 1, 64), Setting(4096, 1, 4, 256))
 
 
 def command(*words: object) -> None:
@@ -66,7 +66,7 @@ def trained(setting: Setting, seed: int, options: argparse.Namespace) -> Path:
             "train", "pwm-hopper-cpu", "--env-steps", options.env_steps, "--seed", seed,
             "--worlds", setting.worlds, "--unroll", setting.unroll,
             "--model-steps", setting.model_steps, "--imagine-batch", setting.imagine_batch,
-            "--warmup", RANDOM // setting.unroll, "--update-ratio", options.update_ratio,
+            "--warmup", -(-RANDOM // setting.unroll), "--update-ratio", options.update_ratio,
             "--capacity", int(1.05 * options.env_steps),
             "--no-video", "--run", run.name, "--folder", options.runs,
         )  # fmt: skip

@@ -38,6 +38,7 @@ LEAVES: dict[str, set[str]] = {
     "mjxwm.plot": {"mjxwm.track"},
     "mjxwm.ranges": {"mjxwm.config"},
     "mjxwm.render": {"envs"},
+    "mjxwm.running": {"mjxwm.types"},
     "mjxwm.runs": {"mjxwm.config", "mjxwm.system"},
     "mjxwm.scores": {"mjxwm.config", "mjxwm.runs", "mjxwm.track"},
     "mjxwm.system": set(),

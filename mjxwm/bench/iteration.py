@@ -11,7 +11,6 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,10 @@ from mjxwm.bench import simulation
 from mjxwm.bench.record import Report, Series
 from mjxwm.config import ConfigError
 from mjxwm.loop import Cadence, Loop
+from mjxwm.running import Iteration, Running
 from mjxwm.runs import RunFolder
 from mjxwm.track import ConsoleLine, JsonLines
-from mjxwm.types import Transition
+from mjxwm.types import Metrics, Transition
 
 _PARTS = ("physics", "policy", "insert", "task, resets, copies", "updates", "host")
 
@@ -58,20 +58,20 @@ class _Bench:
         self.algo, self.env = cfg.algo, env
         self.batch = envs.BatchEnv(env, self.algo.worlds)
         self.algorithm = pwm.make(self.algo, env)
-        self.iterate = jax.jit(self.algorithm.iterate, donate_argnums=0)
+        self.iterate = Iteration(self.algorithm.iterate)
         self.state = jax.jit(self.algorithm.init)(jax.random.key(config.seed))
         tx = learner.optimizers(self.algo)
 
-        def collect(state: pwm.TrainState) -> pwm.TrainState:
+        def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Metrics]:
             key, key_act = jax.random.split(state.key)
-            return pwm.collect(self.algo, self.batch, state._replace(key=key), key_act)[0]
+            return pwm.collect(self.algo, self.batch, state._replace(key=key), key_act)
 
-        def update(state: pwm.TrainState) -> pwm.TrainState:
+        def update(state: pwm.TrainState) -> tuple[pwm.TrainState, Metrics]:
             key, key_update = jax.random.split(state.key)
-            new, _ = pwm.run_updates(self.algo, tx, state.learner, state.replay, key_update)
-            return state._replace(learner=new, key=key)
+            new, metrics = pwm.run_updates(self.algo, tx, state.learner, state.replay, key_update)
+            return state._replace(learner=new, key=key), metrics
 
-        def act(state: pwm.TrainState, noise: Array) -> tuple[pwm.TrainState, Array]:
+        def act(state: pwm.TrainState, noise: Array) -> tuple[pwm.TrainState, Metrics]:
             acting = learner.acting(self.algo, state.learner)
 
             def step(carry: Array, noise: Array) -> tuple[Array, Array]:
@@ -79,13 +79,14 @@ class _Bench:
                 action = learner.act(acting, state.worlds.obs + carry, noise)
                 return 1e-30 * action.sum(), action
 
-            return state, jax.lax.scan(step, jnp.zeros(()), noise)[1]
+            last, _ = jax.lax.scan(step, jnp.zeros(()), noise)
+            return state, {"last": last}
 
-        def insert(state: pwm.TrainState, data: Any) -> pwm.TrainState:
-            return state._replace(replay=replay.insert(state.replay, data))
+        def insert(state: pwm.TrainState, data: Any) -> tuple[pwm.TrainState, Metrics]:
+            return state._replace(replay=replay.insert(state.replay, data)), {}
 
-        self.collect, self.update, self.act, self.insert = (
-            jax.jit(f, donate_argnums=0) for f in (collect, update, act, insert)
+        self.collect, self.update, self.act, self.insert = map(
+            Iteration, (collect, update, act, insert)
         )
         self.bare = simulation.bare_simulator(env, self.algo.worlds)
         shape = (self.algo.unroll, self.algo.worlds)
@@ -93,12 +94,14 @@ class _Bench:
         obs, off = jnp.ones((*shape, env.spec.obs_size)), jnp.zeros(shape, bool)
         self.data = Transition(obs, self.noise, off * 1.0, off, off, ~off, obs)
 
-    def timed(self, function: Callable[..., Any], *args: Any) -> float:
-        """Seconds of one call, which takes the state and gives the next one."""
+    def timed(self, part: Iteration, *data: Any) -> float:
+        """Seconds of one call, which takes the state on."""
+        running = Running(part, self.state)
         start = time.perf_counter()
-        result = jax.block_until_ready(function(self.state, *args))
+        jax.block_until_ready(running(*data))
+        running.wait()
         seconds = time.perf_counter() - start
-        self.state = result if isinstance(result, pwm.TrainState) else result[0]
+        self.state = running.state
         return seconds
 
     def parts(self) -> dict[str, float]:
@@ -118,22 +121,29 @@ class _Bench:
 
     def back_to_back(self, iterations: int) -> float:
         """Seconds per iteration when nothing is done between them."""
+        running = Running(self.iterate, self.state)
         start = time.perf_counter()
         for _ in range(iterations):
-            self.state, _ = self.iterate(self.state)
-        jax.block_until_ready(self.state)
-        return (time.perf_counter() - start) / iterations
+            running()
+        running.wait()
+        seconds = time.perf_counter() - start
+        self.state = running.state
+        return seconds / iterations
 
     def looped(self, loop: Loop, iterations: int) -> tuple[float, float]:
         """Seconds per iteration as a run has it: metrics are fetched, recorded and shown; and how
         many of them go by in that, with the device idle."""
+        running = Running(self.iterate, self.state)
         start, host = time.perf_counter(), 0.0
         for number in range(1, iterations + 1):
-            self.state, metrics = jax.block_until_ready(self.iterate(self.state))
+            metrics = jax.block_until_ready(running())
+            running.wait()
             done = time.perf_counter()
-            loop.after(number, self.state, metrics, stopping=False)
+            loop.after(number, running, metrics, stopping=False)
             host += time.perf_counter() - done
-        return (time.perf_counter() - start) / iterations, host / iterations
+        seconds = time.perf_counter() - start
+        self.state = running.state
+        return seconds / iterations, host / iterations
 
 
 def run(config: Config) -> Report:

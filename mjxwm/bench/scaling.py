@@ -20,6 +20,7 @@ from mjxwm.algos import pwm
 from mjxwm.bench import simulation, timing
 from mjxwm.bench.record import Report, Series
 from mjxwm.config import ConfigError
+from mjxwm.running import Running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,23 +88,19 @@ def _worlds(
 
 def _devices(config: Config, cfg: trainer.Config) -> list[Spread]:
     there = len(jax.devices())
-    states: dict[int, Any] = {}
+    running: dict[int, Running] = {}
     calls: dict[str, Callable[[], Any]] = {}
     counted: dict[int, tuple[int, int]] = {}
     for number in sorted({n for n in config.devices if n <= there}):
         algo = _sized(cfg.algo, config.worlds_per_device, number)
         algorithm = pwm.make(algo, trainer.make_env(cfg))
         programs = devices.programs(algorithm, "pwm", devices.chosen(number))
-        states[number] = programs.init(jax.random.key(0))
-        compiled = programs.iterate.lower(states[number]).compile()
-        counted[number] = (algo.steps_per_iteration, collectives(compiled.as_text()))
-
-        def once(number: int = number, compiled: Any = compiled) -> None:
-            states[number] = jax.block_until_ready(compiled(states[number]))[0]
-
-        calls[str(number)] = once
+        running[number] = Running(programs.iteration, programs.init(jax.random.key(0)))
+        program = running[number].compiled().as_text()
+        counted[number] = (algo.steps_per_iteration, collectives(program))
+        calls[str(number)] = lambda number=number: jax.block_until_ready(running[number]())
     times = timing.in_turns(calls, config.samples, 0.5)
-    return [Spread(n, times[str(n)], *counted[n]) for n in states]
+    return [Spread(n, times[str(n)], *counted[n]) for n in running]
 
 
 def _sized(algo: pwm.Config, worlds: int, number: int) -> pwm.Config:

@@ -14,6 +14,7 @@ import envs
 from mjxwm import config, devices, trainer
 from mjxwm.algos import pwm
 from mjxwm.config import ConfigError
+from mjxwm.running import Running
 
 PEER = Path(__file__).parent / "spread_peer.py"
 
@@ -107,7 +108,7 @@ def test_a_checkpoint_comes_back_on_another_number_of_devices(tmp_path):
     assert run.metrics.read_text() == record
     _, made, state, iteration = trainer.load(run)
     assert iteration == made.algorithm.iterations
-    state, metrics = made.programs.iterate(state)
+    metrics = Running(made.programs.iteration, state)()
     assert jax.tree.all(jax.tree.map(lambda x: bool(jax.numpy.isfinite(x)), metrics))
 
 
