@@ -35,9 +35,31 @@ class Replayed:
         return max(1, round(replayed / (self.batch * self.horizon * model_steps)))
 
     @property
+    def updates(self) -> int:
+        """Model updates per iteration: they follow the data collected."""
+        return self.rounds()
+
+    @property
     def policy_updates(self) -> int:
         """Actor updates per iteration: they follow the data collected."""
         return self.rounds()
+
+    def remarks(self) -> list[str]:
+        """What to say before a run starts that may not do what its settings suggest."""
+        return [said for said in (self.lag(), self.rounded()) if said]
+
+    def rounded(self) -> str:
+        """What to say where iterations, of whole updates, are far from the ratio asked for."""
+        update = self.batch * self.horizon * self.updates // self.policy_updates
+        comes_to = update * self.policy_updates / self.steps_per_iteration
+        if 0.8 < comes_to / self.update_ratio < 1.25:
+            return ""
+        one = update / (self.update_ratio * self.worlds)
+        return (
+            f"update_ratio={self.update_ratio:g} comes to {comes_to:.2g}: an iteration makes whole "
+            f"updates, and {self.update_ratio:g} is one for every {one:.3g} steps of each world. "
+            f"Take a multiple of that as unroll (now {self.unroll}), or another batch"
+        )
 
     def lag(self) -> str:
         """What to say where many worlds make few steps each; nothing where they do not.

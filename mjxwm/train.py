@@ -155,5 +155,5 @@ def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None
     spent = f"{algo.env_steps:,} env steps = " if algo.env_steps else "no env steps, "
     count = f"{trainer.algorithm.iterations:,} iterations"
     print(f"budget   {spent}{count} of {each}{algo.updates} updates", flush=True)
-    if isinstance(algo, Replayed) and algo.lag():
-        print(f"note     {algo.lag()}", flush=True)
+    for remark in algo.remarks() if isinstance(algo, Replayed) else []:
+        print(f"note     {remark}", flush=True)

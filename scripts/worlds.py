@@ -33,8 +33,8 @@ parser.add_argument("--env-steps", type=int, default=16_000_000)
 parser.add_argument("--update-ratio", type=float, default=0.5)
 
 RANDOM = 48
-"""Random control steps of each world before the first update, or a few more: more than a random episode has (35),
-or the first hundreds of updates know of no fall."""
+"""Random control steps of each world before the first update, or a few more: more than a random
+episode has (35), or the first hundreds of updates know of no fall."""
 
 
 class Setting(NamedTuple):

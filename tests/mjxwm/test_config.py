@@ -49,7 +49,7 @@ def test_presets_are_read_and_survive_a_round_trip(name, tmp_path):
     config.save_yaml(cfg, tmp_path / "c.yaml")
     assert config.load_preset(train.Config, str(tmp_path / "c.yaml")) == cfg
     if isinstance(cfg.algo, Replayed):
-        assert not cfg.algo.lag()
+        assert not cfg.algo.remarks()
 
 
 @pytest.mark.parametrize(

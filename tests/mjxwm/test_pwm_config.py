@@ -29,6 +29,17 @@ def test_an_actor_that_changes_many_times_between_two_steps_is_said():
         assert dataclasses.replace(config, **change).lag() == ""
 
 
+def test_updates_that_do_not_divide_are_said():
+    """Half an update per iteration is none: one in each is twice what was asked for."""
+    config = tweak(worlds=32, unroll=16, update_ratio=0.5, batch=64, horizon=8, model_steps=1)
+    assert config.updates == 1
+    (said,) = config.remarks()
+    assert said.startswith("update_ratio=0.5 comes to 1: ")
+    assert "one for every 32 steps" in said
+    for change in ({"unroll": 32}, {"batch": 32}, {"update_ratio": 1}):
+        assert dataclasses.replace(config, **change).remarks() == []
+
+
 def test_the_budget_counts_every_env_step():
     algorithm = pwm.make(TINY, probes.make(probes.BOTH))
     assert algorithm.env_steps(0) == TINY.warmup * 12

@@ -128,11 +128,6 @@ class Config(Replayed):
     planning: Planning = Planning()
     """The planner."""
 
-    @property
-    def updates(self) -> int:
-        """Updates per iteration: they follow the data collected."""
-        return self.rounds()
-
 
 def discount(episode_length: int) -> float:
     """TD-MPC2's discount for episodes of so many actions: 0.95 for 100, 0.99 for 500."""
