@@ -16,6 +16,7 @@ import numpy as np
 import envs
 from mjxwm import config, rollout, train
 from mjxwm.algos import pwm
+from mjxwm.running import Iteration, Running
 
 WORLDS, UNROLLS = 1024, 80
 mujoco.batch.Batch.step = lambda self, *args, **kwargs: None
@@ -57,10 +58,13 @@ def with_worlds(state, worlds):
 
 
 for program in (engine, without_policy, collection):
-    compiled, times = jax.jit(program, donate_argnums=0), []
-    state = jax.block_until_ready(compiled(init(jax.random.key(0))))
+    iteration, times = Iteration(lambda state, program=program: (program(state), {})), []
+    running = Running(iteration, init(jax.random.key(0)))
+    running()
+    running.wait()
     for _ in range(UNROLLS):
         start = time.perf_counter()
-        state = jax.block_until_ready(compiled(state))
+        running()
+        running.wait()
         times.append((time.perf_counter() - start) / algo.unroll * 1e3)
     print(f"{program.__doc__:35} median {np.median(times):.2f} ms, least {min(times):.2f} ms")

@@ -26,6 +26,8 @@ from envs.core import SimState
 from mjxwm.algos import pwm
 from mjxwm.bench.record import Series
 from mjxwm.config import ConfigError
+from mjxwm.running import Iteration, Running
+from mjxwm.types import Metrics
 
 Bare = Callable[[SimState, Float[Array, "T B u"]], float]
 """Steps B worlds T control steps from a state under given controls; returns the seconds."""
@@ -114,32 +116,33 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
         raise ValueError(f"task {env.name!r} is foreign: there is no bare engine to compare with")
     algo = _sized(algo, worlds)
     env = env.for_worlds(worlds)
-    state = jax.jit(pwm.make(algo, env).init)(jax.random.key(config.seed))
+    init = jax.jit(pwm.make(algo, env).init)
+    running = Running(_collection(algo, env), init(jax.random.key(config.seed)))
     start = time.perf_counter()
-    collect = _compile(algo, env, state)
+    program = running.compiled()
     compile_s = time.perf_counter() - start
     bare = bare_simulator(env, worlds)
 
-    def pair(state: pwm.TrainState) -> tuple[pwm.TrainState, float, float]:
+    def pair() -> tuple[float, float]:
         # The program consumes its state: keep what the bare simulator starts from.
-        sim = jax.block_until_ready(jax.tree.map(jnp.copy, state.worlds.state.sim))
+        sim = jax.block_until_ready(jax.tree.map(jnp.copy, running.state.worlds.state.sim))
         start = time.perf_counter()
-        state, _ = jax.block_until_ready(collect(state))
+        running()
+        running.wait()
         seconds = time.perf_counter() - start
-        return state, seconds, bare(sim, last_controls(algo, env, state))
+        return seconds, bare(sim, last_controls(algo, env, running.state))
 
     for _ in range(max(1, -(-config.warmup // algo.unroll))):
-        state, *_ = pair(state)
+        pair()
     turns, samples = -(-config.steps // algo.unroll), []
     with _captures() as captured:
         for _ in range(config.samples):
             total = np.zeros(2)
             for _ in range(turns):
-                state, *seconds = pair(state)
-                total += seconds
+                total += pair()
             samples.append(total.tolist())
     return _row(config, env, worlds, samples, turns * algo.unroll)._replace(
-        compile_s=compile_s, memory=held(collect.memory_analysis()), captures=len(captured)
+        compile_s=compile_s, memory=held(program.memory_analysis()), captures=len(captured)
     )
 
 
@@ -218,14 +221,14 @@ def _sized(algo: pwm.Config, worlds: int) -> pwm.Config:
     return dataclasses.replace(algo, worlds=worlds, capacity=max(algo.capacity, worlds * rows))
 
 
-def _compile(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Any:
+def _collection(algo: pwm.Config, env: envs.Env) -> Iteration:
     batch_env = envs.BatchEnv(env, algo.worlds)
 
-    def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Any]:
+    def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Metrics]:
         key, key_act = jax.random.split(state.key)
         return pwm.collect(algo, batch_env, state._replace(key=key), key_act)
 
-    return jax.jit(collect, donate_argnums=0).lower(state).compile()
+    return Iteration(collect)
 
 
 def last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:
