@@ -48,9 +48,11 @@ class Setting(NamedTuple):
     that changes many times between two of them learns from what it no longer does."""
     imagine_batch: int
     """Imagined rollouts per actor update: as many in all, whatever `model_steps`."""
+    kept: float
+    """Share of the budget's steps that the replay holds: many worlds do better when it forgets."""
 
 
-SETTINGS = (Setting(32, 32, 1, 64), Setting(4096, 1, 4, 256))
+SETTINGS = (Setting(32, 32, 1, 64, 1.05), Setting(4096, 1, 4, 256, 0.2625))
 
 
 def command(*words: object) -> None:
@@ -67,7 +69,7 @@ def trained(setting: Setting, seed: int, options: argparse.Namespace) -> Path:
             "--worlds", setting.worlds, "--unroll", setting.unroll,
             "--model-steps", setting.model_steps, "--imagine-batch", setting.imagine_batch,
             "--warmup", -(-RANDOM // setting.unroll), "--update-ratio", options.update_ratio,
-            "--capacity", int(1.05 * options.env_steps),
+            "--capacity", int(setting.kept * options.env_steps),
             "--no-video", "--run", run.name, "--folder", options.runs,
         )  # fmt: skip
     return run
@@ -78,7 +80,7 @@ def evaluated(run: Path, out: Path) -> dict[str, Any]:
     kept = out / f"{run.name}.json"
     if not kept.exists():
         command("eval", run, "--episodes", 100, "--json", kept)
-        for part in ("metrics.jsonl", "system.json"):
+        for part in ("metrics.jsonl", "system.json", "config.yaml"):
             shutil.copyfile(run / part, out / f"{run.name}-{part}")
         # The run's name: its folder is this machine's alone.
         kept.write_text(json.dumps(json.loads(kept.read_text()) | {"run": run.name}, indent=1))
