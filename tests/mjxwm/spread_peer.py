@@ -17,6 +17,7 @@ import numpy as np
 import envs
 from mjxwm import actor_critic, checkpoint, devices, world_model
 from mjxwm.algos import pwm, shac, tdmpc2
+from mjxwm.running import Running
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import probes
@@ -77,9 +78,10 @@ def programs(name: str, number: int) -> devices.Programs:
 def learned(name: str, number: int) -> tuple:
     """The learner, its worlds and data, and the last metrics; and the whole state."""
     made = programs(name, number)
-    state = made.init(jax.random.key(0))
+    running = Running(made.iteration, made.init(jax.random.key(0)))
     for _ in range(ITERATIONS):
-        state, metrics = made.iterate(state)
+        metrics = running()
+    state = running.state
     rest = numbers(state)._replace(learner=())
     # The bits of C's own numbers, of which the last one is rounding.
     sim = rest.worlds.state.sim._replace(hidden=())
@@ -135,7 +137,7 @@ def main() -> None:
     else:
         made = programs(name, 8)
         state = made.place(jax.eval_shape(made.init, jax.random.key(0)))
-        found = collectives(made.iterate.lower(state).compile().as_text())
+        found = collectives(Running(made.iteration, state).compiled().as_text())
     json.dump(found, sys.stdout)
 
 
