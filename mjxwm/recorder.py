@@ -44,12 +44,12 @@ class Recorder:
     def record(self, state: Any) -> None:
         """Takes the rows that are new in the state's replay."""
         buffer = self._replay(state)
-        capacity, head = len(buffer.flags), int(buffer.head)
+        capacity, head = buffer.capacity, int(buffer.head)
         count = (head - self._head) % capacity
         if not count and int(buffer.size) > self._size:
             count = capacity  # the first rows filled it to the brim
-        rows = (self._head + np.arange(count)) % capacity
-        fields = (*buffer.columns(buffer.rows[rows]), buffer.flags[rows])
+        columns, flags = buffer.at((self._head + np.arange(count)) % capacity)
+        fields = (*columns, flags)
         self._waiting.add([np.asarray(x) for x in jax.device_get(fields)])
         self._head, self._size = head, int(buffer.size)
 

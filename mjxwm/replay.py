@@ -1,11 +1,12 @@
 """A replay buffer on the device: trajectories [T, B] in, windows [L, N] out.
 
-The leaves are [capacity, B, ...] with time first, so that an insert is *one contiguous*
-`dynamic_update_slice` per leaf, in place when the state is donated. All numbers of a step lie in
-one row, so that a window fetches each step from one place in memory. Observations are stored once:
-the observation after an episode's end is never needed, because nothing bootstraps from it in a
-window. Windows are contiguous in time and never cross the write head; steps after an episode's end
-stay in the window and are masked, which keeps shapes fixed and favours no episode length.
+The leaves are [K, B, U, ...]: K blocks, each of which is what one insert of U steps writes, so that
+an insert is *one contiguous* `dynamic_update_slice` per leaf, in place when the state is donated.
+Within a block the U steps of a world lie side by side, and all numbers of a step in one row, so
+that a window fetches its steps from few places in memory. Observations are stored once: the
+observation after an episode's end is never needed, because nothing bootstraps from it in a window.
+Windows are contiguous in time and never cross the write head; steps after an episode's end stay in
+the window and are masked, which keeps shapes fixed and favours no episode length.
 """
 
 import dataclasses
@@ -35,16 +36,27 @@ class Columns(NamedTuple):
 class Replay:
     """The buffer's arrays and how far they are filled."""
 
-    rows: Float[Array, "C B o+a+1"]
+    rows: Float[Array, "K B U o+a+1"]
     """Observation, action and reward of a step, side by side."""
-    flags: UInt8[Array, "C B"]
+    flags: UInt8[Array, "K B U"]
     """Bits: 1 terminated, 2 truncated, 4 not valid."""
     head: Int[Array, ""]
-    """The row that the next insert writes first."""
+    """The step, of K * U, that the next insert writes first."""
     size: Int[Array, ""]
-    """Rows that hold data, the newest just before `head`."""
+    """Steps that hold data, the newest just before `head`."""
     obs_size: int = dataclasses.field(metadata={"static": True})
     """o; no array, for it says where a row is cut."""
+
+    @property
+    def capacity(self) -> int:
+        """Steps per world, K * U."""
+        return self.flags.shape[-3] * self.flags.shape[-1]
+
+    def at(self, steps: Int[Any, " T"]) -> tuple[Columns, UInt8[Array, "T B"]]:
+        """What all worlds did at these steps of the buffer, [T, B], and the flags."""
+        unroll = self.flags.shape[-1]
+        block, within = steps // unroll, steps % unroll
+        return self.columns(self.rows[block, :, within]), self.flags[block, :, within]
 
     def columns(self, rows: Float[Array, "*s o+a+1"]) -> Columns:
         """Cuts rows of this buffer into what they hold."""
@@ -68,8 +80,8 @@ def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size
     """An empty buffer.
 
     Args:
-        capacity: rows per world; rounded up to a multiple of `unroll`, so that no insert wraps.
-        unroll: T of the trajectories to come.
+        capacity: steps per world; rounded up to a multiple of `unroll`, so that no insert wraps.
+        unroll: U, the steps of the trajectories to come.
         num_worlds: B.
         obs_size: o.
         action_size: a.
@@ -80,10 +92,10 @@ def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size
     for name, value in (("capacity", capacity), ("unroll", unroll), ("num_worlds", num_worlds)):
         if value < 1:
             raise ValueError(f"replay: {name}={value} is out of range; it must be at least 1")
-    rows = -(-capacity // unroll) * unroll
+    shape = (-(-capacity // unroll), num_worlds, unroll)
     return Replay(
-        rows=jnp.zeros((rows, num_worlds, obs_size + action_size + 1)),
-        flags=jnp.zeros((rows, num_worlds), jnp.uint8),
+        rows=jnp.zeros((*shape, obs_size + action_size + 1)),
+        flags=jnp.zeros(shape, jnp.uint8),
         head=jnp.zeros((), jnp.int32),
         size=jnp.zeros((), jnp.int32),
         obs_size=obs_size,
@@ -98,17 +110,17 @@ def layout(replay: Replay) -> Replay:
 
 
 def insert(replay: Replay, trajectory: Trajectory) -> Replay:
-    """Writes T rows at the head, over the oldest ones once the buffer is full.
+    """Writes U steps at the head, over the oldest ones once the buffer is full.
 
     Raises:
-        ValueError: T does not divide the capacity, or the worlds differ.
+        ValueError: the steps or the worlds are not as many as a block's.
     """
-    rows, worlds = replay.flags.shape
-    length = trajectory.reward.shape[0]
-    if rows % length or trajectory.reward.shape[1] != worlds:
+    _, worlds, unroll = replay.flags.shape
+    if trajectory.reward.shape != (unroll, worlds):
         raise ValueError(
             f"a trajectory of [T, B] = {list(trajectory.reward.shape)} does not fit a replay of "
-            f"{rows} rows x {worlds} worlds: B must be equal and T divide the rows"
+            f"{replay.capacity} steps x {worlds} worlds, {unroll} steps per insert: T must be "
+            f"{unroll} and B {worlds}"
         )
     flags = (
         _TERMINATED * trajectory.terminated
@@ -117,12 +129,17 @@ def insert(replay: Replay, trajectory: Trajectory) -> Replay:
     ).astype(jnp.uint8)
     parts = (trajectory.obs, trajectory.action, trajectory.reward[..., None])
     new = jnp.concatenate([x.astype(replay.rows.dtype) for x in parts], axis=-1)
+
+    def written(blocks: Array, steps: Shaped[Array, "U B *d"]) -> Array:
+        block = steps.swapaxes(0, 1)[None]
+        return jax.lax.dynamic_update_slice_in_dim(blocks, block, replay.head // unroll, axis=0)
+
     return dataclasses.replace(
         replay,
-        rows=jax.lax.dynamic_update_slice_in_dim(replay.rows, new, replay.head, axis=0),
-        flags=jax.lax.dynamic_update_slice_in_dim(replay.flags, flags, replay.head, axis=0),
-        head=(replay.head + length) % rows,
-        size=jnp.minimum(replay.size + length, rows),
+        rows=written(replay.rows, new),
+        flags=written(replay.flags, flags),
+        head=(replay.head + unroll) % replay.capacity,
+        size=jnp.minimum(replay.size + unroll, replay.capacity),
     )
 
 
@@ -133,7 +150,7 @@ def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence
     and so from this device's, where they are spread over several.
 
     Args:
-        replay: at least `length` rows must have been inserted (`size >= length`), which the
+        replay: at least `length` steps must have been inserted (`size >= length`), which the
             caller ensures; fewer cannot be reported from inside a compiled program.
         key: random key.
         num: N, the number of windows, over all devices.
@@ -169,27 +186,28 @@ def known(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> Known | 
     return shards.mean(shares(keys))
 
 
-def _fetch(
-    leaf: Shaped[Array, "C B *d"], place: tuple[Int[Array, "L N"], Int[Array, " N"]]
-) -> Shaped[Array, "L N *d"]:
+Place = tuple[Int[Array, "L N"], Int[Array, " N"], Int[Array, "L N"]]
+"""Block, world and step within the block."""
+
+
+def _fetch(leaf: Shaped[Array, "K B U *d"], place: Place) -> Shaped[Array, "L N *d"]:
     # No index is out of range or negative, and to look whether one is takes as long as the rest.
     return leaf.at[place].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
-def _places(
-    replay: Replay, key: PRNGKeyArray, num: int, length: int
-) -> tuple[Int[Array, "L N"], Int[Array, " N"]]:
-    rows, worlds = replay.flags.shape
-    if length > rows:
-        raise ValueError(f"windows of {length} steps do not fit a replay of {rows} rows per world")
+def _places(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Place:
+    steps, (_, worlds, unroll) = replay.capacity, replay.flags.shape
+    if length > steps:
+        raise ValueError(f"windows of {length} steps do not fit a replay of {steps} per world")
     bits = jax.random.bits(key, (2, num), jnp.uint32)
     world = shards.strata(bits[0], worlds * shards.count())
-    # Logical time 0 is the oldest row; the window's last row is at most the newest, size - 1.
+    # Logical time 0 is the oldest step; the window's last is at most the newest, size - 1.
     start = shards.own(shards.below(bits[1], replay.size - length + 1))
-    first = (replay.head - replay.size + start) % rows
-    row = first + jnp.arange(length)[:, None]
+    first = (replay.head - replay.size + start) % steps
+    step = first + jnp.arange(length)[:, None]
+    step = jnp.where(step < steps, step, step - steps)
     # Looked up once; otherwise it is computed again for each number that is fetched.
-    return jax.lax.optimization_barrier((jnp.where(row < rows, row, row - rows), world))
+    return jax.lax.optimization_barrier((step // unroll, world, step % unroll))
 
 
 def from_flags(

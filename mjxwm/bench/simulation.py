@@ -234,8 +234,8 @@ def _collection(algo: pwm.Config, env: envs.Env) -> Iteration:
 def last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:
     """The controls [T, B, nu] of the unroll that was inserted last."""
     kept = state.replay
-    rows = (kept.head - algo.unroll + jnp.arange(algo.unroll)) % len(kept.flags)
-    actions = jnp.clip(kept.columns(kept.rows[rows]).action, -1, 1)
+    steps = (kept.head - algo.unroll + jnp.arange(algo.unroll)) % kept.capacity
+    actions = jnp.clip(kept.at(steps)[0].action, -1, 1)
     return jax.block_until_ready(env.to_ctrl(actions))
 
 

@@ -9,13 +9,13 @@ from mjxwm import actor_critic, world_model
 from mjxwm.algos import pwm
 
 # A capacity that nothing else has, so that the buffer is recognisable in a compiled program.
-ROWS = 4 * 24_683
+BLOCKS = 24_683
 TINY = pwm.Config(
     env_steps=10 * 3 * 4,
     worlds=3,
     unroll=4,
     warmup=2,
-    capacity=3 * ROWS,
+    capacity=3 * 4 * BLOCKS,
     update_ratio=2.0,
     batch=4,
     horizon=3,

@@ -8,7 +8,7 @@ import numpy as np
 import probes
 import pytest
 from jax.flatten_util import ravel_pytree
-from pwm_cases import ROWS, TINY, tweak
+from pwm_cases import BLOCKS, TINY, tweak
 
 from envs.env import Env
 from mjxwm.algos import pwm
@@ -73,9 +73,9 @@ def test_without_a_key_actions_are_deterministic(program, three):
 def test_the_replay_is_written_in_place_by_the_whole_program(program):
     algorithm, init, _, _ = program
     state = jax.eval_shape(init, jax.random.key(0))
-    assert state.replay.rows.shape[0] == ROWS
+    assert state.replay.rows.shape[0] == BLOCKS
     compiled = jax.jit(algorithm.iterate, donate_argnums=0).lower(state).compile()
-    copies = re.findall(rf".*\[{ROWS},\S* copy\(.*", compiled.as_text())
+    copies = re.findall(rf".*\[{BLOCKS},\S* copy\(.*", compiled.as_text())
     assert not copies
     assert compiled.memory_analysis().temp_size_in_bytes < state.replay.flags.size
 
@@ -127,9 +127,9 @@ def test_nan_never_enters_the_replay_or_the_learner(seeds):
         if jnp.issubdtype(leaf.dtype, jnp.inexact):
             assert jnp.isfinite(leaf).all()
     # Worlds diverge at the second step of an episode, unless the time limit cut it before that.
-    rows = state.replay.size[0]
-    invalid = np.asarray(state.replay.flags[:, :rows] & 4) > 0
+    blocks = state.replay.size[0] // state.replay.flags.shape[-1]
+    invalid = np.asarray(state.replay.flags[:, :blocks] & 4) > 0
     assert 0.3 < invalid.mean() <= 0.5
     # The observation and the action that led there are real and are kept.
-    assert (np.asarray(state.replay.rows)[:, :rows][invalid][:, 1] == 1).all()
+    assert (np.asarray(state.replay.rows)[:, :blocks][invalid][:, 1] == 1).all()
     assert (metrics["collect/diverged"] > 0).all()

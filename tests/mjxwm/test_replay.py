@@ -106,12 +106,22 @@ def test_different_keys_give_different_windows_and_equal_keys_equal_ones():
 
 def test_flags_survive_storage():
     flags = np.array([[0, TERMINATED, TRUNCATED], [TRUNCATED | INVALID, 0, TERMINATED]], np.uint8)
-    np.testing.assert_array_equal(filled(flags).flags[:UNROLL], flags)
+    np.testing.assert_array_equal(filled(flags).at(np.arange(UNROLL))[1], flags)
+
+
+def test_what_all_worlds_did_at_a_step_is_found_again():
+    buffer = filled(np.zeros((CAPACITY + UNROLL, WORLDS), np.uint8))
+    columns, _ = buffer.at(np.array([0, UNROLL, CAPACITY - 1]))
+    # The first block was written over by what came after the last.
+    ids = np.array([[CAPACITY], [UNROLL], [CAPACITY - 1]]) + 100 * np.arange(WORLDS)
+    np.testing.assert_array_equal(columns.reward, ids)
+    np.testing.assert_array_equal(columns.action[..., 1], 2 * ids)
 
 
 def test_the_capacity_is_rounded_up_to_whole_unrolls():
     buffer = replay.init(capacity=7, unroll=3, num_worlds=2, obs_size=1, action_size=1)
-    assert buffer.rows.shape == (9, 2, 3)
+    assert buffer.rows.shape == (3, 2, 3, 3)
+    assert buffer.capacity == 9
     assert buffer.size == buffer.head == 0
 
 
@@ -134,31 +144,31 @@ def test_a_size_below_one_is_refused_by_name(field):
 @pytest.mark.parametrize("shape", [(3, WORLDS), (UNROLL, WORLDS + 1)])
 def test_a_trajectory_that_does_not_fit_is_refused_with_both_shapes(shape):
     buffer = replay.init(CAPACITY, UNROLL, WORLDS, 2, 3)
-    text = rf"\[T, B\] = \[{shape[0]}, {shape[1]}\] does not fit a replay of 8 rows x 3 worlds"
+    text = rf"\[T, B\] = \[{shape[0]}, {shape[1]}\] does not fit a replay of 8 steps x 3 worlds"
     with pytest.raises(ValueError, match=text):
         replay.insert(buffer, trajectory(0, np.zeros(shape, np.uint8)))
 
 
 def test_a_window_longer_than_the_buffer_is_refused():
     buffer = replay.init(CAPACITY, UNROLL, WORLDS, 2, 3)
-    with pytest.raises(ValueError, match="windows of 9 steps do not fit a replay of 8 rows"):
+    with pytest.raises(ValueError, match="windows of 9 steps do not fit a replay of 8 per world"):
         replay.sample(buffer, jax.random.key(0), num=2, length=9)
 
 
 @pytest.mark.parametrize("donated", [True, False])
 def test_a_donated_buffer_is_written_in_place(donated):
     # A capacity that no other array has, so that its shape is recognisable in the program.
-    rows = 2 * 3119
+    blocks = 3119
 
     def step(buffer, new, key):
         buffer = replay.insert(buffer, new)
         return buffer, replay.sample(buffer, key, num=5, length=LENGTH)
 
-    buffer = jax.eval_shape(lambda: replay.init(rows, UNROLL, WORLDS, 2, 3))
+    buffer = jax.eval_shape(lambda: replay.init(blocks * UNROLL, UNROLL, WORLDS, 2, 3))
     new = trajectory(0, np.zeros((UNROLL, WORLDS), np.uint8))
     donate = {"donate_argnums": 0} if donated else {}
     program = jax.jit(step, **donate).lower(buffer, new, jax.random.key(0)).compile()
-    copies = re.findall(rf".*\[{rows},\S* copy\(.*", program.as_text())
+    copies = re.findall(rf".*\[{blocks},\S* copy\(.*", program.as_text())
     # Without donation each leaf must be copied: the search finds copies where there are some.
     assert len(copies) == (0 if donated else 2)
     if donated:
@@ -171,7 +181,9 @@ def test_windows_are_within_the_buffer_in_float64_too(key):
         buffer = replay.init(16, 4, 8, 1, 1)
         buffer = dataclasses.replace(buffer, size=jnp.int32(12), head=jnp.int32(12))
         place = replay._places(buffer, key, 64, 5)
-        row, world = map(np.asarray, place)
-    assert row.min() >= 0
-    assert row.max() < 12
+        block, world, within = map(np.asarray, place)
+    assert block.min() >= 0
+    assert within.min() >= 0
+    assert within.max() < 4
+    assert (4 * block + within).max() < 12
     np.testing.assert_array_equal(world, np.repeat(np.arange(8), 8))
