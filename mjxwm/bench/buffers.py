@@ -88,6 +88,11 @@ def _keys() -> Iterator[Any]:
     return itertools.cycle(list(jax.random.split(jax.random.key(0), 1024)))
 
 
+def _each(data: Any) -> Any:
+    """Data for every insert of a program: what were done with the same would be done once."""
+    return jax.tree.map(lambda x: jnp.stack([x] * _INSERTS), data)
+
+
 def _rows(config: Config) -> int:
     rows = -(-config.capacity // config.worlds)
     return -(-max(rows, config.length) // config.unroll) * config.unroll
@@ -96,11 +101,12 @@ def _rows(config: Config) -> int:
 def _ours(config: Config) -> tuple[Calls, Calls, dict[str, Any]]:
     shape = (config.unroll, config.worlds)
     obs, off = jnp.ones((*shape, config.obs)), jnp.zeros(shape, bool)
-    data = Transition(obs, jnp.ones((*shape, config.action)), jnp.ones(shape), off, off, ~off, obs)
+    one = Transition(obs, jnp.ones((*shape, config.action)), jnp.ones(shape), off, off, ~off, obs)
+    data = _each(one)
     held = [replay.init(_rows(config), config.unroll, config.worlds, config.obs, config.action)]
 
     def insert(buffer: replay.Replay, data: Transition) -> replay.Replay:
-        return jax.lax.fori_loop(0, _INSERTS, lambda _, b: replay.insert(b, data), buffer)
+        return jax.lax.scan(lambda b, x: (replay.insert(b, x), None), buffer, data)[0]
 
     program = jax.jit(insert, donate_argnums=0)
     temporary = program.lower(held[0], data).compile().memory_analysis()
@@ -148,11 +154,11 @@ def _flashbax(config: Config) -> tuple[Calls, Calls]:
         "flags": jnp.zeros((), jnp.uint8),
     }
     shape = (config.worlds, config.unroll)
-    data = {name: jnp.broadcast_to(x, (*shape, *x.shape)) + 0 for name, x in one.items()}
+    data = _each({name: jnp.broadcast_to(x, (*shape, *x.shape)) for name, x in one.items()})
     held = [buffer.init(one)]
 
     def insert(state: Any, data: Any) -> Any:
-        return jax.lax.fori_loop(0, _INSERTS, lambda _, s: buffer.add(s, data), state)
+        return jax.lax.scan(lambda s, x: (buffer.add(s, x), None), state, data)[0]
 
     program, sample = jax.jit(insert, donate_argnums=0), jax.jit(buffer.sample)
 
