@@ -130,9 +130,17 @@ def insert(replay: Replay, trajectory: Trajectory) -> Replay:
     parts = (trajectory.obs, trajectory.action, trajectory.reward[..., None])
     new = jnp.concatenate([x.astype(replay.rows.dtype) for x in parts], axis=-1)
 
+    first = replay.head // unroll
+
     def written(blocks: Array, steps: Shaped[Array, "U B *d"]) -> Array:
         block = steps.swapaxes(0, 1)[None]
-        return jax.lax.dynamic_update_slice_in_dim(blocks, block, replay.head // unroll, axis=0)
+
+        def write(at: Int[Array, ""], blocks: Array) -> Array:
+            return jax.lax.dynamic_update_slice_in_dim(blocks, block, at, axis=0)
+
+        # A loop of one turn, which XLA must not know: where a single batch is drawn, it would merge
+        # the write into the batch's gather, write a second time, and copy the buffer for that.
+        return jax.lax.fori_loop(first, first + 1, write, blocks)
 
     return dataclasses.replace(
         replay,
