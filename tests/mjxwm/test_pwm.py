@@ -70,9 +70,12 @@ def test_without_a_key_actions_are_deterministic(program, three):
     assert (sampled != first).any()
 
 
-def test_the_replay_is_written_in_place_by_the_whole_program(program):
-    algorithm, init, _, _ = program
-    state = jax.eval_shape(init, jax.random.key(0))
+@pytest.mark.parametrize("updates", [1, 2])
+def test_the_replay_is_written_in_place_by_the_whole_program(updates):
+    config = tweak(update_ratio=float(updates))
+    assert config.updates == updates
+    algorithm = pwm.make(config, probes.make(probes.BOTH))
+    state = jax.eval_shape(algorithm.init, jax.random.key(0))
     assert state.replay.rows.shape[0] == BLOCKS
     compiled = jax.jit(algorithm.iterate, donate_argnums=0).lower(state).compile()
     copies = re.findall(rf".*\[{BLOCKS},\S* copy\(.*", compiled.as_text())
