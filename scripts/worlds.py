@@ -3,7 +3,7 @@
     python scripts/worlds.py --out FOLDER [--runs runs] [--seeds 0 1 2]
 
 Trains `pwm-hopper-cpu` with each number of worlds and seed that has no run yet, one after another
-(25 to 40 minutes each), on equally many env steps, random ones included, with equally many updates
+(15 to 40 minutes each), on equally many env steps, random ones included, with equally many updates
 of the model but for what the random ones make; evaluates each over 100 episodes; prints the table
 and keeps it with the records, the machine and the curves in FOLDER.
 
