@@ -1,6 +1,7 @@
 """Task x Engine: one world as an agent meets it, pure; `jax.vmap` makes it many (`envs.batch`)."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -50,9 +51,9 @@ class Env:
     action_repeat: int = 1
     randomise: Randomiser | None = None
 
-    @property
+    @functools.cached_property
     def spec(self) -> EnvSpec:
-        """Sizes and times."""
+        """Sizes and times; the first access traces a reset."""
         obs = jax.eval_shape(lambda key: self.reset(key).obs, jax.random.key(0))
         return EnvSpec(
             name=self.name,

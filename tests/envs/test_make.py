@@ -1,5 +1,7 @@
 """Environments by name; whatever is wrong in a call is named, with the nearest right thing."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -62,6 +64,13 @@ def test_action_repeat_lengthens_the_step_and_shortens_the_episode():
     assert spec.n_substeps == 12
     assert spec.ctrl_dt == pytest.approx(3 / 60)
     assert spec.episode_length == 334  # 1000 / 3, rounded up
+
+
+def test_the_sizes_are_traced_once():
+    env = envs.make("cartpole-swingup", engine="mjx")
+    assert env.spec is env.spec
+    # A copy with another repeat has sizes of its own.
+    assert dataclasses.replace(env, action_repeat=2).spec.ctrl_dt == 2 * env.spec.ctrl_dt
 
 
 def test_warp_without_an_nvidia_gpu_warns(monkeypatch):
