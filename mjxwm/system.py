@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax
-
 PACKAGES = (
     "mjxwm",
     "jax",
@@ -27,6 +25,8 @@ PACKAGES = (
 
 def describe() -> dict[str, Any]:
     """Versions, devices, cores, commit and date, as plain values."""
+    import jax  # here, for the command line chooses a renderer and says its help without it
+
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

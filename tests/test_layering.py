@@ -24,7 +24,8 @@ LAYERS = [
     ["mjxwm.train"],
     ["mjxwm.comparison", "mjxwm.outcome"],
     ["mjxwm.suite", "mjxwm.bench"],
-    ["mjxwm.cli", "mjxwm.__main__"],
+    ["mjxwm.cli"],
+    ["mjxwm.__main__"],
 ]
 # The host side: disk, console and pictures. Anything may import them; they import nothing of the
 # project but what is named here.

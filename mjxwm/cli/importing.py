@@ -8,7 +8,7 @@ import tyro
 
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import Output
-from mjxwm.config import ConfigError
+from mjxwm.config import ConfigError, nearest
 
 
 def import_(args: list[str]) -> int:
@@ -16,7 +16,8 @@ def import_(args: list[str]) -> int:
     parts = {"checkpoint": _import_checkpoint, "data": _import_data}
     if not args or args[0] not in parts:
         what = f"{args[0]!r} cannot be imported" if args else "import needs to know what"
-        raise ConfigError(f"{what}. There are: {', '.join(parts)}")
+        near = nearest(args[0], parts) if args else ""
+        raise ConfigError(f"{what}{near}. There are: {', '.join(parts)}")
     return parts[args[0]](args[1:])
 
 
@@ -58,6 +59,8 @@ def _import_data(args: list[str]) -> int:
         """File for the result."""
 
     options = parse(Options, args, "import data")
+    if not options.files:
+        raise ConfigError("import data needs files: mjxwm import data FILE ...")
     rows = importing.chunks(options.files, options.tasks, options.data, print)
     total = sum(rows.values())
     print(f"{options.data}: {total:,} rows of {len(rows)} tasks added")

@@ -9,6 +9,7 @@ import tyro
 from mjxwm.cli.options import parse, write
 from mjxwm.config import ConfigError
 
+_ABOUT = "Lists environments. `mjxwm envs check NAME ...` says whether they are sound."
 _HEADER = f"{'task':30} {'obs':>4} {'actions':>7} {'steps':>6}  engines"
 
 
@@ -26,7 +27,7 @@ def envs(args: list[str]) -> int:
         json: Path | None = None
         """File for the rows."""
 
-    options = parse(Options, args, "envs")
+    options = parse(Options, args, "envs", description=_ABOUT)
     rows: list[Any] = []
     try:
         for row in listing.rows(options.names):
@@ -70,9 +71,14 @@ def _check(args: list[str]) -> int:
         options = parse(Options, args, "envs check")
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if not options.names:
+        raise ConfigError("envs check needs a task or a suite: mjxwm envs check NAME ...")
     found: dict[str, list[check.Finding]] = {}
     try:
-        for _, name in [pair for item in options.names for pair in listing.expand(item)]:
+        names = [name for item in options.names for _, name in listing.expand(item)]
+        if not names:
+            raise ConfigError(f"nothing to check: {', '.join(options.names)} has no tasks")
+        for name in names:
             found[name] = check.check(name, options.config)
             print(name)
             for finding in found[name]:

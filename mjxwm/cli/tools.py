@@ -7,21 +7,23 @@ from typing import Any
 import tyro
 
 from mjxwm.cli.options import parse, write
+from mjxwm.cli.usage import parts
 from mjxwm.config import ConfigError, nearest
 
 
 def bench(args: list[str]) -> int:
     """Runs the benchmark that is named, or compares two reports."""
-    from mjxwm.bench import parts, record
-
-    known = [*parts.PARTS, "compare"]
+    known = parts("bench")
     if not args or args[0] not in known:
         what = f"benchmark {args[0]!r} is unknown" if args else "bench needs a benchmark"
         near = nearest(args[0], known) if args else ""
         raise ConfigError(f"{what}{near}. There are: {', '.join(known)}")
     if args[0] == "compare":
         return _compare(args[1:])
-    part = parts.PARTS[args[0]]
+    from mjxwm.bench import record
+    from mjxwm.bench.parts import PARTS
+
+    part = PARTS[args[0]]
     settings: Any = part.config
 
     @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""What users and their machines cause, as one line, by the class of the cause.
+
+What is of none of these classes is a fault of the program, and keeps its traceback.
+"""
+
+import errno
+
+from mjxwm.config import ConfigError
+
+_NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_LESS = "take fewer worlds, smaller batches or networks, or a smaller replay (`capacity`)"
+
+
+def line(error: BaseException) -> str | None:
+    """What to say of an error; None where it is not of a user's making."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory ({_first(error)}); {_LESS}"
+    if isinstance(error, OSError):
+        return _of_the_system(error)
+    if isinstance(error, OverflowError):
+        return f"a number is too large to compute with ({_first(error)})"
+    if _is_xla(error) and "RESOURCE_EXHAUSTED" in str(error):
+        return f"out of memory on the device ({_first(error)}); {_LESS}"
+    return None
+
+
+def _of_the_system(error: OSError) -> str | None:
+    """A file or folder that cannot be read or written; None for what is about no file."""
+    reason = error.strerror or type(error).__name__
+    if error.filename is not None:
+        # Some calls name a file by its number.
+        place = "a file" if isinstance(error.filename, int) else error.filename
+        return f"{place}: {reason}"
+    return reason if error.errno in _NO_PLACE else None
+
+
+def _is_xla(error: BaseException) -> bool:
+    # By name: to import JAX for this would slow down every mistake.
+    return type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError")
+
+
+def _first(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

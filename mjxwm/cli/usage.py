@@ -1,0 +1,49 @@
+"""What `mjxwm --help` says, and the parts of commands that are groups."""
+
+USAGE = """usage: mjxwm COMMAND ...
+
+  train [PRESET] [--FIELD VALUE ...]   learn a policy; without a preset, cartpole-swingup
+  train --resume RUN                   go on with a run
+  eval RUN                             evaluate a run's policy: deterministic, closed loop
+  eval --suite SET --model RUN         a model's policies on all its tasks: a table of scores
+  collect PRESET                       train, and keep all that was collected in a data set
+  pretrain PRESET                      one world model of many tasks, from a data set
+  extract TASK --model RUN             the policy of one task, through a model
+  import checkpoint FILE               a model of TD-MPC2's or PWM's, as a run
+  import data FILE ...                 TD-MPC2's data, as a data set
+  plot RUN [RUN ...]                   learning curves of runs in one figure
+  score RUN [RUN ...]                  returns in units of PPO's, summed up over seeds and tasks
+  compare --task TASK                  several algorithms under equal conditions, over seeds
+  gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
+  bench sim                            collection against the bare simulator
+  bench replay                         inserts and batches, against flashbax and numpy
+  bench learner                        parameters and updates/s, against torch
+  bench train                          where an iteration's time goes
+  bench scaling                        worlds from few to many, devices from 1 to 8
+  bench planner                        time per action: planner, policy, torch's planner
+  bench gradients                      a gradient's cost, against the rollout and an unrolled solver
+  bench compare OLD NEW                what changed between two reports, beyond the noise
+  envs [SUITE|TASK ...]                tasks, their sizes and engines, and what is missing
+  envs check TASK|SUITE ...            is it sound: shapes, finite, repeats, engines agree, speed
+  doctor                               what was found here, and what to do about what is missing
+
+`mjxwm COMMAND --help` lists the options; every command takes --json FILE for its result.
+`mjxwm --version` is the version."""
+
+GROUPS = ("bench", "import")
+"""Commands that do nothing without the name of a part."""
+
+
+def parts(group: str) -> list[str]:
+    """Names of a group's parts."""
+    return [line.split()[1] for line in _lines(group)]
+
+
+def group_usage(group: str) -> str:
+    """What `mjxwm GROUP --help` says."""
+    more = f"`mjxwm {group} NAME --help` lists the options."
+    return "\n".join([f"usage: mjxwm {group} NAME ...", "", *_lines(group), "", more])
+
+
+def _lines(group: str) -> list[str]:
+    return [line for line in USAGE.splitlines() if line.startswith(f"  {group} ")]
