@@ -175,8 +175,8 @@ def _trained(
 
 def finished(found: RunFolder, cfg: train.Config) -> bool:
     """Whether a run has come to the end of its budget or of its time."""
-    rows = track.read(found.metrics) if found.metrics.is_file() else []
-    if not rows or rows[-1].get("eval/return") is None:
+    rows = track.evaluations(found.metrics, "minutes")
+    if not rows or track.read(found.metrics)[-1] != rows[-1]:  # more was learned since
         return False
     late = cfg.minutes is not None and rows[-1]["minutes"] >= cfg.minutes
     return late or rows[-1]["env_steps"] >= cfg.algo.env_steps
@@ -195,7 +195,7 @@ def curves(
 
 
 def _curve(found: RunFolder, cfg: train.Config) -> dict[str, np.ndarray]:
-    rows = [r for r in track.read(found.metrics) if r.get("eval/return") is not None]
+    rows = track.evaluations(found.metrics, "minutes")
     each = updates(cfg.algo)
     return {
         "env steps, all worlds": np.array([r["env_steps"] for r in rows], float),

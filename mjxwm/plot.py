@@ -25,7 +25,7 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
     found = {label: read(path) for label, path in records.items()}
-    collected = any(row["env_steps"] for rows in found.values() for row in rows)
+    collected = any(row.get("env_steps") for rows in found.values() for row in rows)
     first = "env_steps" if collected else "iteration"
     for i, (label, rows) in enumerate(found.items()):
         for axis, x in zip(axes, (first, "minutes"), strict=True):

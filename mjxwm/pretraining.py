@@ -86,7 +86,7 @@ def run(made: Card, folder: RunFolder, resume: bool = False, saves: int = 4) -> 
     every = max(1, total // (saves + 1))
     with ConsoleLine(total) as console, interruptible() as interrupted, stream:
         trackers = (JsonLines(folder.metrics, iteration if resume else None), console)
-        log = _Log(trackers, each, max(1, total // 500), _minutes(folder, iteration))
+        log = _Log(trackers, each, max(1, total // 500), track.minutes(folder.metrics, iteration))
         while iteration < total and not interrupted:
             learner, metrics = iterate(learner, next(stream), jax.random.fold_in(key, iteration))
             iteration += 1
@@ -149,12 +149,6 @@ def _start(made: Card, folder: RunFolder, resume: bool) -> tuple[Learner, int]:
     abstract = jax.eval_shape(lambda key: models.fresh(made, key), jax.random.key(0))
     learner = checkpoint.restore(folder.checkpoints, abstract)
     return learner, updates // made.preset.pretrain.updates_per_iteration
-
-
-def _minutes(folder: RunFolder, iteration: int) -> float:
-    rows = track.read(folder.metrics) if folder.metrics.is_file() else []
-    minutes = [row["minutes"] for row in rows if row["iteration"] <= iteration]
-    return minutes[-1] if minutes else 0.0
 
 
 def _announce(made: Card, folder: RunFolder, learner: Learner, found: data.DataSet) -> None:

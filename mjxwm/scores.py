@@ -71,8 +71,7 @@ def read(run: RunFolder) -> End:
         ConfigError: it was never evaluated.
     """
     values = yaml.safe_load(run.config.read_text())
-    rows = track.read(run.metrics) if run.metrics.is_file() else []
-    rows = [row for row in rows if row.get("eval/return") is not None]
+    rows = track.evaluations(run.metrics)
     if not rows:
         raise ConfigError(
             f"run {run.path} has no evaluation in its record; go on with it: "

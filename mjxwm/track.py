@@ -1,11 +1,12 @@
 """The record of a run (`metrics.jsonl`) and its console line."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -26,26 +27,107 @@ class JsonLines:
     def __init__(self, path: Path, resume_at: int | None = None):
         """On resuming, rows after iteration `resume_at` are dropped: they will come again."""
         if resume_at is not None and path.is_file():
-            rows = [row for row in read(path) if row["iteration"] <= resume_at]
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            _cut(path, resume_at)
         self._path = path
 
     def log(self, row: dict[str, Any]) -> None:
         """See `Tracker`. Floats are kept to six digits."""
         short = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()}
-        with self._path.open("a") as file:
+        with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(short) + "\n")
 
 
+class _Line(NamedTuple):
+    """A line of a record, as it lies on disk."""
+
+    number: int
+    text: bytes
+    row: dict[str, Any] | None
+    """None where the line is no row: bytes that are no text, no JSON, or JSON without a whole
+    number as its `iteration`."""
+
+
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a record. A last line cut short by a crash is left out."""
-    rows = []
-    for line in path.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+    """The rows of a record, in the order of their iterations.
+
+    Of rows of one iteration, as two processes would write them, the last counts. Lines that are
+    none are left out, and that is said; not of a last line without an end, which a running process
+    is writing or a crash has cut.
+    """
+    lines = _lines(path)
+    for line in lines[:-1]:
+        if line.row is None:
+            _say_left_out(path, line)
+    rows = {line.row["iteration"]: line.row for line in lines if line.row is not None}
+    return [rows[iteration] for iteration in sorted(rows)]
+
+
+def evaluations(path: Path, *names: str) -> list[dict[str, Any]]:
+    """The rows of a record that hold an evaluation, its env steps and these numbers.
+
+    None where there is no record.
+    """
+    names = ("eval/return", "env_steps", *names)
+    rows = read(path) if path.is_file() else []
+    return [row for row in rows if all(_is_number(row.get(name)) for name in names)]
+
+
+def minutes(path: Path, iteration: int) -> float:
+    """Minutes that a run had taken by an iteration; 0 where no record says."""
+    rows = read(path) if path.is_file() else []
+    said = [row.get("minutes") for row in rows if row["iteration"] <= iteration]
+    return next((float(value) for value in reversed(said) if _is_number(value)), 0.0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _lines(path: Path) -> list[_Line]:
+    # Split as bytes: text may hold other ends of lines within a JSON string. The last part is what
+    # follows the last end, mostly nothing.
+    parts = path.read_bytes().split(b"\n")
+    return [
+        _Line(number, part, _row(part))
+        for number, part in enumerate(parts, 1)
+        if part.strip() or number == len(parts)
+    ]
+
+
+def _row(text: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(row, dict) and type(row.get("iteration")) is int
+    return row if known else None
+
+
+def _cut(path: Path, resume_at: int) -> None:
+    """Drops the rows after an iteration and the lines that are none; the others stay as they are.
+
+    The new record takes the old one's place whole: a process that is killed meanwhile leaves one
+    of the two.
+    """
+    kept = []
+    for line in _lines(path):
+        if line.row is None:
+            if line.text.strip():
+                _say_left_out(path, line)
+        elif line.row["iteration"] <= resume_at:
+            kept.append(line.text + b"\n")
+    path = path.resolve()  # a link goes on pointing there
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.writelines(kept)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _say_left_out(path: Path, line: _Line) -> None:
+    start = line.text[:40].decode("utf-8", "backslashreplace")
+    print(f"note     {path}: line {line.number} is no row and is left out: {start!r}", flush=True)
 
 
 class ConsoleLine:

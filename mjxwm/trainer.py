@@ -226,9 +226,7 @@ def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tup
         raise config.ConfigError(f"{error}: run {run.path} cannot be resumed") from error
     iteration = int(state.iteration)
     # The process that leads rewrites the record; nobody else looks at it meanwhile.
-    rows = track.read(run.metrics) if devices.leads() and run.metrics.is_file() else []
-    minutes = [row["minutes"] for row in rows if row["iteration"] <= iteration]
-    return state, iteration, 60 * minutes[-1] if minutes else 0.0
+    return state, iteration, 60 * track.minutes(run.metrics, iteration) if devices.leads() else 0.0
 
 
 def eval_key(cfg: Config) -> jax.Array:
