@@ -38,31 +38,88 @@ def load_preset(cls: type[T], name: str) -> T:
     Raises:
         ConfigError: there is no such preset, or a field of it is unknown or ill-typed.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else presets_folder() / f"{name}.yaml"
+    if is_file_name(name):
+        return load_yaml(cls, Path(name))
+    path = presets_folder() / f"{name}.yaml"
     if not path.is_file():
+        own = f"; the file {name} must end in .yaml to be read" if Path(name).is_file() else ""
         raise ConfigError(
-            f"preset {name!r} is unknown{nearest(name, preset_names())}. There are: "
+            f"preset {name!r} is unknown{own}{nearest(name, preset_names())}. There are: "
             f"{', '.join(preset_names())}; a path that ends in .yaml reads a file of your own"
         )
     return load_yaml(cls, path)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a preset's name is the path of a file of the user's own."""
+    return name.lower().endswith((".yaml", ".yml"))
 
 
 def load_yaml(cls: type[T], path: Path) -> T:
     """Reads a YAML file into `cls`.
 
     Raises:
-        ConfigError: the file is no YAML mapping, or a field of it is unknown or ill-typed.
+        ConfigError: there is no such file, it is no YAML mapping in UTF-8, or a field of it is
+            unknown or ill-typed.
     """
+    return from_dict(cls, read_yaml(path), where=str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain values of a YAML file.
+
+    Raises:
+        ConfigError: there is no such file, it is not UTF-8 or no YAML, empty, or gives a field
+            twice, of which the first would be lost.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder, not a file")
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        text = path.read_bytes().decode("utf-8-sig")
+        values = yaml.load(text, _Loader)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not in UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); "
+            "save it as UTF-8"
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    return from_dict(cls, values, where=str(path))
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply to be read") from error
+    except ValueError as error:  # a date that is none, a number of too many digits
+        raise ConfigError(f"{path} holds a value that is none: {error}") from error
+    if values is None:
+        raise ConfigError(f"{path} is empty: it sets no field")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as it is meant: of a field that is given twice, neither is taken."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """See yaml. Fields that a merge (`<<`) brings may be given again, as YAML has it.
+
+        Built at once, so that a mapping that contains itself is refused.
+        """
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"field {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, True)
+
+    def construct_sequence(self, node: Any, deep: bool = False) -> Any:
+        """See yaml; built at once, so that a list that contains itself is refused."""
+        return super().construct_sequence(node, True)
 
 
 def save_yaml(config: Any, path: Path) -> None:
     """Writes a configuration, every field of it."""
-    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False))
+    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

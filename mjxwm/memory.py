@@ -37,7 +37,7 @@ def available(device: Any) -> int | None:
 
 def _system() -> int | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     values = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
@@ -47,8 +47,13 @@ def _system() -> int | None:
 def _group() -> int | None:
     group = Path("/sys/fs/cgroup")
     try:
-        limit, used = ((group / f"memory.{n}").read_text().strip() for n in ("max", "current"))
-        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        limit, used = (
+            (group / f"memory.{n}").read_text(encoding="utf-8").strip() for n in ("max", "current")
+        )
+        stat = dict(
+            line.split()
+            for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines()
+        )
     except OSError:
         return None
     # Files that are kept in memory count as used, but make room when it is needed.

@@ -61,7 +61,9 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
             "or give another name with --run"
         ) from error
     run = RunFolder(path)
-    (path / "system.json").write_text(json.dumps(system.describe(), indent=1) + "\n")
+    (path / "system.json").write_text(
+        json.dumps(system.describe(), indent=1) + "\n", encoding="utf-8"
+    )
     return run
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from mjxwm import track
-from mjxwm.config import ConfigError
+from mjxwm.config import ConfigError, read_yaml
 from mjxwm.runs import RunFolder
 
 RESAMPLES = 10_000
@@ -70,14 +69,18 @@ def read(run: RunFolder) -> End:
     Raises:
         ConfigError: it was never evaluated.
     """
-    values = yaml.safe_load(run.config.read_text())
+    values = read_yaml(run.config)
+    if not isinstance(values, dict) or "task" not in values:
+        raise ConfigError(f"{run.path} is no run of one task: its config.yaml names none")
     rows = track.evaluations(run.metrics)
     if not rows:
         raise ConfigError(
             f"run {run.path} has no evaluation in its record; go on with it: "
             f"mjxwm train --resume {run.path}"
         )
-    fields = [f"{name}={value}" for name, value in sorted((values["task_fields"] or {}).items())]
+    fields = [
+        f"{name}={value}" for name, value in sorted((values.get("task_fields") or {}).items())
+    ]
     task = f"{values['task']} ({', '.join(fields)})" if fields else values["task"]
     return End(
         str(run.path),

@@ -62,7 +62,10 @@ def commit() -> str | None:
 
     def git(*args: str) -> str:
         command = ["git", "-C", str(folder), *args]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(
+            command, capture_output=True, check=True, encoding="utf-8", errors="replace"
+        )
+        return done.stdout.strip()
 
     try:
         changes = git("status", "--porcelain", "--untracked-files=no")
@@ -73,7 +76,7 @@ def commit() -> str | None:
 
 def _cpu() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -147,4 +147,4 @@ for (part, stand_in), found in zip(rows, times, strict=True):
 
 if options.json:
     facts |= {"date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}", "system": system.describe()}
-    options.json.write_text(json.dumps(facts) + "\n")
+    options.json.write_text(json.dumps(facts) + "\n", encoding="utf-8")

@@ -30,14 +30,14 @@ def main() -> None:
         file = options.folder / f"{who}.json"
         if who == "planner" and not file.is_file():  # it takes hours
             continue
-        rows = json.loads(file.read_text())["rows"]
+        rows = json.loads(file.read_text(encoding="utf-8"))["rows"]
         tables[who] = {row["task"]: row["returns"] for row in rows}
     print("| task | single-task PWM | extracted | share | model's policy | planner |")
     print("|---|---|---|---|---|---|")
     result: dict[str, Any] = {}
     for task, returns in tables["policies"].items():
         means = {who: sum(t[task]) / len(t[task]) for who, t in tables.items() if t.get(task)}
-        alone = json.loads((options.folder / f"single-{task}.json").read_text())
+        alone = json.loads((options.folder / f"single-{task}.json").read_text(encoding="utf-8"))
         means["single"] = alone["eval_return_mean"]
         planner = f"{means['planner']:.0f}" if "planner" in means else "-"
         share = means["policies"] / means["single"] if means["single"] else float("nan")
@@ -51,13 +51,16 @@ def main() -> None:
             f"| `{task}` | {means['single']:.0f} | {means['policies']:.0f} | {share:.2f} | "
             f"{means['prior']:.0f} | {planner} |"
         )
-    seconds = dict(line.split() for line in (options.folder / "seconds").read_text().splitlines())
+    seconds = dict(
+        line.split()
+        for line in (options.folder / "seconds").read_text(encoding="utf-8").splitlines()
+    )
     print(", ".join(f"{part} {value} s" for part, value in seconds.items()))
     print(f"in all {int(seconds['all']) / 60:.0f} minutes")
     if options.json:
         facts = {"machine": f"{os.cpu_count()} cores", "date": str(datetime.date.today())}
         facts |= {"tasks": result, "seconds": seconds, "system": system.describe()}
-        options.json.write_text(json.dumps(facts, indent=1) + "\n")
+        options.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

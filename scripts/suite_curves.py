@@ -50,15 +50,17 @@ def keep(run: Path, folder: Path) -> None:
     """Copies what a run's curve is drawn from."""
     cfg = config.load_yaml(trainer.Config, run / "config.yaml")
     facts = {"task": cfg.task, "seed": cfg.seed, "action_repeat": cfg.action_repeat or 1}
-    facts |= json.loads((run / "system.json").read_text())
+    facts |= json.loads((run / "system.json").read_text(encoding="utf-8"))
     name = f"{cfg.task}-{cfg.seed}"
-    (folder / f"{name}-system.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (folder / f"{name}-system.json").write_text(
+        json.dumps(facts, indent=1) + "\n", encoding="utf-8"
+    )
     shutil.copyfile(run / "metrics.jsonl", folder / f"{name}.jsonl")
 
 
 def curve(record: Path) -> tuple[str, int, np.ndarray, float]:
     """Task, seed, [control steps, return] and minutes of a run that is kept."""
-    facts = json.loads(record.with_name(f"{record.stem}-system.json").read_text())
+    facts = json.loads(record.with_name(f"{record.stem}-system.json").read_text(encoding="utf-8"))
     rows = track.read(record)
     points = [
         (row["env_steps"] * facts["action_repeat"], row["eval/return"])
@@ -119,7 +121,7 @@ def main() -> None:
     figure.savefig(options.out / "curves.png", dpi=120)
     facts = {"machine": f"{os.cpu_count()} cores", "date": str(datetime.date.today())}
     facts |= {"rows": rows, "system": system.describe()}
-    (options.out / "curves.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (options.out / "curves.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

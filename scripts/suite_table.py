@@ -152,7 +152,9 @@ def main() -> None:
         described = system.describe()
         facts = {key: described[key] for key in ("commit", "python", "devices", "packages")}
         facts |= {"machine": f"{os.cpu_count()} cores", "date": str(datetime.date.today())}
-        options.json.write_text(json.dumps({**facts, "rows": rows}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({**facts, "rows": rows}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 def _figure(value: float | None) -> str:

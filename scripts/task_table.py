@@ -75,7 +75,7 @@ def main() -> None:
         )
         if options.json:  # after every row: all of them take a quarter of an hour
             result = {"system": system.describe(), "rows": rows}
-            options.json.write_text(json.dumps(result, indent=1) + "\n")
+            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -83,8 +83,9 @@ def evaluated(run: Path, out: Path) -> dict[str, Any]:
         for part in ("metrics.jsonl", "system.json", "config.yaml"):
             shutil.copyfile(run / part, out / f"{run.name}-{part}")
         # The run's name: its folder is this machine's alone.
-        kept.write_text(json.dumps(json.loads(kept.read_text()) | {"run": run.name}, indent=1))
-    return json.loads(kept.read_text())
+        facts = json.loads(kept.read_text(encoding="utf-8")) | {"run": run.name}
+        kept.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    return json.loads(kept.read_text(encoding="utf-8"))
 
 
 def row(setting: Setting, seeds: list[int], ends: list[dict[str, Any]]) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def main() -> None:
     facts = {"date": str(datetime.date.today()), "env_steps": options.env_steps}
     facts |= {"update_ratio": options.update_ratio, "random_steps": RANDOM, "rows": rows}
     facts |= {"system": system.describe()}
-    (options.out / "worlds.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (options.out / "worlds.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     command("plot", *runs, "--out", options.out / "curves.png", "--title", "worlds at equal data")
 
 

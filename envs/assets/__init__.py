@@ -5,4 +5,4 @@ import importlib.resources
 
 def read(name: str) -> str:
     """The text of an asset file, such as "hopper.xml"."""
-    return (importlib.resources.files(__name__) / name).read_text()
+    return (importlib.resources.files(__name__) / name).read_text(encoding="utf-8")

@@ -178,7 +178,10 @@ def run(config: Config) -> Report:
 def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[float]]:
     run = RunFolder(folder)
     total = bench.algorithm.iterations
-    with Path(os.devnull).open("w") as nowhere, ConsoleLine(total, file=nowhere) as console:
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        ConsoleLine(total, file=nowhere) as console,
+    ):
         # A row in every iteration is the most that a run does; nothing is evaluated or saved.
         cadence = Cadence(total=10**9, log=1, evaluate=10**9, save=10**9)
         trackers = (JsonLines(run.metrics), console)

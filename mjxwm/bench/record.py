@@ -49,7 +49,7 @@ def load(path: Path) -> tuple[dict[str, Any], list[Series]]:
         ConfigError: the file is missing, or is none.
     """
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
         series = [Series(**series) for series in values["series"]]
         return values, [s for s in series if s.samples and all(x > 0 for x in s.samples)]
     except OSError as error:

@@ -9,13 +9,20 @@ import tyro
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import first, load_multitask, multitask_presets
 from mjxwm.cli.training import trained
-from mjxwm.config import ConfigError, load_preset, nearest, preset_names
+from mjxwm.config import (
+    ConfigError,
+    is_file_name,
+    load_preset,
+    nearest,
+    preset_names,
+    read_yaml,
+)
 
 
 def collect(args: list[str]) -> int:
     """Trains a preset, or one on each task of a multi-task preset, and keeps all its data."""
     name, rest = first(args, "collect", "a preset")
-    if name in multitask_presets() or (name not in preset_names() and not _is_training(name)):
+    if name in multitask_presets() or _of_many_tasks(name):
         return _collect_all(name, rest)
     from mjxwm.cli.training import train
 
@@ -24,14 +31,14 @@ def collect(args: list[str]) -> int:
     return train([name, *rest, *([] if given else ["--data", "data"])])
 
 
-def _is_training(name: str) -> bool:
-    from mjxwm import train
-
-    try:
-        load_preset(train.Config, name)
-    except ConfigError:
-        return False
-    return True
+def _of_many_tasks(name: str) -> bool:
+    """Whether a preset that is not shipped is, or is meant as, one of many tasks."""
+    if not is_file_name(name):
+        return name not in preset_names()
+    values = read_yaml(Path(name))
+    return isinstance(values, dict) and bool(
+        values.keys() & {"tasks", "collect", "pretrain", "extract"}
+    )
 
 
 def _collect_all(name: str, args: list[str]) -> int:

@@ -54,7 +54,7 @@ def gradients(args: list[str]) -> int:
     }
     text = findings.paragraph(found)
     options.html.parent.mkdir(parents=True, exist_ok=True)
-    options.html.write_text(report.render(found, facts, text))
+    options.html.write_text(report.render(found, facts, text), encoding="utf-8")
     for gate in found.gates:
         mark = {True: "passed", False: "FAILED", None: "not decided"}[gate.passed]
         print(f"{gate.name}: {mark}: {gate.verdict}")

@@ -16,4 +16,4 @@ def write(result: Any, target: Path | None) -> None:
     """Writes a result, where a file is asked for."""
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(result, indent=1) + "\n")
+        target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -4,7 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from mjxwm.config import ConfigError, load_preset, nearest, preset_names, presets_folder
+from mjxwm.config import (
+    ConfigError,
+    is_file_name,
+    load_preset,
+    nearest,
+    preset_names,
+    presets_folder,
+)
 
 _FOLDER = "multitask"
 
@@ -30,7 +37,7 @@ def load_multitask(name: str) -> Any:
     """A shipped multi-task preset by name, or any YAML file by its path."""
     from mjxwm.multitask import Config
 
-    if name.endswith((".yaml", ".yml")):
+    if is_file_name(name):
         return load_preset(Config, name)
     if name not in multitask_presets():
         raise ConfigError(

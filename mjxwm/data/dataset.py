@@ -143,7 +143,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        manifest = json.loads(file.read_text())
+        manifest = json.loads(file.read_text(encoding="utf-8"))
         found = (manifest["format"], manifest["version"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not the manifest of a data set: {error}") from error
@@ -157,7 +157,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 @contextlib.contextmanager
 def changing(path: Path) -> Iterator[dict[str, Any]]:
     """The manifest, to be changed and written back, by one process at a time."""
-    with (path / f"{MANIFEST}.lock").open("w") as lock:
+    with (path / f"{MANIFEST}.lock").open("w", encoding="utf-8") as lock:
         if fcntl is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         manifest = read_manifest(path) or {
@@ -173,7 +173,7 @@ def changing(path: Path) -> Iterator[dict[str, Any]]:
 def _write(path: Path, manifest: dict[str, Any]) -> None:
     # Replaced whole: a reader sees the old one or the new one.
     partial = path / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps(manifest, indent=1) + "\n")
+    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     os.replace(partial, path / MANIFEST)
 
 

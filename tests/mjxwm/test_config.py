@@ -81,8 +81,65 @@ def test_an_unknown_preset_names_the_nearest():
         config.load_preset(train.Config, "debgu")
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path):
+ODD = {
+    "cut": (b"a: [1", "is not valid YAML"),
+    "Latin-1": (
+        "# sch\u00f6n\nrate: 1.0\n".encode("latin-1"),
+        "not in UTF-8 (byte 5 is 0xf6); save",
+    ),
+    "UTF-16": ("rate: 1.0\n".encode("utf-16"), "not in UTF-8 (byte 0 is 0xff); save it as UTF-8"),
+    "binary": (b"\0\1\2rate", "is not valid YAML"),
+    "empty": (b"", "is empty: it sets no field"),
+    "comments alone": (b"# rate: 1.0\n---\n", "is empty: it sets no field"),
+    "a list": (b"- rate\n- 1.0\n", "expected a mapping of fields, found ['rate', 1.0]"),
+    "a word": (b"rate\n", "expected a mapping of fields, found 'rate'"),
+    "two documents": (b"rate: 1.0\n---\nrate: 2.0\n", "is not valid YAML"),
+    "a field twice": (b"rate: 1.0\nname: x\nrate: 2.0\n", "field 'rate' is given twice"),
+    "a field twice within": (b"inner: {kind: a, 'kind': b}\n", "field 'kind' is given twice"),
+    "code": (b"rate: !!python/object:os.system {}\n", "is not valid YAML"),
+    "a date that is none": (b"name: 2026-13-41\n", "holds a value that is none: month must be in"),
+    "a number without end": (b"count: " + b"9" * 5000, "holds a value that is none"),
+    "nested without end": (b"{a: " * 5000, "is nested too deeply"),
+    "within itself": (b"fields: &f {a: *f}\n", "is not valid YAML"),
+    "no value": (b"rate:\n", "rate=None is not of type float"),
+    "a tab": (b"inner:\n\tkind: a\n", "is not valid YAML"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), ODD.values(), ids=ODD)
+def test_an_odd_file_is_refused_in_one_line(content, words, tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_text("a: [1")
-    with pytest.raises(ConfigError, match=r"c\.yaml is not valid YAML"):
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
         config.load_yaml(Outer, path)
+    assert str(path) in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_are_utf8_whatever_the_locale(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_bytes("\ufeffname: gr\u00f6\u00dfer # \u4e2d\n".encode())
+    assert config.load_yaml(Outer, path).name == "gr\u00f6\u00dfer"
+    config.save_yaml(Outer(name="\u4e2d"), path)
+    assert config.load_yaml(Outer, path).name == "\u4e2d"
+
+
+def test_a_merged_mapping_may_be_changed(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("fields: &f {a: 1, b: 2}\ninner: {kind: b}\n")
+    assert config.load_yaml(Outer, path).fields == {"a": 1, "b": 2}
+    path.write_text("fields: {<<: {a: 1, b: 2}, a: 3}\n")
+    assert config.load_yaml(Outer, path).fields == {"a": 3, "b": 2}
+
+
+def test_a_file_that_is_not_there_is_no_unknown_preset(tmp_path):
+    for name in ("my.yaml", "sub/my.yml", "debug.YAML"):
+        with pytest.raises(ConfigError, match=f"{name}: there is no such file"):
+            config.load_preset(train.Config, str(tmp_path / name))
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(ConfigError, match=r"folder.yaml is a folder, not a file"):
+        config.load_preset(train.Config, str(tmp_path / "folder.yaml"))
+    (tmp_path / "mine").write_text("seed: 1")
+    with pytest.raises(ConfigError, match=r"the file .*mine must end in .yaml"):
+        config.load_preset(train.Config, str(tmp_path / "mine"))

@@ -21,7 +21,10 @@ def folder() -> Path:
 def sources_of(module: str) -> list[str]:
     """The texts that a model is composed by: the modules beside `module`, and its scene."""
     files = sorted(Path(module).parent.glob("*.py"))
-    return [assets.read("muscle_humanoid.xml"), *(file.read_text() for file in files)]
+    return [
+        assets.read("muscle_humanoid.xml"),
+        *(file.read_text(encoding="utf-8") for file in files),
+    ]
 
 
 def files_of(package: str) -> list[str]:
