@@ -26,17 +26,33 @@ class Cadence:
     total: int
     """Iterations of the run."""
     log: int
-    evaluate: int
-    save: int
+    """Iterations between two rows of the record."""
+    evaluations: int
+    """Evaluations of the run, evenly over its iterations, the last at its end; at least that."""
+    checkpoints: int
+    """Checkpoints on the way, evenly, beside the one at its end."""
 
     @classmethod
     def spread(cls, total: int, evaluations: int, checkpoints: int) -> "Cadence":
-        """Evaluations and checkpoints evenly over the run, beside those at its end."""
+        """For a run of `total` iterations."""
+        return cls(total, max(1, total // 500), evaluations, checkpoints)
 
-        def every(count: int) -> int:
-            return max(1, total // (count + 1)) if count else total
+    def evaluates(self, iteration: int) -> bool:
+        """Whether an evaluation is due after this iteration."""
+        return due(iteration, self.total, max(1, self.evaluations))
 
-        return cls(total, max(1, total // 500), every(evaluations), every(checkpoints))
+    def saves(self, iteration: int) -> bool:
+        """Whether a checkpoint is due after this iteration."""
+        return due(iteration, self.total, self.checkpoints + 1)
+
+
+def due(iteration: int, total: int, times: int) -> bool:
+    """Whether what happens `times` times in `total` iterations happens after this one.
+
+    As evenly as whole iterations allow, the last time after iteration `total`; once after each
+    where there are fewer iterations than times.
+    """
+    return iteration * times // total > (iteration - 1) * times // total
 
 
 class Keeper(Protocol):
@@ -88,10 +104,10 @@ class Loop:
             self._keeper.record(running.state)
         every = self._cadence
         self._pending.append(metrics)
-        evaluating = evaluate or iteration % every.evaluate == 0 or iteration == every.total
+        evaluating = evaluate or every.evaluates(iteration)
         if iteration % every.log == 0 or evaluating or stopping:
             self._log(iteration, running, evaluating)
-        if iteration % every.save == 0 or stopping:
+        if every.saves(iteration) or stopping:
             self.save(iteration, running.state)
 
     def save(self, iteration: int, state: Any) -> None:

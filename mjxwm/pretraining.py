@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,27 +84,39 @@ def run(made: Card, folder: RunFolder, resume: bool = False, saves: int = 4) -> 
     iterate = jax.jit(pretrain.make(made), donate_argnums=0)
     key = jax.random.key(made.preset.seed + 1)
     total, each = settings.iterations, settings.updates_per_iteration
+
+    def updates(iterations: int) -> int:
+        return min(iterations * each, settings.updates)
+
     every = max(1, total // (saves + 1))
     with ConsoleLine(total) as console, interruptible() as interrupted, stream:
         trackers = (JsonLines(folder.metrics, iteration if resume else None), console)
-        log = _Log(trackers, each, max(1, total // 500), track.minutes(folder.metrics, iteration))
+        spent = track.minutes(folder.metrics, iteration)
+        log = _Log(trackers, updates, max(1, total // 500), iteration, spent)
         while iteration < total and not interrupted:
             learner, metrics = iterate(learner, next(stream), jax.random.fold_in(key, iteration))
             iteration += 1
             log.after(iteration, metrics, iteration == total)
             if iteration % every == 0:
-                models.save(folder, learner, iteration * each)
-        models.save(folder, learner, iteration * each)
-    return Result(folder, iteration * each, iteration == total, time.monotonic() - began)
+                models.save(folder, learner, updates(iteration))
+        models.save(folder, learner, updates(iteration))
+    return Result(folder, updates(iteration), iteration == total, time.monotonic() - began)
 
 
 class _Log:
     """Metrics stay on the device until a row is due: fetching them waits for it."""
 
-    def __init__(self, trackers: tuple[Tracker, ...], each: int, every: int, minutes: float):
-        self._trackers, self._each, self._every = trackers, each, every
+    def __init__(
+        self,
+        trackers: tuple[Tracker, ...],
+        updates: Callable[[int], int],
+        every: int,
+        iteration: int,
+        minutes: float,
+    ):
+        self._trackers, self._updates, self._every = trackers, updates, every
         self._pending: list[Any] = []
-        self._last = time.monotonic()
+        self._last, self._done = time.monotonic(), updates(iteration)
         self._origin = self._last - 60 * minutes
 
     def after(self, iteration: int, metrics: Any, last: bool) -> None:
@@ -112,11 +125,12 @@ class _Log:
         if iteration % self._every and not last:
             return
         row: dict[str, Any] = {"iteration": iteration, "env_steps": 0}
-        row |= {"updates": iteration * self._each, **summarize(jax.device_get(self._pending))}
+        updates = self._updates(iteration)
+        row |= {"updates": updates, **summarize(jax.device_get(self._pending))}
         now = time.monotonic()
-        row["perf/updates_per_s"] = len(self._pending) * self._each / (now - self._last)
+        row["perf/updates_per_s"] = (updates - self._done) / (now - self._last)
         row["minutes"] = (now - self._origin) / 60
-        self._pending, self._last = [], now
+        self._pending, self._last, self._done = [], now, updates
         for tracker in self._trackers:
             tracker.log(row)
 
@@ -135,6 +149,7 @@ def _stream(made: Card, iteration: int) -> tuple[data.DataSet, data.Stream]:
             seed,
             obs_size,
             action_size,
+            total=settings.updates - iteration * settings.updates_per_iteration,
         )
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
@@ -148,7 +163,12 @@ def _start(made: Card, folder: RunFolder, resume: bool) -> tuple[Learner, int]:
         raise config.ConfigError(f"{folder.path} has no checkpoint: it cannot be resumed")
     abstract = jax.eval_shape(lambda key: models.fresh(made, key), jax.random.key(0))
     learner = checkpoint.restore(folder.checkpoints, abstract)
-    return learner, updates // made.preset.pretrain.updates_per_iteration
+    return learner, iteration_of(made.preset, updates)
+
+
+def iteration_of(preset: Config, updates: int) -> int:
+    """The iteration after which so many updates are done; the last one may have fewer."""
+    return -(-updates // preset.pretrain.updates_per_iteration)
 
 
 def _announce(made: Card, folder: RunFolder, learner: Learner, found: data.DataSet) -> None:

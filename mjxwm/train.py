@@ -151,9 +151,11 @@ def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None
     worlds = f"{algo.worlds} worlds" if algo.worlds else "for evaluations alone"
     print(f"engine   {spec.engine}, {worlds}; learner on {device}")
     print(f"learner  {', '.join([cfg.algorithm, *sizes])}")
-    each = f"{algo.steps_per_iteration:,} steps and " if algo.env_steps else ""
-    spent = f"{algo.env_steps:,} env steps = " if algo.env_steps else "no env steps, "
-    count = f"{trainer.algorithm.iterations:,} iterations"
-    print(f"budget   {spent}{count} of {each}{algo.updates} updates", flush=True)
+    iterations = f"{trainer.algorithm.iterations:,} iterations"
+    if algo.env_steps:
+        each = f"{algo.steps_per_iteration:,} steps and {algo.updates} updates"
+        print(f"budget   {algo.env_steps:,} env steps = {iterations} of {each}", flush=True)
+    else:
+        print(f"budget   no env steps, {algo.settings.updates:,} updates in {iterations}")
     for remark in algo.remarks() if isinstance(algo, Replayed) else []:
         print(f"note     {remark}", flush=True)

@@ -42,7 +42,7 @@ class Config:
     """Wall-clock time after which the run ends, whatever is left of its budget; by default never.
     Evaluations and checkpoints are spread over the budget all the same."""
     evaluations: int = 20
-    """Evaluations during the run, beside the one at its end."""
+    """Evaluations, evenly over the run, the last of them at its end; also with 0 there is that."""
     episodes: int = 10
     """Episodes per evaluation: deterministic, closed loop, each from its own start."""
     checkpoints: int = 4

@@ -183,7 +183,7 @@ def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[flo
         ConsoleLine(total, file=nowhere) as console,
     ):
         # A row in every iteration is the most that a run does; nothing is evaluated or saved.
-        cadence = Cadence(total=10**9, log=1, evaluate=10**9, save=10**9)
+        cadence = Cadence(total=10**9, log=1, evaluations=0, checkpoints=0)
         trackers = (JsonLines(run.metrics), console)
         never: Any = None
         loop = Loop(bench.algorithm, never, cadence, run, trackers, time.monotonic())

@@ -89,7 +89,7 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
     """The configurations by the runs' names; what is missing for any of them is said at once."""
     from mjxwm import train
 
-    runs, missing = {}, []
+    runs, missing = {}, {}
     for task in tasks:
         cfg = load_preset(train.Config, preset.collect.preset)
         repeat = None if task.startswith("mw-") else 2
@@ -102,12 +102,13 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
         try:
             train.make_env(cfg)
         except ConfigError as error:
-            missing.append(f"{task}: {error}")
+            missing[task] = f"{task}: {error}"
         for seed in range(preset.collect.seed, preset.collect.seed + preset.collect.seeds):
             runs[f"{prefix}-{task}-{seed}"] = dataclasses.replace(cfg, seed=seed)
     if missing:
-        have = ",".join(task for task in tasks if not any(m.startswith(task) for m in missing))
-        raise ConfigError("\n".join([*missing, f"--only {have} collects the others"]))
+        have = ",".join(task for task in tasks if task not in missing)
+        others = [f"--only {have} collects the others"] if have else []
+        raise ConfigError("\n".join([*missing.values(), *others]))
     return runs
 
 

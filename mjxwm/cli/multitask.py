@@ -99,7 +99,7 @@ def extract(args: list[str]) -> int:
         engine: str = "auto"
         """Engine of the evaluations."""
         evaluations: int = 10
-        """Evaluations on the way, beside the one at the end."""
+        """Evaluations, evenly over the updates, the last of them at the end."""
         episodes: int = 10
         """Episodes per evaluation."""
         video: bool = False

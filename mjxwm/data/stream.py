@@ -32,7 +32,10 @@ class Windows(NamedTuple):
 
 
 class Stream:
-    """An endless iterator of `Windows` on the device, drawn ahead in a thread of its own.
+    """An iterator of `Windows` on the device, drawn ahead in a thread of its own.
+
+    Endless, unless it is told how many batches are wanted in all: then its last item has what is
+    left of them.
 
     Tasks are drawn uniformly, and rows of a task uniformly. A window may run past an end: the flags
     say what counts. None begins in a row in which nothing was done.
@@ -48,6 +51,7 @@ class Stream:
         obs_size: int | None = None,
         action_size: int | None = None,
         ahead: int = 2,
+        total: int | None = None,
     ):
         """Args:
         data: the set.
@@ -58,6 +62,7 @@ class Stream:
         obs_size: to pad to; by default the largest of the set's tasks.
         action_size: likewise.
         ahead: items drawn ahead.
+        total: batches in all; by default without end.
 
         Raises:
             ValueError: all chunks of a task are shorter than a window, or a count is below 1.
@@ -68,6 +73,7 @@ class Stream:
         if seed < 0:
             raise ValueError(f"seed={seed} is out of range; it must not be negative")
         self._shape = (batches, batch, length)
+        self._left = total
         self._obs_size = obs_size or max(task.obs_size for task in data.tasks)
         self._action_size = action_size or max(task.action_size for task in data.tasks)
         self._rng = np.random.default_rng(seed)
@@ -99,6 +105,7 @@ class Stream:
         """The next windows, on the device."""
         item = self._queue.get()
         if isinstance(item, BaseException):
+            self._queue.put(item)  # for whoever asks again: the thread has ended
             raise item
         return item
 
@@ -120,7 +127,7 @@ class Stream:
     def _draw(self) -> None:
         while not self._ended.is_set():
             try:
-                item: Windows | BaseException = jax.device_put(self.sample())
+                item: Windows | BaseException = jax.device_put(self._next())
             except BaseException as error:  # it belongs to whoever waits
                 item = error
             while not self._ended.is_set():
@@ -129,6 +136,18 @@ class Stream:
                     break
                 except queue.Full:
                     continue
+            if isinstance(item, BaseException):
+                return
+
+    def _next(self) -> Windows:
+        """The next item, on the host."""
+        if self._left is None:
+            return self.sample()
+        batches = min(self._shape[0], self._left)
+        if batches <= 0:
+            raise StopIteration
+        self._left -= batches
+        return jax.tree.map(lambda x: x[:batches], self.sample())
 
     def sample(self) -> Windows:
         """One item, on the host."""

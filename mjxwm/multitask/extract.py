@@ -58,13 +58,13 @@ class Config:
 
     @property
     def updates(self) -> int:
-        """Actor updates per iteration."""
-        return self.settings.updates_per_iteration
+        """Actor updates per iteration; the last one has what is left of all."""
+        return min(self.settings.updates_per_iteration, self.settings.updates)
 
     @property
     def iterations(self) -> int:
         """Iterations until all updates are done."""
-        return max(1, -(-self.settings.updates // self.updates))
+        return -(-self.settings.updates // self.updates)
 
 
 class TrainState(NamedTuple):
@@ -130,10 +130,11 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
     settings = config.settings
     return data.Stream(
         found,
-        settings.updates_per_iteration,
+        config.updates,
         settings.batch,
         settings.horizon + 1 if settings.finetune or settings.imitation else 1,
         config.seed + 1_000_003 * iteration,  # a resumed run draws others than its first part
+        total=settings.updates - iteration * config.updates,
     )
 
 
@@ -141,11 +142,12 @@ def _pwm(extract: Extract, model: Model, env: Source) -> pwm.Config:
     gamma = extract.gamma
     if gamma is None:
         gamma = tdmpc2.discount(env.spec.episode_length)
+    warmup = extract.horizon + 1  # at least a window: PWM counts its steps as part of the budget
     return pwm.Config(
-        env_steps=extract.updates,
+        env_steps=warmup + extract.updates,  # one update for each: rates fall over all of them
         worlds=1,
         unroll=1,
-        warmup=extract.horizon + 1,
+        warmup=warmup,
         update_ratio=extract.batch * extract.horizon,
         batch=extract.batch,
         horizon=extract.horizon,
