@@ -87,6 +87,8 @@ class Loop:
         self._pending: list[Any] = []
         self._keeper = keeper
         self._last = (time.monotonic(), iteration)
+        self.trouble = ""
+        """Why the run has to end, as its algorithm reads it from the last row."""
 
     def after(
         self, iteration: int, running: Running, metrics: Any, stopping: bool, evaluate: bool = False
@@ -122,7 +124,11 @@ class Loop:
         row |= summarize(jax.device_get(self._pending))
         before, then = self._last
         now = time.monotonic()
-        row["perf/env_steps_per_s"] = (env_steps(iteration) - env_steps(then)) / (now - before)
+        steps = env_steps(iteration) - env_steps(then)
+        row["perf/env_steps_per_s"] = steps / (now - before)
+        if steps and "collect/diverged" in row:
+            row["collect/invalid"] = row["collect/diverged"] / steps
+        self.trouble = self._algorithm.trouble(row)
         self._pending, self._last = [], (now, iteration)
         if evaluating:
             row |= evaluated(jax.device_get(self._evaluate(running.state)))

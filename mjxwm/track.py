@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from mjxwm import symptoms
+
 
 class Tracker(Protocol):
     """Takes one row of scalars at a time."""
@@ -140,6 +142,8 @@ class ConsoleLine:
         self._iterations, self._every = iterations, every
         self._last, self._eval = -every, float("nan")
         self._origin: tuple[float, int] | None = None
+        self._symptoms: dict[str, float] = {}
+        """Of the rows since the last line."""
 
     def __enter__(self) -> "ConsoleLine":
         """Starts the live line where there is a terminal."""
@@ -160,12 +164,15 @@ class ConsoleLine:
         """See `Tracker`."""
         now = time.monotonic()
         self._eval = row.get("eval/return", self._eval)
-        text = self._line(row, now)
+        self._symptoms = symptoms.worse(self._symptoms, symptoms.seen(row))
+        text = "  ".join([self._line(row, now), *symptoms.words(self._symptoms)])
         if self._console.is_terminal:
             self._live.update(Text(text), refresh=True)
+            self._symptoms = {}
         elif "eval/return" in row or now - self._last >= self._every:
             self._last = now
             self._console.print(text)
+            self._symptoms = {}
 
     def _line(self, row: dict[str, Any], now: float) -> str:
         iteration = row["iteration"]

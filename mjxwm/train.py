@@ -99,6 +99,9 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
                     f"{failed} The run is saved: `mjxwm train --resume {run.path}` goes on; with "
                     "`on_failure: go-on` in its config.yaml, past what fails."
                 )
+            if loop.trouble:
+                loop.save(iteration, running.state)
+                raise config.ConfigError(f"run {run.path} ends at {iteration=}: {loop.trouble}")
     finished = iteration == total or late
     final = jax.device_get(trainer.evaluate(running.state, eval_key(cfg))) if finished else None
     say_failures(trainer)

@@ -78,6 +78,8 @@ class Algorithm(NamedTuple):
     devices (`envs.shards`); None for one that runs on one device alone."""
     spread: dict[str, int] = {}  # noqa: RUF012  # never changed
     """Sizes, by the names of their settings, that the number of devices has to divide."""
+    trouble: Callable[[dict[str, Any]], str] = lambda row: ""
+    """A row of the record -> why the run has to end, since it no longer learns; else nothing."""
 
 
 class Planner(NamedTuple):

@@ -43,7 +43,8 @@ LEAVES: dict[str, set[str]] = {
     "mjxwm.runs": {"mjxwm.config", "mjxwm.system"},
     "mjxwm.scores": {"mjxwm.config", "mjxwm.runs", "mjxwm.track"},
     "mjxwm.system": set(),
-    "mjxwm.track": set(),
+    "mjxwm.symptoms": set(),
+    "mjxwm.track": {"mjxwm.symptoms"},
     "mjxwm.view": {"envs"},
 }
 # Environments are handed to everything else as arguments.

@@ -101,6 +101,20 @@ def make(config: Config, env: Source) -> Algorithm:
         worlds=lambda state: state.worlds,
         layout=layout,
         spread={"worlds": config.worlds},
+        trouble=lambda row: trouble(config, row),
+    )
+
+
+def trouble(config: Config, row: dict[str, Any]) -> str:
+    """Why a run with this row in its record has to end: too few gradients to learn from."""
+    dropped = row["actor/dropped"]
+    if dropped <= config.max_dropped:
+        return ""
+    return (
+        f"the gradients of {dropped:.0%} of the worlds were not finite and were dropped, more than "
+        f"max_dropped={config.max_dropped:g} allows. Look for a reward or observation that has no "
+        "derivative where worlds are (a root or a norm at 0), take a shorter unroll "
+        f"(now {config.unroll}), or raise max_dropped."
     )
 
 

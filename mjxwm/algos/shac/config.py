@@ -49,6 +49,10 @@ class Config:
     weighs more than one that does not, and the policy learns to fall (docs/results)."""
     clip: float = 1.0
     """Largest norm of the mean gradient."""
+    max_dropped: float = 0.5
+    """Largest share of the worlds whose gradients may be dropped, because they are not finite, in
+    the iterations between two rows of the record; beyond, the run ends with an error. With 1 it
+    goes on whatever is dropped."""
     actor_lr: float = 2e-3
     """Learning rate of the actor; it falls linearly over the budget, as does the critic's."""
     critic_lr: float = 2e-3
@@ -89,7 +93,7 @@ def validate(config: Config) -> None:
         config, "env_steps", "worlds", "unroll", "critic_epochs", "critic_batches", "world_clip",
         "clip", "actor_lr", "critic_lr", "entropy_lr",
     )  # fmt: skip
-    ranges.shares(config, "gamma", "lam", "target_tau")
+    ranges.shares(config, "gamma", "lam", "target_tau", "max_dropped")
     ranges.at_least(config, 0, "entropy", "final_lr")
     if config.tune_entropy and not config.entropy > 0:
         raise ValueError(

@@ -150,6 +150,9 @@ def combine(grads: Actor, clip: float) -> tuple[Actor, Metrics]:
 
     A gradient that is not finite is dropped and counted, never taken for zero: the mean is over
     those that are left, and zero where none is. All worlds of all devices, in one collective.
+
+    Norms and the share that was clipped are of the worlds that are left, too; `actor/dropped` is
+    the share of all worlds that is not.
     """
     norms = jax.vmap(optax.tree.norm)(grads)
     finite = jnp.isfinite(norms)
@@ -167,7 +170,8 @@ def combine(grads: Actor, clip: float) -> tuple[Actor, Metrics]:
     among_finite = worlds / jnp.maximum(worlds - dropped.sum(), 1)
     return jax.tree.map(lambda g: g * among_finite, average), {
         "actor/nonfinite": dropped.sum(),
+        "actor/dropped": dropped.sum() / worlds,
         "actor/world_grad_norm": norm * among_finite,
         "actor/world_grad_max": most.max(),
-        "actor/clipped": clipped,
+        "actor/clipped": clipped * among_finite,
     }
