@@ -51,8 +51,9 @@ class Initial(NamedTuple):
     """What the episode asks for (a target, a command): any pytree, the same shapes every time."""
     fields: dict[str, Array] = {}  # noqa: RUF012  never written to
     """`MjModel` fields of this world alone, whole arrays by name, such as `geom_size` or
-    `opt.gravity`; the same names every time. Constants that MuJoCo's compiler derives from them are
-    fields of their own."""
+    `opt.gravity`; the same names every time. What MuJoCo derives from masses and inertias follows
+    (`envs.derived_constants`); other constants that its compiler derives are fields of their own,
+    such as `geom_rbound`."""
     lag: Any = ()
     """Control steps by which this episode's actions come late, where worlds are randomised so."""
 

@@ -20,6 +20,7 @@ from envs.core import (
     State,
     Task,
 )
+from envs.derived_constants import derived_constants
 
 
 def load_model(task: Task) -> mujoco.MjModel:
@@ -100,10 +101,10 @@ class Env:
     def initial(self, key: PRNGKeyArray) -> Initial:
         """Draws a start state, and another body where worlds are randomised."""
         if self.randomise is None:
-            return self.task.initial(key)
+            return self._complete(self.task.initial(key))
         key_task, key_body = jax.random.split(key)
         initial = self.task.initial(key_task)
-        return self.randomise.apply(self.engine.model, key_body, initial)
+        return self._complete(self.randomise.apply(self.engine.model, key_body, initial))
 
     def reset(self, key: PRNGKeyArray) -> State:
         """A fresh start state."""
@@ -111,10 +112,12 @@ class Env:
 
     def place(self, initial: Initial) -> State:
         """A world at a start state that is given."""
+        initial = self._complete(initial)
         return self._fresh(self.engine.reset(initial), initial.lag)
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, state: State) -> State:
         """A world at `initial` where `done`, `state` elsewhere."""
+        initial = self._complete(initial)
         fresh = self._fresh(self.engine.reset_where(done, initial, state.sim), initial.lag)
         return State(
             fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True))
@@ -144,6 +147,11 @@ class Env:
         else:
             after, _ = jax.lax.scan(control_step, start, None, self.action_repeat)
         return after._replace(obs=self._observe(after.sim.physics, after.pending))
+
+    def _complete(self, initial: Initial) -> Initial:
+        """With what MuJoCo derives from masses and inertias, where a world has its own."""
+        constants = derived_constants(self.engine.model, initial.fields)
+        return initial._replace(fields={**initial.fields, **constants})
 
     def to_ctrl(self, action: Float[Array, " a"]) -> Float[Array, " nu"]:
         """Maps [-1, 1] onto the actuators' control ranges; unlimited actuators take it as it is."""

@@ -1,8 +1,7 @@
 """Domain randomisation: another body in every episode, of every world, on all three engines.
 
 A function of the model and a key, drawn at each start and constant until the next. What MuJoCo
-derives from masses at the rest pose to regularise constraints (`body_invweight0` and the like)
-stays the nominal body's.
+derives from masses (`envs.derived_constants`) is that of the body drawn.
 """
 
 import dataclasses
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from envs.core import Initial
+from envs.derived_constants import derived_constants
 
 Range = tuple[float, float]
 _NOMINAL: Range = (1.0, 1.0)
@@ -50,58 +50,59 @@ class Randomisation:
                 raise ValueError(
                     f"{field.name}={value} is no range; give two factors, the lower one first"
                 )
+        if not self.mass[0] > 0:
+            raise ValueError(f"mass={self.mass} is out of range; no body weighs nothing")
 
     def apply(self, model: mujoco.MjModel, key: PRNGKeyArray, initial: Initial) -> Initial:
-        """`initial` with fields of the model, and a latency, of its own."""
+        """`initial` with fields of the model, and a latency, of its own.
+
+        Raises:
+            ValueError: the task gives its worlds one of these fields itself.
+        """
         key_model, key_lag = jax.random.split(key)
-        fields = self.fields(model, key_model)
-        mine = {name: x for name, x in fields.items() if name not in initial.fields}
-        initial = initial._replace(fields={**initial.fields, **mine})
+        drawn = self._draw(model, key_model)
+        for name in drawn:
+            if name in initial.fields:
+                raise ValueError(
+                    f"{name} cannot be randomised here: the task gives each world its own; take "
+                    "what changes it out of `randomise`"
+                )
+        initial = initial._replace(fields={**initial.fields, **drawn})
         if not self.latency:
             return initial
         return initial._replace(lag=jax.random.randint(key_lag, (), 0, self.latency + 1))
 
     def fields(self, model: mujoco.MjModel, key: PRNGKeyArray) -> dict[str, Array]:
-        """Fields of `MjModel` by name, whole arrays; those alone that are drawn at all.
+        """Fields of `MjModel` by name, whole arrays: those that are drawn, and what follows.
 
         Args:
             model: the nominal body.
             key: random key.
         """
-        keys, found = jax.random.split(key, 4), {}
+        drawn = self._draw(model, key)
+        return drawn | derived_constants(model, drawn)
+
+    def _draw(self, model: mujoco.MjModel, key: PRNGKeyArray) -> dict[str, Array]:
+        keys, drawn = jax.random.split(key, 4), {}
         if self.mass != _NOMINAL:
             factor = _draw(keys[0], self.mass, (model.nbody,))
-            found |= _masses(model, factor)
+            drawn["body_mass"] = jnp.asarray(model.body_mass) * factor
+            drawn["body_inertia"] = jnp.asarray(model.body_inertia) * factor[:, None]
         if self.friction != _NOMINAL:
             factor = _draw(keys[1], self.friction, ())
-            found["geom_friction"] = jnp.asarray(model.geom_friction).at[:, 0].multiply(factor)
+            drawn["geom_friction"] = jnp.asarray(model.geom_friction).at[:, 0].multiply(factor)
             if model.npair:
                 pairs = jnp.asarray(model.pair_friction)
-                found["pair_friction"] = pairs.at[:, :2].multiply(factor)
+                drawn["pair_friction"] = pairs.at[:, :2].multiply(factor)
         if self.gain != _NOMINAL:
             factor = _draw(keys[2], self.gain, (model.nu, 1))
             for name in ("actuator_gainprm", "actuator_biasprm"):
                 strength = jnp.asarray(_strengths(model, getattr(model, name)))
-                found[name] = jnp.asarray(getattr(model, name)) * jnp.where(strength, factor, 1)
+                drawn[name] = jnp.asarray(getattr(model, name)) * jnp.where(strength, factor, 1)
         if self.gravity != _NOMINAL:
             factor = _draw(keys[3], self.gravity, ())
-            found["opt.gravity"] = jnp.asarray(model.opt.gravity) * factor
-        return found
-
-
-def _masses(model: mujoco.MjModel, factor: Float[Array, " b"]) -> dict[str, Array]:
-    """Masses, and what the engines read of them beside: of subtrees, and of simple bodies."""
-    mass = jnp.asarray(model.body_mass) * factor
-    below = np.eye(model.nbody)  # [i, j]: whether j hangs on i
-    for body in range(model.nbody - 1, 0, -1):
-        below[model.body_parentid[body]] += below[body]
-    own = jnp.asarray(model.dof_M0 - model.dof_armature)
-    return {
-        "body_mass": mass,
-        "body_inertia": jnp.asarray(model.body_inertia) * factor[:, None],
-        "body_subtreemass": jnp.asarray(below, mass.dtype) @ mass,
-        "dof_M0": own * factor[model.dof_bodyid] + jnp.asarray(model.dof_armature),
-    }
+            drawn["opt.gravity"] = jnp.asarray(model.opt.gravity) * factor
+        return drawn
 
 
 def _strengths(model: mujoco.MjModel, numbers: np.ndarray) -> np.ndarray:
