@@ -177,3 +177,24 @@ def test_a_field_is_not_given_twice():
     env = envs.make(f"{__name__}:Loaded", engine="native", randomise=Randomisation(mass=(0.5, 2.0)))
     with pytest.raises(ValueError, match="body_mass cannot be randomised here"):
         env.initial(jax.random.key(0))
+
+
+SMALL = ("hopper", "ant", "anymal", "walker-run", "humanoid-run", "fish-swim", "cup-catch")
+LARGE = ("quadruped-run", "dog-run", "myo-hand-key-turn", "muscle-humanoid")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL + LARGE)
+def test_shipped_bodies_in_both_precisions(name):
+    nominal = envs.make(name, engine="native").engine.model
+    other, rng = nominal.__copy__(), np.random.default_rng(2)
+    factor = rng.uniform(0.5, 2, nominal.nbody)
+    other.body_mass[:] *= factor
+    other.body_inertia[:] *= factor[:, None]
+    mujoco.mj_setConst(other, mujoco.MjData(other))
+    for double, tolerance in ((True, 1e-12), (False, 2e-5)):
+        with jax.enable_x64(double):
+            fields = {k: jnp.asarray(getattr(other, k)) for k in ("body_mass", "body_inertia")}
+            for constant, value in jax.jit(lambda f: derived_constants(nominal, f))(fields).items():
+                true = getattr(other, constant)
+                np.testing.assert_allclose(value, true, rtol=tolerance, atol=1e-12)
