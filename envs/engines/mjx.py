@@ -174,7 +174,8 @@ class Mjx:
         return self._template._impl.efc_J.size == 0
 
     def _with(self, fields: dict[str, Array]) -> mjx.Model:
-        fields = self._open(fields)
+        # `_from_model` has put `eq_active0` into the state, and nothing else reads it.
+        fields = self._open({k: x for k, x in fields.items() if k != "eq_active0"})
         old = {k: operator.attrgetter(k)(self._model) for k in fields}
         # Warp has boxes as pairs of vectors, where MjModel has rows of six numbers.
         new = {k: jnp.asarray(x, old[k].dtype).reshape(old[k].shape) for k, x in fields.items()}
@@ -191,6 +192,7 @@ class Mjx:
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         view, old = sim.physics, self._data()
         new = {"qpos": view.qpos, "qvel": view.qvel, "act": view.act, "ctrl": ctrl}
+        new |= _from_model(self.model, sim.fields)
         new = self._open(new) | {"time": view.time, "qacc_warmstart": sim.hidden}
         return old.replace(**{k: jnp.asarray(x, getattr(old, k).dtype) for k, x in new.items()})
 
@@ -215,6 +217,21 @@ class Mjx:
                 )
             shapes[name] = shape
         return shapes
+
+
+def _from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Array]:
+    """State that `mj_resetData` reads from the model, where a world's own `fields` change it."""
+    bodies = np.flatnonzero(model.body_mocapid >= 0)
+    bodies = bodies[np.argsort(model.body_mocapid[bodies])]
+    state = {}
+    if bodies.size and "body_pos" in fields:
+        state["mocap_pos"] = fields["body_pos"][bodies]
+    if bodies.size and "body_quat" in fields:
+        quat = fields["body_quat"][bodies]
+        state["mocap_quat"] = quat / jnp.linalg.norm(quat, axis=1, keepdims=True)
+    if "eq_active0" in fields:
+        state["eq_active"] = fields["eq_active0"]
+    return state
 
 
 def _warn_of_rough_contacts(model: mujoco.MjModel) -> None:

@@ -56,10 +56,9 @@ class Native:
         )
         self._batches: dict[int, mujoco.batch.Batch] = {}
         self._lock = threading.Lock()
-        # time, qpos, qvel, act, (history,) warm start: a prefix of the batch's rows.
-        spec = int(_STATE.mjSTATE_FULLPHYSICS) | int(_STATE.mjSTATE_WARMSTART)
-        self._row = mujoco.mj_stateSize(model, spec & ~int(_STATE.mjSTATE_PLUGIN))
-        self._first_warmstart = self._row - model.nv
+        self._carried, self._row = _carried(model)
+        # What comes before the warm start: time, qpos, qvel, act and the history of delays.
+        self._num_physics = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_PHYSICS)) + 1
         # Derived fields are one substep old after mj_step; the velocity stage makes them current.
         self._stage = _STAGE.mjSTAGE_VEL if derived else _STAGE.mjSTAGE_NONE
         data = mujoco.MjData(model)
@@ -90,8 +89,15 @@ class Native:
 
     def rows(self, sim: SimState) -> np.ndarray:
         """The exact state of each world, on the host: [..., row] in MuJoCo's order, float64."""
-        hidden = np.asarray(sim.hidden)
-        return self._rows(hidden, sim.physics.qpos.dtype).reshape(*hidden.shape[:-1], -1)
+        hidden, fields = np.asarray(sim.hidden), jax.tree.map(np.asarray, sim.fields)
+        with self._lock:
+            batch = self._batch(hidden.shape[:-1], fields)
+            rows = self._rows(batch, hidden, np.dtype(sim.physics.qpos.dtype))
+        return rows.reshape(*hidden.shape[:-1], -1)
+
+    def load(self, batch: mujoco.batch.Batch, rows: Float[np.ndarray, "B row"]) -> None:
+        """Puts the worlds of `rows` into a batch of this model."""
+        batch.state[:, self._carried] = rows
 
     def _physics(self, initial: Initial) -> Physics:
         dtype = jnp.result_type(float)
@@ -106,7 +112,7 @@ class Native:
             functools.partial(function, np.dtype(dtype)),
             (
                 jax.ShapeDtypeStruct((2 * self._row + 2,), jnp.uint32),
-                jax.ShapeDtypeStruct((self._first_warmstart,), dtype),
+                jax.ShapeDtypeStruct((self._num_physics,), dtype),
                 shapes,
             ),
             fields,
@@ -123,36 +129,47 @@ class Native:
     def _step(self, dtype: np.dtype, out: Any, fields: Any, hidden: Any, ctrl: Any) -> None:
         with self._lock:
             batch = self._batch(ctrl.shape[:-1], fields)
-            batch.state[:, : self._row] = self._rows(hidden, dtype)
+            if self._starts_with(fields):  # what no step changes, but another world has otherwise
+                batch.reset(stage=_STAGE.mjSTAGE_NONE)
+            self.load(batch, self._rows(batch, hidden, dtype))
             batch.ctrl[...] = ctrl.reshape(batch.nsim, -1)
             try:
                 batch.step(nstep=self.n_substeps, stage=self._stage)
             except mujoco.batch.SimulationError as error:
-                batch.state[error.ids, : self._row] = np.nan
+                batch.state[error.ids, : self._num_physics] = np.nan
             self._read(batch, out)
 
     def _forward(self, dtype: np.dtype, out: Any, fields: Any, start: Any) -> None:
         with self._lock:
             batch = self._batch(start.shape[:-1], fields)
-            batch.state[:, : self._row] = 0
-            batch.state[:, 1 : 1 + start.shape[-1]] = start.reshape(batch.nsim, -1)
-            batch.ctrl[...] = 0
+            batch.reset(stage=_STAGE.mjSTAGE_NONE)
+            rows = batch.state[:, self._carried]
+            rows[:, 1 : 1 + start.shape[-1]] = start.reshape(batch.nsim, -1)
+            self.load(batch, rows)
             # All stages: a thread's scratch data still hold another world's accelerations.
             batch.forward()
-            batch.state[:, self._first_warmstart : self._row] = 0
+            self.load(batch, rows)  # without the warm start that `forward` leaves
             self._read(batch, out)
 
-    def _rows(self, hidden: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def _rows(
+        self, batch: mujoco.batch.Batch, hidden: np.ndarray, dtype: np.dtype
+    ) -> Float[np.ndarray, "B row"]:
         hidden = hidden.reshape(-1, hidden.shape[-1])
         rows = hidden[:, :-2].view(np.float64)
         fresh = np.flatnonzero(hidden[:, -1])
         if fresh.size:
             size = self.model.nq + self.model.nv + self.model.na
             start = hidden[fresh, : size * dtype.itemsize // 4].copy().view(dtype)
+            batch.reset(fresh, stage=_STAGE.mjSTAGE_NONE)
             rows = rows.copy()
-            rows[fresh] = 0
+            rows[fresh] = batch.state[fresh][:, self._carried]
             rows[fresh, 1 : 1 + size] = start
         return rows
+
+    def _starts_with(self, fields: dict[str, Any]) -> bool:
+        """Whether `mj_resetData` reads these fields for state that is not carried along."""
+        poses = bool(self.model.nmocap) and not {"body_pos", "body_quat"}.isdisjoint(fields)
+        return poses or "eq_active0" in fields
 
     def _batch(self, lead: tuple[int, ...], fields: dict[str, Any]) -> mujoco.batch.Batch:
         nsim = math.prod(lead)
@@ -170,8 +187,23 @@ class Native:
         hidden, view, derived = out
         hidden = hidden.reshape(batch.nsim, -1)
         hidden[:, -2:] = 0
-        hidden[:, :-2].view(np.float64)[...] = batch.state[:, : self._row]
+        hidden[:, :-2].view(np.float64)[...] = batch.state[:, self._carried]
         with np.errstate(over="ignore"):  # a diverged world may exceed float32: infinity says so
-            view.reshape(batch.nsim, -1)[...] = batch.state[:, : self._first_warmstart]
+            view.reshape(batch.nsim, -1)[...] = batch.state[:, : self._num_physics]
             for name, value in derived.items():
                 value.reshape(batch.nsim, -1)[...] = batch.bind(name).reshape(batch.nsim, -1)
+
+
+def _carried(model: mujoco.MjModel) -> tuple[slice | np.ndarray, int]:
+    """Where in a batch's row, and how many, are the numbers that steps change.
+
+    Time, qpos, qvel, act, history and warm start are its beginning, the plugins' state its end.
+    The rest (`eq_active`, mocap poses, ...) stays as a reset has it.
+    """
+    changes = int(_STATE.mjSTATE_TIME | _STATE.mjSTATE_PHYSICS | _STATE.mjSTATE_WARMSTART)
+    begin = mujoco.mj_stateSize(model, changes)
+    whole = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_INTEGRATION))
+    plugins = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_PLUGIN))
+    if not plugins:  # no copies
+        return slice(begin), begin
+    return np.r_[:begin, whole - plugins : whole], begin + plugins

@@ -244,8 +244,7 @@ def _bare_batch(engine: Any, worlds: int) -> Bare:
     ctrl = batch.bind("ctrl")
 
     def step(sim: SimState, controls: Float[Array, "T B u"]) -> float:
-        rows = engine.rows(sim)
-        batch.state[:, : rows.shape[1]] = rows
+        engine.load(batch, engine.rows(sim))
         values = np.asarray(controls, np.float64)
         start = time.perf_counter()
         for value in values:
