@@ -38,8 +38,13 @@ def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
     model = env.engine.model if isinstance(env, envs.Env) else getattr(env, "mj_model", None)
     if model is None:
         raise view.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
+    path.parent.mkdir(parents=True, exist_ok=True)
     qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
-    return view.video(model, qpos, env.spec.ctrl_dt, path)
+    try:
+        return view.video(model, qpos, env.spec.ctrl_dt, path)
+    except OSError as error:  # a disk that is full, an encoder that ended
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise view.RenderingUnavailableError(f"{path} cannot be written: {reason}") from error
 
 
 def evaluate_run(

@@ -38,6 +38,7 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
         axis.grid(alpha=0.3)
     axes[1].legend(fontsize="small")
     figure.suptitle(title)
+    target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     return target
 
@@ -83,6 +84,7 @@ def comparison(
     axes[0].set_ylabel(y)
     axes[-1].legend(fontsize="small")
     figure.suptitle(title)
+    target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     return target
 

@@ -2,11 +2,16 @@
 
 import datetime
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
 from mjxwm import system
 from mjxwm.config import ConfigError
+
+_LONGEST = 200
+"""Bytes of a run's name; file systems mostly take 255, and figures carry it as a label."""
 
 
 class RunFolder(NamedTuple):
@@ -40,6 +45,28 @@ class RunFolder(NamedTuple):
         return self.path / "policy.mp4"
 
 
+def check_name(name: str) -> None:
+    """Raises ConfigError unless a run of this name has a folder of its own where runs are kept."""
+    if name in ("", ".", "..") or not name.isprintable() or set(name) & set("/\\"):
+        raise ConfigError(
+            f"run={name!r} is no name; it must be printable, without / and \\. Where runs are kept "
+            "is said with --folder"
+        )
+    if len(os.fsencode(name)) > _LONGEST:
+        raise ConfigError(f"run={name[:20]!r}... is longer than {_LONGEST} bytes")
+
+
+def name_of(*parts: object) -> str:
+    """The name of a run made of these parts, such as a task's, which may have a / in it."""
+    return "-".join(str(part).replace("/", "-").replace("\\", "-") for part in parts)
+
+
+def quoted(argument: object) -> str:
+    """A path or a name as a command that can be pasted has it."""
+    text = str(argument)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
 def create(folder: Path, name: str | None, preset: str) -> RunFolder:
     """Makes the folder of a new run.
 
@@ -49,16 +76,18 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
         preset: the preset's name.
 
     Raises:
-        ConfigError: the run exists; nothing is ever overwritten.
+        ConfigError: the run exists, for nothing is ever overwritten, or the name is none.
     """
+    if name is not None:
+        check_name(name)
     stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    path = folder / (name or f"{Path(preset).stem}-{stamp}")
+    path = folder / (f"{Path(preset).stem}-{stamp}" if name is None else name)
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
         raise ConfigError(
-            f"run {path} exists and is never overwritten. Continue it with --resume {path}, "
-            "or give another name with --run"
+            f"run {path} exists and is never overwritten. Continue it with "
+            f"--resume {quoted(path)}, or give another name with --run"
         ) from error
     run = RunFolder(path)
     (path / "system.json").write_text(

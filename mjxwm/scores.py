@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mjxwm import track
 from mjxwm.config import ConfigError, read_yaml
-from mjxwm.runs import RunFolder
+from mjxwm.runs import RunFolder, quoted
 
 RESAMPLES = 10_000
 UNIT = "ppo"
@@ -76,7 +76,7 @@ def read(run: RunFolder) -> End:
     if not rows:
         raise ConfigError(
             f"run {run.path} has no evaluation in its record; go on with it: "
-            f"mjxwm train --resume {run.path}"
+            f"mjxwm train --resume {quoted(run.path)}"
         )
     fields = [
         f"{name}={value}" for name, value in sorted((values.get("task_fields") or {}).items())

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mjxwm import checkpoint, config, outcome, trainer
+from mjxwm import checkpoint, config, outcome, runs, trainer
 from mjxwm.algos import tdmpc2
 from mjxwm.data import TaskInfo
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -80,12 +80,12 @@ def _row(cfg: Config, model: Model, task: TaskInfo, found: dict[str, list[Path]]
         if cfg.who != "policies":
             return row(task.name, [_of_model(cfg, model, task)])
         if task.name not in found:
-            command = f"mjxwm extract {task.name} --model {cfg.model}"
+            command = f"mjxwm extract {runs.quoted(task.name)} --model {runs.quoted(cfg.model)}"
             return Row(task.name, None, [], None, f"no policy yet: {command}")
-        runs = [RunFolder(path) for path in found[task.name]]
-        learned = [each for each in runs if checkpoint.latest(each.checkpoints) is not None]
+        policies = [RunFolder(path) for path in found[task.name]]
+        learned = [each for each in policies if checkpoint.latest(each.checkpoints) is not None]
         if not learned:
-            return Row(task.name, None, [], None, f"{runs[0].path} has no checkpoint")
+            return Row(task.name, None, [], None, f"{policies[0].path} has no checkpoint")
         return row(
             task.name, [outcome.evaluate_run(each, cfg.episodes, cfg.seed)[1] for each in learned]
         )

@@ -13,7 +13,7 @@ from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.recorder import Recorder
 from mjxwm.running import Running
-from mjxwm.runs import RunFolder
+from mjxwm.runs import RunFolder, quoted
 from mjxwm.track import ConsoleLine, JsonLines
 from mjxwm.trainer import Config, Trainer, build, eval_key, load, make_env, new_run, start
 from mjxwm.types import Metrics
@@ -96,8 +96,8 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
             loop.after(iteration, running, metrics, stopping, evaluate=late)
             if failed:
                 raise config.ConfigError(
-                    f"{failed} The run is saved: `mjxwm train --resume {run.path}` goes on; with "
-                    "`on_failure: go-on` in its config.yaml, past what fails."
+                    f"{failed} The run is saved: `mjxwm train --resume {quoted(run.path)}` goes "
+                    "on; with `on_failure: go-on` in its config.yaml, past what fails."
                 )
             if loop.trouble:
                 loop.save(iteration, running.state)

@@ -58,7 +58,7 @@ def _collect_all(name: str, args: list[str]) -> int:
         json: Path | None = None
         """File for the results."""
 
-    options = parse(Options, args, f"collect {name}")
+    options = parse(Options, args, f"collect {name}", ("folder", "data"))
     preset = dataclasses.replace(preset, data=options.data, collect=options.settings)
     runs = _collections(preset, _chosen(preset.tasks, options.only), Path(name).stem)
     collected = []
@@ -88,6 +88,7 @@ def _chosen(tasks: str, only: str) -> list[str]:
 def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
     """The configurations by the runs' names; what is missing for any of them is said at once."""
     from mjxwm import train
+    from mjxwm.runs import name_of
 
     runs, missing = {}, {}
     for task in tasks:
@@ -104,7 +105,7 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
         except ConfigError as error:
             missing[task] = f"{task}: {error}"
         for seed in range(preset.collect.seed, preset.collect.seed + preset.collect.seeds):
-            runs[f"{prefix}-{task}-{seed}"] = dataclasses.replace(cfg, seed=seed)
+            runs[name_of(prefix, task, seed)] = dataclasses.replace(cfg, seed=seed)
     if missing:
         have = ",".join(task for task in tasks if task not in missing)
         others = [f"--only {have} collects the others"] if have else []

@@ -37,17 +37,18 @@ def plot(args: list[str]) -> int:
     from mjxwm import plot, runs, track
 
     options = parse(_Plot, args, "plot")
-    found = {path.name: runs.find(path).metrics for path in options.runs}
+    names = [path.name for path in options.runs]
+    found = {  # two runs of one name in different folders are two curves
+        path.name if names.count(path.name) == 1 else str(path): runs.find(path).metrics
+        for path in options.runs
+    }
     if not found:
         raise ConfigError("plot needs at least one run folder")
     for path in found.values():
         if not path.is_file():
             raise ConfigError(f"{path} does not exist: nothing was logged in this run yet")
+    write({name: track.evaluations(p)[-1:] for name, p in found.items()}, options.json)
     print(plot.learning_curve(found, options.out, options.title))
-    last = {
-        name: [r for r in track.read(p) if "eval/return" in r][-1:] for name, p in found.items()
-    }
-    write(last, options.json)
     return 0
 
 
@@ -88,6 +89,6 @@ def compare(args: list[str]) -> int:
     done = comparison.run(options.config, options.folder)
     rows = comparison.summarize(done)
     print(comparison.table(rows))
-    print(plot.comparison(comparison.curves(done), options.out, options.config.task))
     write([row._asdict() for row in rows], options.json)
+    print(plot.comparison(comparison.curves(done), options.out, options.config.task))
     return 0

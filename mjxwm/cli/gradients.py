@@ -81,13 +81,13 @@ def _policy(options: _Options) -> tuple[Any, Any, Any]:
 
 def _trained(options: _Options) -> Any:
     """Trains a preset of the task for a while."""
-    from mjxwm import train
+    from mjxwm import runs, train
 
     fitting = [n for n in preset_names() if _fits(load_preset(train.Config, n), options.task)]
     if not fitting:
         raise ConfigError(
             f"there is no preset of pwm for task {options.task!r}; train one "
-            f"(mjxwm train debug --task {options.task}) and give it with --policy"
+            f"(mjxwm train debug --task {runs.quoted(options.task)}) and give it with --policy"
         )
     preset = max(fitting, key=lambda name: name.endswith("-cpu"))
     cfg = load_preset(train.Config, preset)

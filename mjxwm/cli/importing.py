@@ -58,7 +58,7 @@ def _import_data(args: list[str]) -> int:
         json: Path | None = None
         """File for the result."""
 
-    options = parse(Options, args, "import data")
+    options = parse(Options, args, "import data", ("data",))
     if not options.files:
         raise ConfigError("import data needs files: mjxwm import data FILE ...")
     rows = importing.chunks(options.files, options.tasks, options.data, print)

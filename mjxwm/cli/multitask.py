@@ -26,7 +26,7 @@ def pretrain(args: list[str]) -> int:
             json: Path | None = None
             """File for the result."""
 
-        again = parse(Resume, args, "pretrain")
+        again = parse(Resume, args, "pretrain", ("resume",))
         card = model.read_card(again.resume)
         return _pretrained(pretraining.run(card, runs.RunFolder(again.resume), True), again.json)
     name, rest = first(args, "pretrain", "a multi-task preset")
@@ -58,13 +58,15 @@ def pretrain(args: list[str]) -> int:
 
 
 def _pretrained(result: Any, target: Path | None) -> int:
+    from mjxwm import runs
+
     path = result.run.path
     if result.finished:
         print(f"{result.updates:,} updates in {result.seconds / 60:.1f} minutes. Go on with")
-        print(f"  mjxwm extract TASK --model {path}")
+        print(f"  mjxwm extract TASK --model {runs.quoted(path)}")
     else:
         print(f"stopped after {result.updates:,} updates; checkpoint saved. Go on with")
-        print(f"  mjxwm pretrain --resume {path}")
+        print(f"  mjxwm pretrain --resume {runs.quoted(path)}")
     write(
         {"run": str(path), "updates": result.updates, "seconds": round(result.seconds, 1)}, target
     )
@@ -77,6 +79,7 @@ def extract(args: list[str]) -> int:
     from mjxwm.multitask import Extract, model
     from mjxwm.multitask import extract as extraction
     from mjxwm.multitask.tasks import number
+    from mjxwm.runs import name_of
 
     args = [part for a in args for part in (a.split("=", 1) if a[:8] == "--model=" else [a])]
     found = [i for i, a in enumerate(args) if a == "--model"]
@@ -127,6 +130,6 @@ def extract(args: list[str]) -> int:
         algorithm="extract",
         algo=algo,
     )
-    name = options.output.run or f"{path.name}-{task}-{options.seed}"
+    name = options.output.run or name_of(path.name, task, options.seed)
     run = train.new_run(cfg, "extract", name, options.output.folder)
     return finish(cfg, run, False, options.output.json)

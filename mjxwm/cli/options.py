@@ -6,14 +6,30 @@ from typing import Any
 
 import tyro
 
+from mjxwm.cli import outputs
 
-def parse(cls: Any, args: list[str], prog: str, **kwargs: Any) -> Any:
-    """Reads `args` into the dataclass `cls`; a mistake ends the process with status 2."""
-    return tyro.cli(cls, args=args, prog=f"mjxwm {prog}", **kwargs)
+
+def parse(
+    cls: Any, args: list[str], prog: str, folders: tuple[str, ...] = ("folder",), **kwargs: Any
+) -> Any:
+    """Reads `args` into the dataclass `cls`; a mistake ends the process with status 2.
+
+    Raises:
+        ConfigError: a place that it names, as a file or as one of `folders`, cannot be written to.
+    """
+    options = tyro.cli(cls, args=args, prog=f"mjxwm {prog}", **kwargs)
+    outputs.check(options, folders)
+    return options
 
 
 def write(result: Any, target: Path | None) -> None:
     """Writes a result, where a file is asked for."""
-    if target is not None:
+    if target is None:
+        return
+    text = json.dumps(result, indent=1) + "\n"
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
+    except OSError:  # a disk that is full by now: what was worked for is not lost
+        print(text)
+        raise

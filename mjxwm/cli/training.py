@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from mjxwm.cli import outputs
 from mjxwm.cli.options import parse, write
 from mjxwm.config import ConfigError, load_preset, load_yaml, preset_names
 
@@ -53,7 +54,7 @@ def train(args: list[str]) -> int:
     from mjxwm import runs, train
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
-        options = parse(_Resume, args, "train")
+        options = parse(_Resume, args, "train", ("resume",))
         run = runs.find(options.resume)
         _join(options.distributed)
         cfg = load_yaml(train.Config, run.config)
@@ -70,7 +71,9 @@ def train(args: list[str]) -> int:
         output: Annotated[_Output, tyro.conf.OmitArgPrefixes] = _Output()
 
     rest = args[1:] if args and args[0] == preset else args
-    options = parse(Options, rest, f"train {preset}", description=_describe(preset))
+    options = parse(
+        Options, rest, f"train {preset}", ("folder", "data"), description=_describe(preset)
+    )
     output = options.output
     _join(output.distributed)
     run = train.new_run(options.config, preset, output.run, output.folder)
@@ -99,7 +102,7 @@ def finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
 
 def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
     """Trains, says what came of it, and returns it."""
-    from mjxwm import devices, outcome, train
+    from mjxwm import devices, outcome, runs, train
 
     result = train.train(cfg, run, resume)
     if not devices.leads():
@@ -113,16 +116,17 @@ def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
     }
     if result.evaluation is None:
         print(f"stopped at iteration {result.iteration}; checkpoint saved. Go on with")
-        print(f"  mjxwm train --resume {run.path}")
+        print(f"  mjxwm train --resume {runs.quoted(run.path)}")
     else:
         summary |= _returns(result.evaluation)
+        write(summary, target)  # before pictures, which may fail
         summary |= outcome.artifacts(cfg, run, result.evaluation)
         print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
         print(f"{result.seconds / 60:.1f} minutes. Look closer:")
         for name in ("curve", "video"):
             if name in summary:
                 print(f"  {summary[name]}")
-        print(f"  mjxwm eval {run.path} --episodes 100")
+        print(f"  mjxwm eval {runs.quoted(run.path)} --episodes 100")
     write(summary, target)
     return result
 
@@ -158,14 +162,20 @@ def evaluate(args: list[str]) -> int:
     run = runs.find(options.run)
     if options.episodes is not None and options.episodes < 1:
         raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")
+    refused = outputs.refused("video", options.video) if options.video else ""
+    if refused:
+        print(f"no video will be made: {refused}", flush=True)
     cfg, evaluation, iteration = outcome.evaluate_run(run, options.episodes, options.seed)
     print(_sentence(evaluation, f"at iteration {iteration}"))
+    # Before the video, which may fail.
+    write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)
+    if refused:
+        raise ConfigError(f"no video: {refused}")
     if options.video:
         try:
             print(outcome.film(cfg, evaluation, options.video))
         except view.RenderingUnavailableError as error:
             print(f"no video: {error}")
-    write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)
     return 0
 
 

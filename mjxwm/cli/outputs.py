@@ -1,0 +1,76 @@
+"""Places that a command writes to, tried before its work: hours are not lost to a wrong path."""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mjxwm import runs
+from mjxwm.config import ConfigError
+
+VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".gif")
+_FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
+_SUFFIXES = {"video": VIDEOS, "out": _FIGURES}
+"""What the encoder and matplotlib know."""
+
+
+def check(options: Any, folders: tuple[str, ...] = ("folder",)) -> None:
+    """Tries the places that a command's options name; nothing is left there.
+
+    Args:
+        options: a dataclass, whose fields may be dataclasses.
+        folders: the fields that are folders to write to.
+
+    Raises:
+        ConfigError: one cannot be written to, or the run's name is no name of a folder.
+    """
+    for name, value in _fields(options):
+        said = ""
+        if name in ("json", "html", "out") and isinstance(value, Path):
+            said = refused(name, value)
+        elif name in folders and isinstance(value, str | Path):
+            said = _refused_folder(name, Path(value))
+        elif name == "run" and isinstance(value, str):
+            runs.check_name(value)
+        if said:
+            raise ConfigError(said)
+
+
+def refused(name: str, path: Path) -> str:
+    """What is wrong with the path of a file to write; nothing where nothing is."""
+    suffixes = _SUFFIXES.get(name, ())
+    try:
+        if path.is_dir():
+            return f"--{name} {path} is a folder; give the path of a file"
+        if suffixes and path.suffix.lower() not in suffixes:
+            return f"--{name} {path} has another suffix than {', '.join(suffixes)}"
+        if not path.exists():
+            return _refused_folder(name, path.parent, path)
+        if path.is_file():  # a device or a pipe is left alone
+            path.open("ab").close()
+    except OSError as error:
+        return f"--{name} {path} cannot be written: {error.strerror}"
+    return ""
+
+
+def _refused_folder(name: str, folder: Path, whole: Path | None = None) -> str:
+    """What is wrong with a folder to write to, which is there or will be made."""
+    whole = whole or folder
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            return f"--{name} {whole} cannot be written: {there} is a file, not a folder"
+        with tempfile.TemporaryFile(dir=there):
+            return ""
+    except OSError as error:
+        return f"--{name} {whole} cannot be written: {error.strerror}"
+
+
+def _fields(options: Any) -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _fields(value)
+        else:
+            yield field.name, value
