@@ -23,6 +23,7 @@ from jaxtyping import Array, Bool, Float
 
 from envs.core import Initial, Physics, SimState
 from envs.engines.callback import on_host
+from envs.engines.shortcuts import without_shortcuts
 
 _STATE, _STAGE = mujoco.mjtState, mujoco.mjtStage
 _FRESH = 1
@@ -54,7 +55,7 @@ class Native:
             derived,
             threads,
         )
-        self._batches: dict[int, mujoco.batch.Batch] = {}
+        self._batches: dict[tuple[int, frozenset[str]], mujoco.batch.Batch] = {}
         self._lock = threading.Lock()
         self._carried, self._row = _carried(model)
         # What comes before the warm start: time, qpos, qvel, act and the history of delays.
@@ -69,7 +70,12 @@ class Native:
         return self
 
     def reset(self, initial: Initial) -> SimState:
-        """See `envs.core.Engine`. Without derived fields there is nothing to compute."""
+        """See `envs.core.Engine`. Without derived fields there is nothing to compute.
+
+        Raises:
+            ValueError: worlds differ in a field that C MuJoCo takes for the same in all.
+        """
+        without_shortcuts(self.model, initial.fields)
         start = jnp.concatenate(initial[:3]).astype(jnp.result_type(float))
         if self.derived:
             return self._call(self._forward, initial.goal, initial.fields, start)
@@ -173,15 +179,18 @@ class Native:
 
     def _batch(self, lead: tuple[int, ...], fields: dict[str, Any]) -> mujoco.batch.Batch:
         nsim = math.prod(lead)
-        if nsim not in self._batches:
-            batch = self._batches[nsim] = mujoco.batch.Batch(self.model, nsim, self.threads)
+        # Of the fields that it has of its own, a batch never gives one back.
+        key = nsim, frozenset(fields)
+        if key not in self._batches:
+            model = without_shortcuts(self.model, fields)
+            batch = self._batches[key] = mujoco.batch.Batch(model, nsim, self.threads)
             # Only fields bound before a call are copied out by it.
             for name in self.derived:
                 batch.bind(name)
         for name, values in fields.items():
-            own = self._batches[nsim].expand(name)
+            own = self._batches[key].expand(name)
             own[...] = values.reshape(own.shape)
-        return self._batches[nsim]
+        return self._batches[key]
 
     def _read(self, batch: mujoco.batch.Batch, out: Any) -> None:
         hidden, view, derived = out
