@@ -34,11 +34,17 @@ __all__ = [
 ]
 
 
-def from_gymnasium(env: Any, name: str = "gymnasium", **options: Any) -> Source:
+def from_gymnasium(
+    env: Any,
+    name: str = "gymnasium",
+    episode_length: int | None = None,
+    action_repeat: int = 1,
+    **protocol: Any,
+) -> Source:
     """A source of data from gymnasium's: see `envs.adapters.gymnasium.from_gymnasium`."""
     from envs.adapters import gymnasium
 
-    return gymnasium.from_gymnasium(env, name, **options)
+    return gymnasium.from_gymnasium(env, name, episode_length, action_repeat, **protocol)
 
 
 def to_gymnasium(env: str | Env, num_envs: int | None = None, **options: Any) -> Any:

@@ -55,13 +55,18 @@ class Config:
                 raise ValueError(f"engine {engine!r} is unknown. There are: {engines.NAMES}")
 
 
-def check(name: str, config: Config = Config()) -> list[Finding]:
+def check(name: str, config: Config = Config(), **fields: Any) -> list[Finding]:
     """All findings on one environment.
+
+    Args:
+        name: for `envs.make`.
+        config: how much to do.
+        fields: values for the task's own fields, such as `episode_length=200`.
 
     Raises:
         ValueError: it cannot be made at all.
     """
-    env = make(name)
+    env = make(name, **fields)
     try:
         findings = _rollout(env, config)
     except Exception as error:  # whatever a user's own task may raise

@@ -2,11 +2,15 @@
 
 import contextlib
 import math
+from typing import Any
 
-_POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "contact_time")
+import numpy as np
+
+_POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "action_repeat", "contact_time")
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
-def checked(field: str, value: object, default: object) -> object:
+def checked(field: str, value: object, default: object) -> Any:
     """`value` as what the field's default is: a switch, a number, a whole number or a word.
 
     Raises:
@@ -24,12 +28,12 @@ def checked(field: str, value: object, default: object) -> object:
         return value
     if kind not in (int, float):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not math.isfinite(value):
         raise ValueError(f"{field}={value!r} is not a finite number")
     if kind is int and value != int(value):
         raise ValueError(f"{field}={value} is not a whole number")
     if field in _POSITIVE and not value > 0:
         raise ValueError(f"{field}={value} is out of range; it must be above 0")
-    if field == "noise" and value < 0:
-        raise ValueError(f"noise={value} is out of range; it must be at least 0")
+    if field in ("noise", "idle_first") and value < 0:
+        raise ValueError(f"{field}={value} is out of range; it must be at least 0")
     return kind(value)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from envs import engines
+from envs import engines, own
 from envs.core import Source, Task
 from envs.dm_control import TASKS as DM_CONTROL
 from envs.env import Env, load_model
@@ -51,23 +51,22 @@ def names(suite: str | None = None) -> tuple[str, ...]:
     return tuple(sorted(name for tasks in suites for name in tasks))
 
 
-def register(name: str, make: Callable[[], Any]) -> None:
+def register(name: str, task: Any) -> None:
     """Adds an environment of your own under `name`.
 
     Args:
-        name: how `make` will know it.
-        make: returns a `Task`, a `Source` such as `from_gymnasium` gives, or a `gymnasium.Env`.
+        name: how `make` will know it: letters, digits, and - _ . between them.
+        task: a `Task`, a `Source` such as `from_gymnasium` gives, a gymnasium `VectorEnv`; or what
+            makes one of them or a `gymnasium.Env` when it is called without arguments: a class or
+            a function.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: the name is taken or not of that form, or it is another thing.
     """
+    own.check_name(name, [*SUITES, *FOREIGN])
     if name in names():
         raise ValueError(f"task {name!r} exists already; choose another name")
-    if "/" in name or ":" in name or name.startswith("mw-"):
-        raise ValueError(
-            f"{name!r} would stand for something foreign; choose a name without / and :"
-        )
-    SUITES["registered"][name] = make
+    SUITES["registered"][name] = own.factory(name, task)
 
 
 def make(
@@ -175,22 +174,28 @@ def _factory(name: str) -> Callable[[], Any]:
 
 
 def _made(name: str) -> Any:
+    factory = _factory(name)
     try:
-        return _factory(name)()
-    except TypeError as error:
-        raise ValueError(f"{name} cannot be made without arguments: {error}") from error
+        return factory()
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a user's own code may raise
+        raise ValueError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def _imported(module: str, attribute: str) -> Callable[[], Any]:
     here = str(Path.cwd())
     sys.path.insert(0, here)  # as `python -m` has it
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        task = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{module}:{attribute}: {error}") from error
+    except Exception as error:  # whatever a module of the user's own may raise
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{module}:{attribute} cannot be imported: {what}") from error
     finally:
         sys.path.remove(here)
-    return found if callable(found) else lambda: found
+    return own.factory(f"{module}:{attribute}", task)
 
 
 def _source(name: str, made: Any, action_repeat: int, overrides: dict[str, Any]) -> Source:

@@ -2,12 +2,14 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 import envs
 from mjxwm import plot, view
+from mjxwm.config import load_yaml
 from mjxwm.evaluate import Evaluation
 from mjxwm.runs import RunFolder
 from mjxwm.train import say_failures
@@ -48,10 +50,26 @@ def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
 
 
 def evaluate_run(
-    run: RunFolder, episodes: int | None = None, seed: int | None = None
+    run: RunFolder,
+    episodes: int | None = None,
+    seed: int | None = None,
+    task_fields: dict[str, Any] | None = None,
 ) -> tuple[Config, Evaluation, int]:
-    """Evaluates the newest checkpoint of a run: its configuration, the episodes, the iteration."""
-    changed = {} if episodes is None else {"episodes": episodes}
+    """Evaluates the newest checkpoint of a run.
+
+    Args:
+        run: its folder.
+        episodes: how many; by default the run's number.
+        seed: of the start states; by default the run's own.
+        task_fields: other values for fields of the task than it was trained with.
+
+    Returns:
+        The configuration evaluated with, the episodes, and the checkpoint's iteration.
+    """
+    changed: dict[str, Any] = {} if episodes is None else {"episodes": episodes}
+    if task_fields:
+        trained = load_yaml(Config, run.config).task_fields
+        changed["task_fields"] = {**trained, **task_fields}
     cfg, trainer, state, iteration = load(run, **changed)
     key = eval_key(cfg if seed is None else dataclasses.replace(cfg, seed=seed))
     evaluation = jax.device_get(trainer.evaluate(state, key))

@@ -31,7 +31,8 @@ class Config:
     """Control steps per action of the policy; by default 1, or what a foreign suite's protocol
     has."""
     task_fields: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Values for the task's own fields, such as {"episode_length": 500}."""
+    """Values for the task's own fields, such as {"episode_length": 500}; on the command line
+    --task.episode_length 500."""
     randomise: envs.Randomisation = envs.Randomisation()
     """How bodies differ from world to world and from episode to episode, evaluations included."""
     seed: int = 0

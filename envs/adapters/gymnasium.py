@@ -1,19 +1,29 @@
 """Gymnasium environments as sources of data: by id, by factory, or a `VectorEnv` as it is.
 
 env = envs.make("gymnasium/HalfCheetah-v5")
-env = envs.from_gymnasium(lambda: MyEnv(), name="mine", episode_length=200)
+env = envs.from_gymnasium(MyEnv, "mine", 200)
 """
 
+import dataclasses
 import functools
+import numbers
 from collections.abc import Callable
 from typing import Any
 
 from envs.adapters.foreign import HostWorlds, Protocols
 from envs.adapters.host import HostEnv
 from envs.core import EnvSpec
+from envs.fields import checked
+from envs.registry import nearest
 
 _MISSING = "gymnasium is not installed; run: pip install 'mjxwm[suites]'"
 _ENGINE = "gymnasium"
+_PROTOCOL = {
+    field.name: field.default
+    for field in dataclasses.fields(Protocols)
+    if field.name not in ("episode_length", "action_repeat")
+}
+"""Fields of a protocol besides those two, and their defaults."""
 
 
 def make(env_id: str, action_repeat: int = 1, **fields: Any) -> HostEnv:
@@ -22,24 +32,25 @@ def make(env_id: str, action_repeat: int = 1, **fields: Any) -> HostEnv:
     Args:
         env_id: such as "HalfCheetah-v5".
         action_repeat: steps of the environment per action; rewards add up.
-        fields: `episode_length`, and arguments for `gymnasium.make`.
+        fields: `episode_length`, `success` and `idle_first` as in `from_gymnasium`, and arguments
+            for `gymnasium.make`.
 
     Raises:
         ValueError: there is none of that id, it takes no such argument, or its spaces do not fit.
     """
     gymnasium = _import()
     length = fields.pop("episode_length", None)
+    protocol = {name: fields.pop(name) for name in _PROTOCOL if name in fields}
+    if length is not None:
+        # Its own limit may be a shorter one, which would end episodes before ours.
+        length = checked("episode_length", length, 1)
+        fields.setdefault("max_episode_steps", length)
 
     def factory() -> Any:
         # The warning about a checker that is not asked for here would come once per world.
         return gymnasium.make(env_id, disable_env_checker=True, **fields)
 
-    try:
-        return from_gymnasium(factory, f"gymnasium/{env_id}", length, action_repeat)
-    except (gymnasium.error.Error, TypeError) as error:
-        raise ValueError(f"gymnasium/{env_id}: {error}") from error
-    except ModuleNotFoundError as error:
-        raise ValueError(f"gymnasium/{env_id}: {error}; run: pip install {error.name}") from error
+    return from_gymnasium(factory, f"gymnasium/{env_id}", length, action_repeat, **protocol)
 
 
 def from_gymnasium(
@@ -55,49 +66,90 @@ def from_gymnasium(
         env: a factory of `gymnasium.Env`, called once per world; or a `gymnasium.vector.VectorEnv`,
             whose number of worlds is then the only one possible.
         name: for the record.
-        episode_length: steps of the environment until truncation; by default its own time limit.
+        episode_length: steps of the environment until truncation; by default its own time limit:
+            that of a `TimeLimit` wrapper, or of its `spec`.
         action_repeat: steps of the environment per action; rewards add up.
         protocol: further fields of `envs.adapters.foreign.Protocols`.
 
     Raises:
-        ValueError: no time limit, or spaces that do not fit.
+        ValueError: no time limit, or one that cannot be kept; spaces that do not fit; a factory
+            that makes no environment; a field that there is not.
     """
     vector = _import().vector
+    for field in protocol.keys() - _PROTOCOL.keys():
+        fields = ("episode_length", "action_repeat", *_PROTOCOL)
+        near = nearest(field, fields)
+        raise ValueError(f"{name} has no field {field!r}{near}. It has: {', '.join(fields)}")
+    action_repeat = checked("action_repeat", action_repeat, 1)
+    if episode_length is not None:
+        episode_length = checked("episode_length", episode_length, 1)
+    protocol = {field: checked(field, value, _PROTOCOL[field]) for field, value in protocol.items()}
     if isinstance(env, vector.VectorEnv):
-        if action_repeat != 1:
-            raise ValueError("action_repeat of a VectorEnv is its own; make it with a wrapper")
-        from envs.adapters.vector import Vector, check_mode
+        return _of_vector(env, name, episode_length, action_repeat, protocol)
+    from envs.adapters import limits
 
-        probe, spaces = env, (env.single_observation_space, env.single_action_space)
-        own = getattr(env.spec, "max_episode_steps", None)
-        check_mode(env, episode_length or own)
-    else:
-        probe = _probe(env, name)
+    probe = _probe(env, name)
+    try:
+        own = limits.of_env(probe)
+        if episode_length is not None and own.kept is not None and episode_length > own.kept:
+            raise ValueError(
+                f"{name}: episode_length={episode_length}, but a TimeLimit wrapper ends its "
+                f"episodes after {own.kept} steps; leave the wrapper out, or set it to as many"
+            )
+        rules = _rules(name, episode_length or own.either, action_repeat, protocol)
         spaces = probe.observation_space, probe.action_space
-    limit = episode_length or getattr(probe.spec, "max_episode_steps", None)
+        return _source(name, spaces, probe, rules, functools.partial(_list, env, rules))
+    finally:
+        probe.close()
+
+
+def _of_vector(
+    env: Any, name: str, episode_length: int | None, action_repeat: int, protocol: dict[str, Any]
+) -> HostEnv:
+    from envs.adapters.limits import of_vector
+    from envs.adapters.vector import Vector, check_mode
+
+    if action_repeat != 1 or protocol.get("idle_first"):
+        raise ValueError(
+            f"{name}: action_repeat and idle_first of a VectorEnv are its own; make it with a "
+            "wrapper of its environments"
+        )
+    own = of_vector(env)
+    check_mode(env, episode_length, own)
+    rules = _rules(name, episode_length or own.either, 1, protocol)
+    shared = Vector(env, rules)  # one for all batches: they take turns, and notice
+    spaces = env.single_observation_space, env.single_action_space
+    return _source(name, spaces, env, rules, lambda _: shared, env.num_envs)
+
+
+def _rules(name: str, limit: int | None, action_repeat: int, protocol: dict[str, Any]) -> Protocols:
     if limit is None:
-        raise ValueError(f"{name} has no time limit; give episode_length")
-    rules = Protocols(-(-int(limit) // action_repeat), action_repeat, **protocol)
-    if isinstance(env, vector.VectorEnv):
-        shared = Vector(env, rules)  # one for all batches: they take turns, and notice
-        return _source(name, spaces, probe, rules, lambda _: shared, env.num_envs)
-    source = _source(name, spaces, probe, rules, functools.partial(_list, env, rules))
-    probe.close()
-    return source
+        raise ValueError(
+            f"{name} has no time limit; give episode_length, or a gymnasium.wrappers.TimeLimit"
+        )
+    return Protocols(-(-limit // action_repeat), action_repeat, **protocol)
 
 
 def _probe(env: Callable[[], Any], name: str) -> Any:
     if not callable(env):
+        hint = f"; envs.make('gymnasium/{env}') makes one by its id" if isinstance(env, str) else ""
         raise ValueError(
             f"{name}: {type(env).__name__} is neither a factory of environments nor a VectorEnv; "
-            "give a function that makes one, which is called for each world"
+            f"give a function that makes one, which is called for each world{hint}"
         )
     try:
-        return env()
-    except (ValueError, TypeError, _import().error.Error, ImportError):
-        raise
+        probe = env()
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{name}: {error}; run: pip install {error.name}") from error
     except Exception as error:  # whatever a foreign environment may raise
         raise ValueError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
+    parts = ("observation_space", "action_space", "reset", "step")
+    if hasattr(probe, "num_envs") or not all(hasattr(probe, part) for part in parts):
+        raise ValueError(
+            f"{name}: the factory makes a {type(probe).__name__}; it must be a gymnasium.Env, one "
+            "for each world (a VectorEnv is given as it is)"
+        )
+    return probe
 
 
 def _source(
@@ -115,7 +167,8 @@ def _source(
         action_size = len(forms.action_bounds(spaces[1])[0])
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    dt = float(getattr(getattr(probe, "unwrapped", probe), "dt", 0.0) or 0.0)
+    dt = getattr(getattr(probe, "unwrapped", probe), "dt", 0.0)
+    dt = float(dt) if isinstance(dt, numbers.Real) else 0.0
     spec = EnvSpec(
         name=name,
         engine=_ENGINE,

@@ -42,7 +42,7 @@ def make(
             f"maniskill/{env_id}: ManiSkill cannot be used here ({type(error).__name__}: {error}); "
             f"{_REMEDY}"
         ) from error
-    factory = functools.partial(_env, env_id, control_mode)
+    factory = functools.partial(_env, env_id, control_mode, episode_length)
     try:
         return from_gymnasium(
             factory, f"maniskill/{env_id}", episode_length, action_repeat, success="success"
@@ -53,11 +53,17 @@ def make(
         ) from error
 
 
-def _env(env_id: str, control_mode: str) -> Any:
+def _env(env_id: str, control_mode: str, episode_length: int) -> Any:
     import gymnasium
     from mani_skill.utils.wrappers.gymnasium import (  # pyright: ignore[reportMissingImports]
         CPUGymWrapper,
     )
 
-    made = gymnasium.make(env_id, obs_mode="state", control_mode=control_mode, num_envs=1)
+    made = gymnasium.make(
+        env_id,
+        obs_mode="state",
+        control_mode=control_mode,
+        num_envs=1,
+        max_episode_steps=episode_length,  # its own limits are shorter, 50 steps and more
+    )
     return CPUGymWrapper(made, ignore_terminations=True)

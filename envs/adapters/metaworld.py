@@ -47,7 +47,7 @@ def make(env_id: str, action_repeat: int = 2, episode_length: int = _STEPS) -> A
             f"metaworld has no {env_id!r}{nearest(env_id, known)}. It has: {', '.join(known)}"
         )
     return from_gymnasium(
-        functools.partial(_env, tasks[wanted]),
+        functools.partial(_env, tasks[wanted], episode_length),
         f"mw-{wanted}",
         episode_length,
         action_repeat,
@@ -56,7 +56,7 @@ def make(env_id: str, action_repeat: int = 2, episode_length: int = _STEPS) -> A
     )
 
 
-def _env(task: str) -> Any:
+def _env(task: str, episode_length: int = _STEPS) -> Any:
     import gymnasium
     from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
 
@@ -72,6 +72,8 @@ def _env(task: str) -> Any:
     made = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task}-goal-observable"]()
     # A goal of its own for every episode, drawn from the environment's own generator.
     made._freeze_rand_vec, made.seeded_rand_vec = False, True
+    # Its own limit, 500 steps, would end longer episodes; the idle step counts, too.
+    made.max_path_length = max(made.max_path_length, episode_length + 2)
     return Seeded(made)
 
 

@@ -6,10 +6,15 @@ from typing import Annotated, Any
 
 import tyro
 
+from mjxwm.cli import task_fields
 from mjxwm.cli.options import parse, write
 from mjxwm.config import ConfigError
 
 _ABOUT = "Lists environments. `mjxwm envs check NAME ...` says whether they are sound."
+_CHECK = (
+    "Whether an environment is sound. Fields of the task are set as in training: "
+    "--task.episode_length 100."
+)
 _HEADER = f"{'task':30} {'obs':>4} {'actions':>7} {'steps':>6}  engines"
 
 
@@ -67,8 +72,9 @@ def _check(args: list[str]) -> int:
         json: Path | None = None
         """File for the findings."""
 
+    fields, args = task_fields.take(args)
     try:
-        options = parse(Options, args, "envs check")
+        options = parse(Options, args, "envs check", description=_CHECK)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if not options.names:
@@ -79,7 +85,7 @@ def _check(args: list[str]) -> int:
         if not names:
             raise ConfigError(f"nothing to check: {', '.join(options.names)} has no tasks")
         for name in names:
-            found[name] = check.check(name, options.config)
+            found[name] = check.check(name, options.config, **fields)
             print(name)
             for finding in found[name]:
                 mark = {True: "ok", False: "WRONG", None: "-"}[finding.ok]

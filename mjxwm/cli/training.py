@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from mjxwm.cli import outputs
+from mjxwm.cli import outputs, task_fields
 from mjxwm.cli.options import parse, write
 from mjxwm.config import ConfigError, load_preset, load_yaml, preset_names
 
@@ -61,8 +61,10 @@ def train(args: list[str]) -> int:
         if options.devices is not None:
             cfg = dataclasses.replace(cfg, devices=options.devices)
         return finish(cfg, run, True, options.json)
+    fields, args = task_fields.take(args)
     preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
     default = load_preset(train.Config, preset)
+    default = dataclasses.replace(default, task_fields={**default.task_fields, **fields})
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -89,7 +91,8 @@ def _join(distributed: bool) -> None:
 
 def _describe(preset: str) -> str:
     return (
-        f"Trains preset {preset!r}; every field of it can be changed. "
+        f"Trains preset {preset!r}; every field of it can be changed, and those "
+        "of the task: --task.episode_length 500. "
         f"Presets: {', '.join(preset_names())}, or a YAML file of your own."
     )
 
@@ -158,6 +161,7 @@ def evaluate(args: list[str]) -> int:
 
     if any(a == "--suite" or a.startswith("--suite=") for a in args):
         return _suite(args)
+    fields, args = task_fields.take(args)
     options = parse(_Eval, args, "eval")
     run = runs.find(options.run)
     if options.episodes is not None and options.episodes < 1:
@@ -165,7 +169,7 @@ def evaluate(args: list[str]) -> int:
     refused = outputs.refused("video", options.video) if options.video else ""
     if refused:
         print(f"no video will be made: {refused}", flush=True)
-    cfg, evaluation, iteration = outcome.evaluate_run(run, options.episodes, options.seed)
+    cfg, evaluation, iteration = outcome.evaluate_run(run, options.episodes, options.seed, fields)
     print(_sentence(evaluation, f"at iteration {iteration}"))
     # Before the video, which may fail.
     write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)

@@ -255,7 +255,7 @@ def test_a_name_with_a_colon_is_your_own(monkeypatch):
     env = envs.make("gym_worlds:Counter", episode_length=7)
     assert (env.spec.obs_size, env.spec.episode_length) == (2, 7)
     assert envs.make("envs.locomotion.hopper:Hopper").name == "envs.locomotion.hopper:Hopper"
-    with pytest.raises(ValueError, match="makes a dict"):
+    with pytest.raises(ValueError, match="is the class dict"):
         envs.make("builtins:dict")
     with pytest.raises(ValueError, match="without arguments"):
         envs.make("envs.core:Task")
