@@ -157,6 +157,10 @@ class EnvSpec(NamedTuple):
     differentiable: bool
     obstacle: str = ""
     """Why it is not differentiable, and what would be."""
+    action_repeat: int = 1
+    """Control steps per action of the agent."""
+    terminates: bool | None = None
+    """Whether an episode can end before its time limit; None where that is not known."""
 
 
 class Failure(NamedTuple):

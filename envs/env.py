@@ -67,6 +67,8 @@ class Env:
             episode_length=self.episode_length,
             differentiable=self.engine.differentiable,
             obstacle=self._obstacle(),
+            action_repeat=self.action_repeat,
+            terminates=type(self.task).terminated is not Task.terminated,
         )
 
     @property

@@ -19,7 +19,12 @@ from mjxwm.runs import RunFolder
 
 
 def checkpoint(
-    file: Path, tasks: str, data: str, name: str | None, folder: Path
+    file: Path,
+    tasks: str,
+    data: str,
+    name: str | None,
+    folder: Path,
+    action_repeat: int | None = None,
 ) -> tuple[RunFolder, dict[str, int]]:
     """Makes a model's run of a checkpoint of TD-MPC2's or PWM's.
 
@@ -29,6 +34,8 @@ def checkpoint(
         data: folder of the data set that policies are to be extracted with, if there is one.
         name: name of the run.
         folder: where runs are kept.
+        action_repeat: control steps per action; by default 2, TD-MPC2's protocol, or that of the
+            task's suite.
 
     Returns:
         The run and the parameters by component.
@@ -37,7 +44,8 @@ def checkpoint(
         ConfigError: the file is no such checkpoint, or of other tasks.
     """
     try:
-        known = TASK_SETS[tasks] if tasks in TASK_SETS else (_task(tasks),)
+        known = TASK_SETS[tasks] if tasks in TASK_SETS else (_task(tasks, action_repeat),)
+        known = _repeated(known, action_repeat)
         found = interop.read_checkpoint(file, len(known))
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
@@ -60,19 +68,33 @@ def checkpoint(
     return run, tdmpc2.networks.parameters(networks)
 
 
-def _task(name: str) -> TaskInfo:
+def _repeated(tasks: tuple[TaskInfo, ...], action_repeat: int | None) -> tuple[TaskInfo, ...]:
+    """The tasks with the action repeat that is given, as they are where none is."""
+    if action_repeat is None:
+        return tasks
+    if action_repeat < 1:
+        raise ValueError(f"action_repeat={action_repeat} is out of range; it must be at least 1")
+    return tuple(dataclasses.replace(task, action_repeat=action_repeat) for task in tasks)
+
+
+def _task(name: str, action_repeat: int | None) -> TaskInfo:
     """A task of any set, or any that our worlds know."""
-    repeat = None if name.startswith(("mw-", "myo-")) else 2
+    protocol = None if name.startswith(("mw-", "myo-")) else 2
+    repeat = protocol if action_repeat is None else action_repeat
     try:
         spec = trainer.make_env(trainer.Config(task=name, action_repeat=repeat)).spec
     except config.ConfigError as error:
         sets = ", ".join(TASK_SETS)
         raise ValueError(f"{name!r} is neither a task set ({sets}) nor a task: {error}") from error
-    return TaskInfo(name, spec.obs_size, spec.action_size, spec.episode_length)
+    return dataclasses.replace(trainer.task_info(spec), name=name)
 
 
 def chunks(
-    files: tuple[Path, ...], tasks: str, folder: Path, say: Callable[[str], None]
+    files: tuple[Path, ...],
+    tasks: str,
+    folder: Path,
+    say: Callable[[str], None],
+    action_repeat: int | None = None,
 ) -> dict[str, int]:
     """Adds chunks of TD-MPC2's data to a data set, task by task, without their padding.
 
@@ -84,7 +106,7 @@ def chunks(
     """
     rows: dict[str, int] = {}
     try:
-        known: tuple[TaskInfo, ...] = task_set(tasks)
+        known = _repeated(task_set(tasks), action_repeat)
         there = sources(folder)
         for file in files:  # all of them first: nothing is written where one is bad
             if str(file.resolve()) in there:

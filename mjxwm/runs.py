@@ -5,9 +5,9 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from mjxwm import system
+from mjxwm import config, system
 from mjxwm.config import ConfigError
 
 _LONGEST = 200
@@ -97,15 +97,68 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
 
 
 def find(path: Path) -> RunFolder:
-    """An existing run folder.
+    """The folder of an existing training run.
 
     Raises:
-        ConfigError: it is none; runs beside it are named.
+        ConfigError: it is none; what it is, and runs beside it, are named.
     """
     run = RunFolder(path)
-    if run.config.is_file():
-        return run
+    if not run.config.is_file():
+        raise ConfigError(f"{path} is not a run folder: {_instead(path)}")
+    if kind(run) == "model":
+        name = quoted(path)
+        raise ConfigError(
+            f"{path} is a model of many tasks, not a training run. Evaluate it with `mjxwm eval "
+            f"--suite TASKS --model {name}`, make the policy of a task with `mjxwm extract TASK "
+            f"--model {name}`, or go on with it with `mjxwm pretrain --resume {name}`"
+        )
+    return run
+
+
+def find_model(path: Path) -> RunFolder:
+    """The folder of an existing model of many tasks.
+
+    Raises:
+        ConfigError: it is none; what it is, and runs beside it, are named.
+    """
+    run = RunFolder(path)
+    makers = "`mjxwm pretrain` and `mjxwm import` make them"
+    if not run.config.is_file():
+        raise ConfigError(f"{path} is not a model's run folder; {makers}. {_instead(path)}")
+    if kind(run) == "training":
+        name = quoted(path)
+        raise ConfigError(
+            f"{path} is a training run, not a model of many tasks; {makers}. Evaluate its policy "
+            f"with `mjxwm eval {name}`, or go on with it with `mjxwm train --resume {name}`"
+        )
+    return run
+
+
+def kind(run: RunFolder) -> Literal["training", "model", "unknown"]:
+    """What a run folder is of, by the fields of its configuration."""
+    values = config.read_yaml(run.config)
+    fields = set(values) if isinstance(values, dict) else set()
+    if fields & {"task", "algorithm", "algo"}:
+        return "training"
+    return "model" if fields & {"tasks", "networks"} else "unknown"
+
+
+def _instead(path: Path) -> str:
+    """What a path is that is no run folder, and which runs are near."""
+    if not path.exists():
+        what = "it does not exist"
+    elif not path.is_dir():
+        what = "it is a file"
+    elif (path / "dataset.json").is_file():
+        what = "it is a data set"
+    else:
+        what = "it has no config.yaml"
+        if within := _names(path):
+            return f"{what}; runs in {path}: {within}"
     parent = path.parent if path.parent.is_dir() else Path("runs")
-    there = sorted(p.parent.name for p in parent.glob("*/config.yaml"))
-    known = f"; runs in {parent}: {', '.join(there)}" if there else ""
-    raise ConfigError(f"{path} is not a run folder (it has no config.yaml){known}")
+    beside = _names(parent)
+    return f"{what}; runs in {parent}: {beside}" if beside else what
+
+
+def _names(folder: Path) -> str:
+    return ", ".join(sorted(path.parent.name for path in folder.glob("*/config.yaml")))

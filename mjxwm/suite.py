@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mjxwm import checkpoint, config, outcome, runs, trainer
+from mjxwm import checkpoint, config, outcome, repeats, runs, trainer
 from mjxwm.algos import tdmpc2
 from mjxwm.data import TaskInfo
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -45,6 +45,8 @@ class Config:
     """Episodes per task."""
     seed: int = 0
     """Seed of the start states."""
+    action_repeat: int | None = None
+    """Control steps per action for prior and planner; by default what the model's data say."""
     engine: str = "auto"
     """Engine of the worlds of prior and planner; a policy's are those of its run."""
 
@@ -58,10 +60,11 @@ def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
     if cfg.episodes < 1:
         raise config.ConfigError(f"episodes={cfg.episodes} is out of range; it must be at least 1")
     try:
-        tasks, model = task_set(cfg.suite), load(cfg.model)
+        model = load(cfg.model)
+        known = {task.name: task for task in model.card.tasks}
+        tasks = _tasks(cfg.suite, known)
     except ValueError as error:
         raise config.ConfigError(str(error)) from error
-    known = {task.name for task in model.card.tasks}
     unknown = [task.name for task in tasks if task.name not in known]
     if unknown:
         raise config.ConfigError(
@@ -73,6 +76,14 @@ def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
         rows.append(_row(cfg, model, task, found))
         say(line(rows[-1]))
     return rows
+
+
+def _tasks(suite: str, known: dict[str, TaskInfo]) -> tuple[TaskInfo, ...]:
+    """The tasks of a set as the model knows them, your own among them where they are named."""
+    names = [name for name in suite.split(",") if name]
+    if names and all(name in known for name in names):
+        return tuple(known[name] for name in names)
+    return tuple(known.get(task.name, task) for task in task_set(suite))
 
 
 def _row(cfg: Config, model: Model, task: TaskInfo, found: dict[str, list[Path]]) -> Row:
@@ -99,8 +110,11 @@ def row(task: str, evaluations: list[Evaluation]) -> Row:
     solved = [float(x) for e in evaluations if e.success is not None for x in e.success]
     success = sum(solved) / len(solved) if solved else None
     mean = sum(returns) / len(returns)
-    score = 100 * (success or 0.0) if task.startswith("mw-") else mean / 10
-    return Row(task, score, returns, success)
+    if not task.startswith("mw-"):
+        return Row(task, mean / 10, returns, success)
+    if success is None:
+        return Row(task, None, returns, None, "no episode says whether it was solved")
+    return Row(task, 100 * success, returns, success)
 
 
 def extracted(model: Path) -> dict[str, list[Path]]:
@@ -117,10 +131,14 @@ def extracted(model: Path) -> dict[str, list[Path]]:
 
 
 def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
-    repeat = None if task.name.startswith("mw-") else 2
+    repeat = cfg.action_repeat
+    if repeat is None:
+        repeat, assumed = repeats.action_repeat(task)
+        if assumed:
+            print(f"note     {assumed}", flush=True)
     env = trainer.make_env(trainer.Config(task=task.name, engine=cfg.engine, action_repeat=repeat))
-    here = TaskInfo(task.name, env.spec.obs_size, env.spec.action_size, env.spec.episode_length)
-    if here != task:
+    here = trainer.task_info(env.spec)
+    if not here.fits(task):
         raise config.ConfigError(f"the model knows {task}; here it is {here}")
     planning = tdmpc2.Planning()
 

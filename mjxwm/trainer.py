@@ -212,8 +212,14 @@ def writer(cfg: Config, env: envs.Env) -> Writer:
         ValueError: it is none, or knows the task with other sizes.
     """
     spec = env.spec
-    task = TaskInfo(spec.name, spec.obs_size, spec.action_size, spec.episode_length)
-    return Writer(Path(cfg.data or ""), task)
+    return Writer(Path(cfg.data or ""), task_info(spec))
+
+
+def task_info(spec: envs.EnvSpec) -> TaskInfo:
+    """What a data set keeps of a task's sizes."""
+    return TaskInfo(
+        spec.name, spec.obs_size, spec.action_size, spec.episode_length, spec.action_repeat
+    )
 
 
 def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tuple[Any, int, float]:
@@ -224,7 +230,10 @@ def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tup
     try:
         state = checkpoint.restore(run.checkpoints, abstract)
     except FileNotFoundError as error:
-        raise config.ConfigError(f"{error}: run {run.path} cannot be resumed") from error
+        raise config.ConfigError(
+            f"{error}: run {run.path} ended before its first one; it cannot be resumed or "
+            "evaluated, train anew"
+        ) from error
     iteration = int(state.iteration)
     # The process that leads rewrites the record; nobody else looks at it meanwhile.
     return state, iteration, 60 * track.minutes(run.metrics, iteration) if devices.leads() else 0.0

@@ -20,7 +20,7 @@ LAYERS = [
     ["mjxwm.gradients", "mjxwm.interop"],
     ["mjxwm.loop", "mjxwm.devices"],
     ["mjxwm.trainer", "mjxwm.doctor"],
-    ["mjxwm.recorder", "mjxwm.pretraining", "mjxwm.importing"],
+    ["mjxwm.recorder", "mjxwm.pretraining", "mjxwm.importing", "mjxwm.repeats"],
     ["mjxwm.train"],
     ["mjxwm.comparison", "mjxwm.outcome"],
     ["mjxwm.suite", "mjxwm.bench"],

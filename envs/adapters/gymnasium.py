@@ -180,6 +180,7 @@ def _source(
         episode_length=rules.episode_length,
         differentiable=False,
         obstacle="foreign environments have no gradients; use one of this project's on engine mjx",
+        action_repeat=rules.action_repeat,
     )
     return HostEnv(spec, make, rules.success != "", only)
 

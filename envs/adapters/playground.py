@@ -115,6 +115,7 @@ class PlaygroundEnv:
             differentiable=False,
             obstacle="Playground's environments step MJX's own solver, which has no reverse "
             "gradient; use one of this project's tasks on engine mjx",
+            action_repeat=self.action_repeat,
         )
 
     @property

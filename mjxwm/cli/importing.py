@@ -32,11 +32,19 @@ def _import_checkpoint(args: list[str]) -> int:
         """The task set that it was made for, or the name of its single task."""
         data: str = ""
         """Folder of the data set that policies are to be extracted with."""
+        action_repeat: int | None = None
+        """Control steps per action; by default 2, TD-MPC2's protocol, or that of the task's own
+        suite."""
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
     options = parse(Options, args, "import checkpoint")
     run, counts = importing.checkpoint(
-        options.file, options.tasks, options.data, options.output.run, options.output.folder
+        options.file,
+        options.tasks,
+        options.data,
+        options.output.run,
+        options.output.folder,
+        options.action_repeat,
     )
     print(f"run      {run.path}")
     print(f"model    {', '.join(f'{name} {count:,}' for name, count in counts.items() if count)}")
@@ -55,13 +63,17 @@ def _import_data(args: list[str]) -> int:
         """The task set that they are of."""
         data: Path = Path("data")
         """Folder of the data set."""
+        action_repeat: int | None = None
+        """Control steps per action; by default 2, TD-MPC2's protocol: its files do not say."""
         json: Path | None = None
         """File for the result."""
 
     options = parse(Options, args, "import data", ("data",))
     if not options.files:
         raise ConfigError("import data needs files: mjxwm import data FILE ...")
-    rows = importing.chunks(options.files, options.tasks, options.data, print)
+    rows = importing.chunks(
+        options.files, options.tasks, options.data, print, options.action_repeat
+    )
     total = sum(rows.values())
     print(f"{options.data}: {total:,} rows of {len(rows)} tasks added")
     write({"data": str(options.data), "rows": rows}, options.json)

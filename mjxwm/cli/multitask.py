@@ -75,7 +75,7 @@ def _pretrained(result: Any, target: Path | None) -> int:
 
 def extract(args: list[str]) -> int:
     """Makes the policy of one task through a model."""
-    from mjxwm import train
+    from mjxwm import repeats, train
     from mjxwm.multitask import Extract, model
     from mjxwm.multitask import extract as extraction
     from mjxwm.multitask.tasks import number
@@ -99,6 +99,8 @@ def extract(args: list[str]) -> int:
         """Folder of the data set; by default the model's."""
         seed: int = 0
         """Seed of everything that is random."""
+        action_repeat: int | None = None
+        """Control steps per action; by default what the model's data say."""
         engine: str = "auto"
         """Engine of the evaluations."""
         evaluations: int = 10
@@ -115,13 +117,18 @@ def extract(args: list[str]) -> int:
     algo = extraction.Config(str(path.resolve()), data, options.settings, options.seed)
     try:  # before a folder is made: are the data there?
         place = number(card.tasks, task)
-        extraction.stream(algo, card, card.tasks[place], 0).close()
+        described = extraction.described(algo, card, card.tasks[place])
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    repeat = options.action_repeat
+    if repeat is None:
+        repeat, assumed = repeats.action_repeat(described)
+        if assumed:
+            print(f"note     {assumed}", flush=True)
     cfg = train.Config(
         task=task,
         engine=options.engine,
-        action_repeat=None if task.startswith("mw-") else 2,
+        action_repeat=repeat,
         seed=options.seed,
         evaluations=options.evaluations,
         episodes=options.episodes,

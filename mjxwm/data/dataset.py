@@ -31,6 +31,14 @@ class TaskInfo:
     action_size: int
     episode_length: int
     """Actions until truncation."""
+    action_repeat: int | None = None
+    """Control steps per action; None in data sets that were written without it."""
+
+    def fits(self, other: "TaskInfo") -> bool:
+        """Whether both are of the same task in the same sizes, as far as both say."""
+        repeats = {self.action_repeat, other.action_repeat} - {None}
+        same = dataclasses.replace(self, action_repeat=other.action_repeat) == other
+        return same and len(repeats) <= 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +113,7 @@ class DataSet:
         """
         found = self.of(tuple(task.name for task in tasks))
         for task, known in zip(tasks, found.tasks, strict=True):
-            if task != known:
+            if not task.fits(known):
                 raise ValueError(f"{self.path} holds {known}; {task} was expected")
         return found
 

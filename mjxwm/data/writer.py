@@ -52,7 +52,7 @@ class Writer:
             raise ValueError(f"{path} is a file; a data set is a folder")
         self._path, self._task, self._chunk_rows, self._source = path, task, chunk_rows, source
         for known in (read_manifest(path) or {"tasks": []})["tasks"]:
-            if known["name"] == task.name and TaskInfo(**known) != task:
+            if known["name"] == task.name and not task.fits(TaskInfo(**known)):
                 raise ValueError(f"{path} holds {TaskInfo(**known)}; {task} was expected")
         self._waiting: list[Rows] = []
 
@@ -93,8 +93,11 @@ class Writer:
         rows = sum(len(waiting.reward) for waiting in self._waiting)
         os.replace(partial, self._path / name)
         with changing(self._path) as manifest:
-            if self._task.name not in [task["name"] for task in manifest["tasks"]]:
+            known = {task["name"]: task for task in manifest["tasks"]}
+            if self._task.name not in known:
                 manifest["tasks"].append(vars(self._task))
+            elif self._task.action_repeat is not None:  # it may have been written without
+                known[self._task.name]["action_repeat"] = self._task.action_repeat
             chunk = {"folder": name, "task": self._task.name, "rows": rows}
             manifest["chunks"].append(chunk | ({"source": self._source} if self._source else {}))
         self._waiting = []

@@ -90,9 +90,14 @@ def make(config: Config, env: Source) -> Algorithm:
     model = load(Path(config.model))
     info = model.card.tasks[number(model.card.tasks, env.name)]
     spec = env.spec
-    here = TaskInfo(env.name, spec.obs_size, spec.action_size, spec.episode_length)
-    if here != info:
-        raise ValueError(f"the model knows {info}; here it is {here}")
+    here = TaskInfo(
+        env.name, spec.obs_size, spec.action_size, spec.episode_length, spec.action_repeat
+    )
+    if not here.fits(info):
+        raise ValueError(
+            f"the model knows {info}; here it is {here}. Another action repeat is given with "
+            "--action-repeat"
+        )
     settings = _pwm(config.settings, model, env)
     tx = pwm.learner.optimizers(settings)
 
@@ -117,19 +122,33 @@ def make(config: Config, env: Source) -> Algorithm:
     )
 
 
+def described(config: Config, card: Card, task: TaskInfo) -> TaskInfo:
+    """A model's task with what the data set says of it, once its windows could be drawn.
+
+    Raises:
+        ValueError: see `stream`.
+    """
+    with stream(config, card, task, 0):
+        (known,) = _data(config, card, task).tasks
+    return task if task.action_repeat is not None else known
+
+
+def _data(config: Config, card: Card, task: TaskInfo) -> data.DataSet:
+    folder = config.data or card.source
+    if not folder:
+        raise ValueError("an imported model has no data set of its own; say which with --data")
+    return data.open_data(Path(folder)).matching((task,))
+
+
 def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.Stream:
     """The windows that a policy is learned from.
 
     Raises:
         ValueError: the data set is none, has nothing of the task, or has it with other sizes.
     """
-    folder = config.data or card.source
-    if not folder:
-        raise ValueError("an imported model has no data set of its own; say which with --data")
-    found = data.open_data(Path(folder)).matching((task,))
     settings = config.settings
     return data.Stream(
-        found,
+        _data(config, card, task),
         config.updates,
         settings.batch,
         settings.horizon + 1 if settings.finetune or settings.imitation else 1,

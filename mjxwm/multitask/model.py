@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mjxwm import checkpoint, config
+from mjxwm import checkpoint, config, runs
 from mjxwm.algos import tdmpc2
 from mjxwm.algos.tdmpc2 import Given, Learner, Tasks
 from mjxwm.data import Spread, TaskInfo
@@ -133,12 +133,8 @@ def read_card(path: Path) -> Card:
     Raises:
         ConfigError: it is none, or of another kind.
     """
-    run = RunFolder(path)
-    if not run.config.is_file():
-        raise config.ConfigError(
-            f"{path} is not a model's run folder; `mjxwm pretrain` and `mjxwm import` make them"
-        )
+    run = runs.find_model(path)
     card = config.load_yaml(Card, run.config)
     if not card.tasks:
-        raise config.ConfigError(f"{path} is not the run folder of a model of many tasks")
+        raise config.ConfigError(f"{run.config} names no tasks: no model of many tasks is there")
     return card

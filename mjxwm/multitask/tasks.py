@@ -49,7 +49,9 @@ reach-wall shelf-place soccer stick-push stick-pull sweep-into sweep window-open
 bin-picking box-close door-lock door-unlock hand-insert
 """.split()  # noqa: SIM905  a list is read more easily without its quotes
 
-_CONTROL = tuple(TaskInfo(name, obs, action, 500) for name, (obs, action) in _DMC.items())
+_REPEAT = 2
+"""Control steps per action in TD-MPC2's protocol, for dm_control and for Meta-World."""
+_CONTROL = tuple(TaskInfo(name, obs, action, 500, _REPEAT) for name, (obs, action) in _DMC.items())
 
 TASK_SETS: dict[str, tuple[TaskInfo, ...]] = {
     "mt4": tuple(
@@ -57,7 +59,7 @@ TASK_SETS: dict[str, tuple[TaskInfo, ...]] = {
         for name in ("walker-stand", "reacher-easy", "cup-catch", "cartpole-swingup")
     ),
     "mt30": _CONTROL,
-    "mt80": (*_CONTROL, *(TaskInfo(f"mw-{name}", 39, 4, 100) for name in _METAWORLD)),
+    "mt80": (*_CONTROL, *(TaskInfo(f"mw-{name}", 39, 4, 100, _REPEAT) for name in _METAWORLD)),
 }
 """By name; a task's place is its number."""
 
