@@ -2,27 +2,26 @@
 
     python scripts/suite_curves.py [RUN ...] --out FOLDER
 
-Keeps each run's record and machine in FOLDER (`TASK-SEED.jsonl`, `TASK-SEED-system.json`), draws a
-panel per task of all that is kept there (mean and range over seeds, `curves.png`), writes
-`curves.json` and prints the table. A run's env steps are actions of `action_repeat` control steps
-each; TD-MPC2 counts control steps. Its points are those of the results that its authors publish
-with their code (nicklashansen/tdmpc2, results/tdmpc2/TASK.csv, 3 seeds, evaluated with its
-planner).
+Keeps each run's evaluations, settings and machine in FOLDER/runs.json, draws a panel per task of
+all that is kept there (mean and range over seeds, `curves.png`), writes `curves.json` and prints
+the table. A run's env steps are actions of `action_repeat` control steps each; TD-MPC2 counts
+control steps. Its points are those of the results that its authors publish with their code
+(nicklashansen/tdmpc2, results/tdmpc2/TASK.csv, 3 seeds, evaluated with its planner).
 """
 
 import argparse
 import datetime
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import summarise
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mjxwm import config, system, track, trainer
+from mjxwm import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("runs", nargs="*", type=Path)
@@ -46,28 +45,11 @@ PUBLISHED: dict[str, dict[int, tuple[float, ...]]] = {
 """Returns by control steps, one per seed."""
 
 
-def keep(run: Path, folder: Path) -> None:
-    """Copies what a run's curve is drawn from."""
-    cfg = config.load_yaml(trainer.Config, run / "config.yaml")
-    facts = {"task": cfg.task, "seed": cfg.seed, "action_repeat": cfg.action_repeat or 1}
-    facts |= json.loads((run / "system.json").read_text(encoding="utf-8"))
-    name = f"{cfg.task}-{cfg.seed}"
-    (folder / f"{name}-system.json").write_text(
-        json.dumps(facts, indent=1) + "\n", encoding="utf-8"
-    )
-    shutil.copyfile(run / "metrics.jsonl", folder / f"{name}.jsonl")
-
-
-def curve(record: Path) -> tuple[str, int, np.ndarray, float]:
+def curve(kept: dict[str, Any]) -> tuple[str, int, np.ndarray, float]:
     """Task, seed, [control steps, return] and minutes of a run that is kept."""
-    facts = json.loads(record.with_name(f"{record.stem}-system.json").read_text(encoding="utf-8"))
-    rows = track.read(record)
-    points = [
-        (row["env_steps"] * facts["action_repeat"], row["eval/return"])
-        for row in rows
-        if row.get("eval/return") is not None
-    ]
-    return facts["task"], facts["seed"], np.array(points), rows[-1]["minutes"]
+    config, evaluations = kept["config"], np.array(kept["evaluations"])
+    points = evaluations[:, [0, 2]] * [config["action_repeat"] or 1, 1]
+    return config["task"], config["seed"], points, float(evaluations[-1, 1])
 
 
 def panel(axis: Any, task: str, curves: list[np.ndarray]) -> None:
@@ -96,10 +78,8 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, dict[int, tuple[np.ndarray, float]]] = {}
     options.out.mkdir(parents=True, exist_ok=True)
-    for run in options.runs:
-        keep(run, options.out)
-    for record in sorted(options.out.glob("*.jsonl")):
-        task, seed, points, minutes = curve(record)
+    for kept in summarise.keep(options.runs, options.out / "runs.json").values():
+        task, seed, points, minutes = curve(kept)
         found.setdefault(task, {})[seed] = points, minutes
     figure = Figure(figsize=(3.2 * len(found), 3.2), layout="constrained")
     FigureCanvasAgg(figure)

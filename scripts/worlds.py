@@ -5,7 +5,7 @@
 Trains `pwm-hopper-cpu` with each number of worlds and seed that has no run yet, one after another
 (15 to 40 minutes each), on equally many env steps, random ones included, with equally many updates
 of the model but for what the random ones make; evaluates each over 100 episodes; prints the table
-and keeps it with the records, the machine and the curves in FOLDER.
+and keeps it with the evaluations, the machine and the curves in FOLDER.
 
 The budget is 16 M env steps with as many updates of the model as the preset makes in 1 M: each of
 4096 worlds is to live through several episodes' lengths.
@@ -14,13 +14,13 @@ The budget is 16 M env steps with as many updates of the model as the preset mak
 import argparse
 import datetime
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import summarise
 from scipy import stats
 
 from mjxwm import system
@@ -76,12 +76,11 @@ def trained(setting: Setting, seed: int, options: argparse.Namespace) -> Path:
 
 
 def evaluated(run: Path, out: Path) -> dict[str, Any]:
-    """100 episodes of a run's end, kept with its record and machine."""
+    """100 episodes of a run's end, kept with its evaluations and machine."""
     kept = out / f"{run.name}.json"
     if not kept.exists():
         command("eval", run, "--episodes", 100, "--json", kept)
-        for part in ("metrics.jsonl", "system.json", "config.yaml"):
-            shutil.copyfile(run / part, out / f"{run.name}-{part}")
+        summarise.keep([run], out / "runs.json")
         # The run's name: its folder is this machine's alone.
         facts = json.loads(kept.read_text(encoding="utf-8")) | {"run": run.name}
         kept.write_text(json.dumps(facts, indent=1), encoding="utf-8")
