@@ -9,6 +9,7 @@ from typing import Any
 from envs.batch import BatchEnv, Step, Worlds
 from envs.core import EnvSpec, Failure, Initial, Physics, Source, State, Task
 from envs.env import Env
+from envs.fields import checked
 from envs.randomisation import Randomisation
 from envs.registry import make, names, register
 
@@ -61,6 +62,8 @@ def to_gymnasium(env: str | Env, num_envs: int | None = None, **options: Any) ->
     render_mode = options.pop("render_mode", None)
     if render_mode not in (None, "rgb_array") or (render_mode and num_envs is not None):
         raise ValueError(f"render_mode={render_mode!r}: an Env of one world has 'rgb_array' alone")
+    if num_envs is not None:
+        num_envs = checked("num_envs", num_envs, 1)
     env = _own(env, options)
     adapter = _adapter("to_gymnasium", "gymnasium", "mjxwm[suites]")
     if num_envs is None:
@@ -74,6 +77,7 @@ def to_stable_baselines3(env: str | Env, num_envs: int, **options: Any) -> Any:
     Raises:
         ValueError: as `to_gymnasium`.
     """
+    num_envs = checked("num_envs", num_envs, 1)
     env = _own(env, options)
     adapter = _adapter("stable_baselines", "stable_baselines3", "stable-baselines3")
     return adapter.BaselinesWorlds(env, num_envs)

@@ -105,11 +105,32 @@ class BatchEnv:
                 in all worlds and the data never come from one phase of an episode alone.
         """
         key, key_reset, key_clock = jax.random.split(key, 3)
-        keys = shards.own(jax.random.split(key_reset, self.num_worlds))
-        state = jax.vmap(self.here.reset)(keys)
+        worlds = self.reset_each(jax.random.split(key_reset, self.num_worlds), key)
         limit = self.env.episode_length if stagger else 1
         clock = shards.own(jax.random.randint(key_clock, (self.num_worlds,), 0, limit))
-        return Worlds(state, clock, jnp.zeros_like(clock), jnp.zeros_like(state.reward), key)
+        return worlds._replace(clock=clock, steps=jnp.zeros_like(clock))
+
+    def reset_each(self, keys: PRNGKeyArray, key: PRNGKeyArray) -> Worlds:
+        """Fresh worlds, each from a key of its own.
+
+        Args:
+            keys: a random key for each of the `num_worlds` worlds.
+            key: random key of what follows.
+        """
+        state = jax.vmap(self.here.reset)(shards.own(keys))
+        none = jnp.zeros(state.reward.shape, jnp.int32)
+        return Worlds(state, none, none, jnp.zeros_like(state.reward), key)
+
+    def reset_some(self, worlds: Worlds, mask: Bool[Array, " B"], keys: PRNGKeyArray) -> Worlds:
+        """The worlds of the mask at fresh starts, each from its key; the others go on."""
+        initial = jax.vmap(self.here.initial)(keys)
+        return Worlds(
+            self._restart(mask, initial, worlds.state),
+            jnp.where(mask, 0, worlds.clock),
+            jnp.where(mask, 0, worlds.steps),
+            jnp.where(mask, 0, worlds.episode_return),
+            worlds.key,
+        )
 
     def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
         """One action in each world; worlds whose episode ended come back at a fresh start."""

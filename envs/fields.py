@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-_POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "action_repeat", "contact_time")
+_POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "action_repeat", "num_envs", "contact_time")
 _NUMBERS = (int, float, np.integer, np.floating)
 
 

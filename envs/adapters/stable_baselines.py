@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv  # pyright: ignore[reportMissingImports]
 
+from envs.adapters import asked
 from envs.adapters.to_gymnasium import GymnasiumWorlds
 from envs.env import Env
 
@@ -16,20 +17,20 @@ class BaselinesWorlds(VecEnv):
         """See `envs.to_stable_baselines3`."""
         self._worlds = GymnasiumWorlds(env, num_envs)
         self._actions = np.zeros((num_envs, env.action_size))
-        self._seed: int | None = None
         super().__init__(
             num_envs, self._worlds.single_observation_space, self._worlds.single_action_space
         )
 
     def reset(self) -> np.ndarray:
-        """Fresh worlds."""
-        seed, self._seed = self._seed, None
-        return self._worlds.reset(seed=seed)[0]
+        """Fresh worlds, from the seeds that `seed` set.
 
-    def seed(self, seed: int | None = None) -> list[int | None]:
-        """What the next reset draws from."""
-        self._seed = seed
-        return [seed] * self.num_envs
+        Raises:
+            ValueError: `set_options` set some.
+        """
+        asked.no_options({name: True for options in self._options for name in options})
+        seeds = list(self._seeds)
+        self._reset_seeds()
+        return self._worlds.reset(seed=None if None in seeds else seeds)[0]
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keeps the actions for `step_wait`."""

@@ -1,19 +1,21 @@
 """Our worlds as gymnasium's: a `VectorEnv` of B worlds, or an `Env` of one.
 
 Worlds that end are reset in the same step (autoreset SAME_STEP): what the last observation was is
-in `infos["final_obs"]`. Actions are in [-1, 1].
+in `infos["final_obs"]`. Actions are in [-1, 1], and cut to it. All arrays are the caller's own.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from jaxtyping import Bool
 
+from envs.adapters import asked
 from envs.batch import BatchEnv
 from envs.env import Env
 
@@ -36,19 +38,46 @@ class GymnasiumWorlds(VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.spec = None
         self._batch = BatchEnv(env, num_envs)
-        self._reset = jax.jit(self._batch.reset)
-        self._step = jax.jit(self._batch.step)
+        each = jax.vmap(jax.random.key)
+        batch = self._batch
+        self._reset = jax.jit(lambda n, key: batch.reset_each(each(n), jax.random.key(key)))
+        self._reset_some = jax.jit(lambda worlds, mask, n: batch.reset_some(worlds, mask, each(n)))
+        self._step = jax.jit(batch.step)
         self._worlds: Any = None
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Fresh worlds; a seed makes them, and all that follows, the same ones again."""
-        if seed is not None or self._worlds is None:
-            super().reset(seed=seed)
-        key = jax.random.key(int(self.np_random.integers(2**31)))
-        self._worlds = self._reset(key)
-        return np.asarray(self._worlds.obs, np.float32), {}
+        """Fresh worlds; seeds make them, and all that follows, the same ones again.
+
+        Args:
+            seed: world i starts as an `Env` of one world does from `seed` + i, or from the i-th of
+                a list; None draws another start.
+            options: {"reset_mask": [B] switches} resets those worlds alone; the others go on, and
+                what follows is not seeded.
+
+        Raises:
+            ValueError: another option, or a mask or a list of seeds of another shape.
+            gymnasium.error.ResetNeeded: a mask, and some of the worlds have not been reset yet.
+        """
+        mask, seeds = asked.mask_of(options, self.num_envs), asked.seeds_of(seed, self.num_envs)
+        if mask is not None and self._worlds is None and not mask.all():
+            raise gymnasium.error.ResetNeeded("reset all worlds before some of them")
+        if mask is not None and self._worlds is not None:
+            numbers = asked.numbers(seeds, self.np_random)
+            self._worlds = self._reset_some(self._worlds, mask, numbers)
+            return np.array(self._worlds.obs, np.float32), {}
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=int(seed))
+        elif seed is not None:  # what of them is not given is drawn by the generator that is here
+            seeds = [int(self.np_random.integers(2**31)) if s is None else s for s in seeds]
+            self.np_random = np.random.default_rng(seeds)
+        numbers = asked.numbers(seeds, self.np_random)
+        self._worlds = self._reset(numbers, np.uint32(self.np_random.integers(2**31)))
+        return np.array(self._worlds.obs, np.float32), {}
 
     def step(
         self, actions: np.ndarray
@@ -60,29 +89,41 @@ class GymnasiumWorlds(VectorEnv):
         """
         if self._worlds is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        self._worlds, step = self._step(self._worlds, jnp.asarray(actions, jnp.float32))
-        done = np.asarray(step.terminated | step.truncated)
+        shape = (self.num_envs, self.env.action_size)
+        self._worlds, step = self._step(self._worlds, asked.action_of(actions, shape))
+        done = np.array(step.terminated | step.truncated)
         infos: dict[str, Any] = {}
         if step.success is not None:
-            infos |= {"success": np.asarray(step.success), "_success": np.ones_like(done)}
+            infos |= {"success": np.array(step.success), "_success": np.ones_like(done)}
         if done.any():
             infos |= self._final(step, done)
         return (
-            np.asarray(self._worlds.obs, np.float32),
-            np.asarray(step.reward, np.float64),
-            np.asarray(step.terminated),
-            np.asarray(step.truncated),
+            np.array(self._worlds.obs, np.float32),
+            np.array(step.reward, np.float64),
+            np.array(step.terminated),
+            np.array(step.truncated),
             infos,
         )
 
     def _final(self, step: Any, done: np.ndarray) -> dict[str, Any]:
-        final, last = np.full(self.num_envs, None, object), np.asarray(step.next_obs, np.float32)
+        final, last = np.full(self.num_envs, None, object), np.array(step.next_obs, np.float32)
         for world in np.flatnonzero(done):
-            final[world] = last[world]
-        lengths, returns = np.asarray(step.episode_length), np.asarray(step.episode_return)
-        episode = {"r": np.where(done, returns, 0), "l": np.where(done, lengths, 0)}
-        info = {"episode": episode, "_episode": done, "valid": np.asarray(step.valid)}
-        return {"final_obs": final, "_final_obs": done, "final_info": info, "_final_info": done}
+            final[world] = last[world].copy()
+        ended = {"valid": np.array(step.valid) & done}
+        if step.success is not None:
+            ended["success"] = np.array(step.success) & done
+        episode = {
+            "r": np.where(done, np.asarray(step.episode_return), 0),
+            "l": np.where(done, np.asarray(step.episode_length), 0),
+        }
+        info = _masked(done, {"episode": _masked(done, episode), **ended})
+        return _masked(done, {"final_obs": final, "final_info": info})
+
+
+def _masked(mask: Bool[np.ndarray, " B"], values: dict[str, Any]) -> dict[str, Any]:
+    """Each value beside the mask of the worlds that it is of, as gymnasium's infos have them."""
+    masks = {f"_{name}": mask.copy() for name in values}
+    return {**values, **masks}
 
 
 class GymnasiumWorld(gymnasium.Env):
@@ -103,11 +144,16 @@ class GymnasiumWorld(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A fresh start; a seed makes it, and all that follows, the same again."""
+        """A fresh start; a seed makes it, and all that follows, the same again.
+
+        Raises:
+            ValueError: there is an option.
+        """
+        asked.no_options(options)
         super().reset(seed=seed)
         self._state = self._reset(jax.random.key(int(self.np_random.integers(2**31))))
         self._steps = 0
-        return np.asarray(self._state.obs[0], np.float32), {}
+        return np.array(self._state.obs[0], np.float32), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """One action.
@@ -117,12 +163,13 @@ class GymnasiumWorld(gymnasium.Env):
         """
         if self._state is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        self._state = self._step(self._state, jnp.asarray(action, jnp.float32))
+        given = asked.action_of(action, (self.env.action_size,))
+        self._state = self._step(self._state, given)
         state, self._steps = self._state, self._steps + 1
         info = {f"reward_{name}": float(term[0]) for name, term in state.terms.items()}
         if state.success is not None:
             info["success"] = bool(state.success[0])
-        obs, reward = np.asarray(state.obs[0], np.float32), float(state.reward[0])
+        obs, reward = np.array(state.obs[0], np.float32), float(state.reward[0])
         info["valid"] = bool(np.isfinite(obs).all() and np.isfinite(reward))
         if not info["valid"]:  # diverged: as in B worlds, cut, and nothing to learn from
             return np.zeros_like(obs), 0.0, False, True, info
