@@ -53,6 +53,9 @@ def gradients(args: list[str]) -> int:
         "date": str(datetime.date.today()),
     }
     text = findings.paragraph(found)
+    # The numbers first: what takes minutes to measure is not lost with a picture of it.
+    plain, settings = results.plain(found), dataclasses.asdict(options.config)
+    write({"facts": facts, "settings": settings, "findings": text, **plain}, options.json)
     options.html.parent.mkdir(parents=True, exist_ok=True)
     options.html.write_text(report.render(found, facts, text), encoding="utf-8")
     for gate in found.gates:
@@ -60,9 +63,6 @@ def gradients(args: list[str]) -> int:
         print(f"{gate.name}: {mark}: {gate.verdict}")
     print(text)
     print(options.html)
-    plain = results.plain(found)
-    settings = dataclasses.asdict(options.config)
-    write({"facts": facts, "settings": settings, "findings": text, **plain}, options.json)
     return 0
 
 

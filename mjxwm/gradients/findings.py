@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mjxwm.gradients.bootstrap import Interval
+from mjxwm.gradients.bootstrap import LEAST_GROUPS, Interval
 from mjxwm.gradients.laboratory import TRUTH
 from mjxwm.gradients.results import Report
 from mjxwm.gradients.summary import BATCHES
@@ -16,6 +16,12 @@ def paragraph(report: Report) -> str:
         *_strata(report),
         *_steps(report),
     ]
+    states = sum(report.starts.values())
+    if states < LEAST_GROUPS:
+        said.append(
+            f"There are no intervals: {states} start states are too few, they need {LEAST_GROUPS} "
+            "or more; raise --states."
+        )
     failed = [gate.name for gate in report.gates if gate.passed is not True]
     if failed:
         said.append(f"Read all this with care: {', '.join(failed)} did not pass.")
@@ -26,10 +32,11 @@ def _direction(report: Report, level: str, of: str) -> list[str]:
     rows = getattr(report, level)
     sim, model = rows["simulator"], rows["model"]
     quieter = model["variance"].value / max(sim["variance"].value, 1e-300)
+    times = "unknown" if np.isnan(quieter) else f"{quieter:.2g}"
     said = (
         f"For {of} over {report.horizon} steps the simulator's gradient has a cosine of "
         f"{_say(sim['cosine'])} to the truth, the model's {_say(model['cosine'])}; the variance of "
-        f"the model's is {quieter:.2g} times the simulator's, its squared bias "
+        f"the model's is {times} times the simulator's, its squared bias "
         f"{_say(model['bias2'])} against {_say(sim['bias2'])}."
     )
     return [said, _errors(sim, model), _verdict(report.ahead[level]["cosine"])]
@@ -37,6 +44,8 @@ def _direction(report: Report, level: str, of: str) -> list[str]:
 
 def _errors(sim: dict, model: dict) -> str:
     errors = np.array([[e.value for e in row["mse"]] for row in (sim, model)])
+    if np.isnan(errors).any():
+        return "Whose mean squared error is the smaller needs more start states or samples."
     wins = errors[1] < errors[0]
     if wins.all() or not wins.any():
         who = "model's" if wins.all() else "simulator's"
@@ -52,6 +61,8 @@ def _errors(sim: dict, model: dict) -> str:
 
 
 def _verdict(ahead: Interval) -> str:
+    if np.isnan(ahead.value):
+        return "Which of the two points nearer to the truth needs more start states or samples."
     said = f"their cosines differ by {_say(ahead)}"
     if ahead.low > 0:
         return f"The model points nearer to the truth: {said}."
@@ -88,4 +99,8 @@ def _steps(report: Report) -> list[str]:
 
 
 def _say(x: Interval) -> str:
+    if np.isnan(x.value):
+        return "unknown"
+    if np.isnan(x.low):
+        return f"{x.value:.3g} (no interval)"
     return f"{x.value:.3g} [{x.low:.2g}, {x.high:.2g}]"

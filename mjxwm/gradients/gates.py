@@ -23,7 +23,7 @@ from envs.env import Env
 from mjxwm import actor_critic, world_model
 from mjxwm.algos import pwm
 from mjxwm.gradients import estimators, laboratory, metrics, paths, sampling
-from mjxwm.gradients.bootstrap import bootstrap
+from mjxwm.gradients.bootstrap import LEAST_GROUPS, bootstrap
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.gate import Gate
 from mjxwm.gradients.laboratory import TRUTH, Bench, Entry, Found
@@ -51,10 +51,12 @@ def agreement(name: str, found: Found, strata: Sequence[NDArray]) -> Gate:
 
     interval = bootstrap(share, strata)["share"]
     passed = True if interval.high < SHARE else False if interval.low > SHARE else None
-    verdict = (
-        f"squared bias {interval.value:.1e} [{interval.low:.0e}, {interval.high:.0e}] of the "
-        "squared gradient"
-    )
+    within = f" [{interval.low:.0e}, {interval.high:.0e}]"
+    if np.isnan(interval.low):
+        within = f" (no interval: it needs {LEAST_GROUPS} start states, --states)"
+    verdict = f"squared bias {interval.value:.1e}{within} of the squared gradient"
+    if np.isnan(interval.value):
+        verdict = "no gradient is known well enough; more start states or samples are needed"
     return Gate(name, passed, verdict, {"share": interval})
 
 
@@ -119,9 +121,15 @@ def truth(levels: dict[str, tuple[Found, bool]], strata: Sequence[NDArray]) -> G
         over = metrics.over_states if pooled else metrics.by_state
         signal2 = over(sums, sums)(np.concatenate(strata))["truth2"]
         shares[level] = float(np.sqrt(noise2 / signal2)) if signal2 > 0 else float("inf")
-    said = ", ".join(f"{share:.1%} ({level})" for level, share in shares.items())
+    said = ", ".join(
+        f"{share:.1%} ({level})" if np.isfinite(share) else f"unknown ({level})"
+        for level, share in shares.items()
+    )
     passed = max(shares.values()) <= 0.1
-    advice = "" if passed else "; raise --truth"
+    states = len(np.concatenate(strata))
+    pooled_alone = states < 2 and any(pooled for _, pooled in levels.values())
+    remedy = "--states: one start state has no mean over states" if pooled_alone else "--truth"
+    advice = "" if passed else f"; raise {remedy}"
     return Gate("Truth", passed, f"its standard error is {said} of its length{advice}", shares)
 
 

@@ -124,7 +124,8 @@ def improvements(
             gains.append(objective(objective.theta + size * length * direction) - here)
             tick(f"step along {name}")
         chosen = np.concatenate(choose) if choose else np.zeros(0, int)
-        best = int(np.argmax([gain[chosen].mean() for gain in gains]))
+        # A step to where the return is not finite gained nothing.
+        best = int(np.argmax(np.nan_to_num([gain[chosen].mean() for gain in gains], nan=-np.inf)))
         spread = [_mean(gain, strata) for gain in gains]
         rows.append(Improvement(name, samples, spread, SIZES[best], _mean(gains[best], score)))
     return rows

@@ -2,17 +2,18 @@
 
 import base64
 import html
-import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from mjxwm.gradients.bootstrap import Interval
+from mjxwm.gradients import figures
+from mjxwm.gradients.bootstrap import LEAST_GROUPS, Interval
 from mjxwm.gradients.laboratory import TRUTH
-from mjxwm.gradients.landscape import POINTS, REACH, SIZES
+from mjxwm.gradients.landscape import SIZES
 from mjxwm.gradients.results import Report
-from mjxwm.gradients.summary import BATCHES, Rows
+from mjxwm.gradients.summary import Rows
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em }
@@ -52,18 +53,18 @@ def render(report: Report, facts: dict[str, Any], text: str) -> str:
         _facts(report, facts),
         "<h2>Action sequences</h2>",
         _table(report.plan),
-        _image(_by_horizon(report)),
+        _image(figures.by_horizon, report),
         _growth(report),
         "<h2>Action sequences, by what happens next</h2>",
         *(f"<h3>{n} ({report.starts[n]} states)</h3>{_table(t)}" for n, t in report.strata.items()),
         "<h2>Policy parameters</h2>",
         _table(report.actor),
-        _image(_errors(report)),
+        _image(figures.errors, report),
         "<h2>The objective along shared directions</h2>",
-        _image(_landscape(report)),
+        _image(figures.landscape, report),
         _roughness(report),
         "<h2>A step along each gradient, in the simulator</h2>",
-        _image(_steps(report)),
+        _image(figures.steps, report),
         _gains(report),
         "<h2>Estimators</h2><ul>",
         *(f"<li><b>{name}</b>: {about}</li>" for name, about in _ABOUT.items()),
@@ -89,6 +90,8 @@ def _facts(report: Report, facts: dict[str, Any]) -> str:
     said = [f"{k}: {v}" for k, v in facts.items()]
     said.append("start states: " + ", ".join(f"{n} {k}" for k, n in report.starts.items()))
     said.append("values [95% bootstrap interval over start states]")
+    if sum(report.starts.values()) < LEAST_GROUPS:
+        said.append(f"no intervals: they need {LEAST_GROUPS} start states or more (--states)")
     return f"<p><small>{html.escape('; '.join(said))}</small></p>"
 
 
@@ -108,93 +111,28 @@ def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _number(x: Interval | None) -> str:
-    if x is None:
+    if x is None or math.isnan(x.value):
         return "-"
+    if math.isnan(x.low):
+        return f"{x.value:.3g}"
     return f"{x.value:.3g} <small>[{x.low:.2g}, {x.high:.2g}]</small>"
 
 
-def _figure(columns: int) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6 * columns, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
-
-
-def _image(figure: Any) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return f"<img src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
-
-
-def _by_horizon(report: Report) -> Any:
-    figure, axes = _figure(3)
-    horizons = sorted(report.horizons)
-    for name in report.plan:
-        rows = [report.horizons[h][name] for h in horizons]
-        lengths = [report.growth[name]["length"][h] for h in horizons]
-        if name != TRUTH:
-            _draw(axes[0], horizons, [row["cosine"] for row in rows], name)
-        _draw(axes[1], horizons, [row["esnr"] for row in rows], name)
-        _draw(axes[2], horizons, lengths, name)
-    for axis, title in zip(
-        axes, ("cosine to the truth", "ESNR", "length, first action's part"), strict=True
-    ):
-        axis.set(xscale="log", xlabel="steps", title=title)
-        axis.grid(alpha=0.3)
-    axes[1].set_yscale("symlog", linthresh=1e-3)
-    axes[2].set_yscale("log")
-    axes[2].legend(fontsize="x-small")
-    return figure
-
-
-def _draw(axis: Any, x: Sequence[float], found: Sequence[Interval], name: str) -> None:
-    """A line with its intervals; the truth in black."""
-    colour = {"color": "k"} if name == TRUTH else {}
-    axis.errorbar(x, [f.value for f in found], _bars(found), marker=".", label=name, **colour)
+def _image(draw: Callable[[Report], Any], report: Report) -> str:
+    """A figure, or a line that says why it is left out."""
+    try:
+        image = figures.png(draw(report))
+    except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        name = draw.__name__.replace("_", " ")
+        return (
+            f"<p>The figure {name!r} cannot be drawn and is left out: {html.escape(str(error))}</p>"
+        )
+    return f"<img src='data:image/png;base64,{base64.b64encode(image).decode()}'>"
 
 
 def _growth(report: Report) -> str:
     head = ["estimator", "growth of the first action's part per step (log)"]
     return _html_table(head, ([n, _number(g["rate"])] for n, g in report.growth.items()))
-
-
-def _bars(found: Sequence[Interval]) -> np.ndarray:
-    bars = np.array([[f.value - f.low, f.high - f.value] for f in found]).T
-    return np.nan_to_num(np.maximum(bars, 0))
-
-
-def _errors(report: Report) -> Any:
-    figure, axes = _figure(2)
-    for axis, rows, title in zip(
-        axes, (report.plan, report.actor), ("action sequences", "policy parameters"), strict=True
-    ):
-        for name, row in rows.items():
-            _draw(axis, BATCHES, row["mse"], name)
-        axis.set(xscale="log", yscale="log", xlabel="samples in a batch N", title=title)
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("mean squared error: bias² + variance / N")
-    axes[1].legend(fontsize="x-small")
-    return figure
-
-
-def _landscape(report: Report) -> Any:
-    names = list(dict.fromkeys(line.direction for line in report.lines))
-    figure, axes = _figure(len(names))
-    x = np.linspace(-REACH, REACH, POINTS)
-    for axis, name in zip(axes, names, strict=True):
-        for line in report.lines:
-            if line.direction == name:
-                colour = "C0" if line.dynamics == "simulator" else "C1"
-                style = "-" if line.noise else ":"
-                label = f"{line.dynamics}, noise {'on' if line.noise else 'off'}"
-                axis.plot(x, line.values, style, color=colour, label=label)
-        axis.set(title=name, xlabel="share of the parameters' length")
-        axis.locator_params(axis="x", nbins=5)
-        axis.grid(alpha=0.3)
-    axes[0].legend(fontsize="x-small")
-    return figure
 
 
 def _roughness(report: Report) -> str:
@@ -204,19 +142,6 @@ def _roughness(report: Report) -> str:
         for x in report.lines
     )
     return _html_table(head, rows)
-
-
-def _steps(report: Report) -> Any:
-    figure, axes = _figure(1)
-    for row in report.improvements:
-        values = [g.value for g in row.gains]
-        axes[0].errorbar(SIZES, values, _bars(row.gains), marker=".", label=row.estimator)
-    axes[0].set(
-        xscale="log", xlabel="step, share of the parameters' length", ylabel="gain in return"
-    )
-    axes[0].grid(alpha=0.3)
-    axes[0].legend(fontsize="x-small")
-    return figure
 
 
 def _gains(report: Report) -> str:

@@ -123,6 +123,21 @@ def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
     return jnp.maximum(moments.std(learner.reward), 0.1 * jnp.abs(learner.reward.mean))
 
 
+_LEAST_SPREAD = 1e-3
+"""Share of the mean return that returns are taken to differ by at least."""
+
+
+def return_scale(learner: Learner) -> Float[Array, ""]:
+    """The unit of the actor's loss: the running deviation of imagined returns.
+
+    At least a thousandth of their mean, so that the loss is at most a thousand: where returns are
+    all but constant, what they differ by is the model's and the critics' error, and to divide by it
+    would make a loss, and a gradient, of nothing else. PWM has no such floor; TD-MPC2 has 1.
+    """
+    spread = moments.std(learner.returns)
+    return jnp.maximum(spread, _LEAST_SPREAD * jnp.abs(learner.returns.mean))
+
+
 def observe(learner: Learner, trajectory: Trajectory, metrics: Metrics) -> tuple[Learner, Metrics]:
     """The learner with the moments of what was collected; placeholders do not count.
 

@@ -16,7 +16,7 @@ from mjxwm import actor_critic, replay, world_model
 from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.critics import update_critic
-from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale, seen
+from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, return_scale, reward_scale, seen
 from mjxwm.ops import moments, returns
 from mjxwm.replay import Replay, Sequence
 from mjxwm.types import Known, Metrics
@@ -120,7 +120,7 @@ def update_actor(
     z = encode(learner, _starts(windows, key_start, config.imagine_batch))
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
     noise = shards.own(jax.random.normal(key_noise, shape), axis=1)
-    scale = moments.std(learner.returns)
+    scale = return_scale(learner)
 
     def objective(actor: Actor) -> tuple[Array, tuple[Imagined, Array]]:
         loss, aux = actor_loss(config, actor, learner.model, learner.target, z, noise)
@@ -140,6 +140,7 @@ def update_actor(
     )
     metrics = {
         "actor/return": total.mean(),
+        "actor/return_scale": scale,
         "actor/grad_norm": optax.tree.norm(grads),
         "actor/std": learner.actor.std().mean(),
         "actor/saturation": (jnp.abs(imagined.action) > 0.97).mean(),

@@ -1,0 +1,98 @@
+"""The report of next to nothing: one state, one horizon, zeros, nothing finite. It is written."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+from mjxwm.gradients import findings, gates, laboratory, landscape, report, results, summary
+from mjxwm.gradients.bootstrap import Interval
+from mjxwm.gradients.sampling import Measured
+from mjxwm.gradients.sums import summarize
+
+NAMES = (laboratory.TRUTH, "simulator", "model")
+
+
+def measured(states: int, what: str):
+    rng, found = np.random.default_rng(0), {}
+    for name in NAMES:
+        x = 1.0 + rng.normal(size=(states, 64, 4)) if what == "numbers" else None
+        if x is None:
+            x = np.full((states, 64, 4), 0.0 if what == "zeros" else np.nan)
+        kept = summarize(x)[0]
+        norms = np.linalg.norm(x, axis=-1)
+        found[name] = Measured(kept, kept.mean, norms, norms)
+    return found
+
+
+def made(states: int, what: str, horizons: tuple[int, ...] = (1, 4)) -> results.Report:
+    everywhere = [np.arange(states)]
+    by_horizon = {h: measured(states, what) for h in horizons}
+    found = by_horizon[horizons[-1]]
+    value = {"numbers": 0.1, "zeros": 0.0, "nothing": math.nan}[what]
+    gain = Interval(value, math.nan, math.nan)
+    ahead = summary.difference(found, "model", "simulator", everywhere, pooled=False)
+    pooled = summary.difference(found, "model", "simulator", everywhere, pooled=True)
+    checks = [
+        gates.finite(found),
+        gates.truth({"plan": (found, False), "actor": (found, True)}, everywhere),
+        gates.agreement("G3 single step", found, everywhere),
+    ]
+    return results.Report(
+        task="cartpole-swingup",
+        horizon=horizons[-1],
+        starts={"free": states},
+        gates=checks,
+        plan=summary.summarize(found, everywhere, pooled=False),
+        actor=summary.summarize(found, everywhere, pooled=True),
+        strata={"free": summary.summarize(found, everywhere, pooled=False)},
+        horizons={h: summary.summarize(f, everywhere, pooled=False) for h, f in by_horizon.items()},
+        growth=summary.growth(by_horizon, everywhere),
+        ahead={"plan": ahead, "actor": pooled, "free": ahead},
+        lines=[
+            landscape.Line(n, d, True, [value] * landscape.POINTS, gain)
+            for n in ("simulator", "random 0")
+            for d in ("simulator", "model")
+        ],
+        improvements=[
+            landscape.Improvement(n, 8, [gain] * len(landscape.SIZES), 0.1, gain)
+            for n in (*NAMES, f"{laboratory.TRUTH}, all samples")
+        ],
+    )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("states", "what"), [(1, "numbers"), (2, "zeros"), (1, "nothing")])
+def test_it_is_written_and_needs_more_states(states, what):
+    found = made(states, what)
+    text = findings.paragraph(found)
+    assert f"{states} start states are too few" in text
+    page = report.render(found, {}, text)
+    assert page.count("data:image/png;base64,") == 4
+    words = re.sub(r"base64,[^']*'", "", page)
+    for said in (text, words, *(gate.verdict for gate in found.gates)):
+        assert "nan" not in said.lower()
+    json.dumps(results.plain(found), allow_nan=False)
+
+
+def test_no_winner_is_named_where_nothing_is_known():
+    text = findings.paragraph(made(1, "numbers"))
+    about_the_policy = text[text.index("policy parameters") :]
+    assert "At every batch size" not in about_the_policy
+    assert "needs more start states" in about_the_policy
+    gate = next(gate for gate in made(1, "numbers").gates if gate.name == "Truth")
+    assert "raise --states" in gate.verdict
+
+
+def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_line(monkeypatch):
+    def errors(report):
+        raise ValueError("Data cannot be log-scaled")
+
+    monkeypatch.setattr(report.figures, "errors", errors)
+    page = report.render(made(6, "numbers", horizons=(1,)), {}, "")
+    assert page.count("data:image/png;base64,") == 3
+    assert "'errors' cannot be drawn and is left out: Data cannot be log-scaled" in page.replace(
+        "&#x27;", "'"
+    )
