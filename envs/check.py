@@ -70,12 +70,27 @@ def check(name: str, config: Config = Config(), **fields: Any) -> list[Finding]:
     try:
         findings = _rollout(env, config)
     except Exception as error:  # whatever a user's own task may raise
-        return [Finding("runs", False, f"{type(error).__name__}: {error}".splitlines()[0])]
+        return [Finding("runs", False, first_cause(error))]
     if isinstance(env, Env):
         for engine in config.engines:
             if engine not in ("native", env.engine.name):
                 findings.append(_agreement(env, engine, config))
     return findings
+
+
+def first_cause(error: Exception) -> str:
+    """What went wrong, in one line: the error that began it, where others were raised on its way.
+
+    JAX puts the whole traceback of a function on the host into the message of an error of its own.
+    """
+    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    _, inside, below = str(error).partition("Traceback (most recent call last):")
+    if inside:
+        for line in below.splitlines():
+            if line and not line[0].isspace():
+                return line
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def _rollout(env: Source, config: Config) -> list[Finding]:

@@ -18,7 +18,8 @@ from mujoco import mjx
 from mujoco.mjx._src import collision_driver
 
 from envs.core import Initial, Physics, SimState
-from envs.engines import solver
+from envs.engines import derived as fields_of
+from envs.engines import features, solver
 from envs.engines.positions import fwd_position
 
 ACCELERATION_STAGE = frozenset(
@@ -43,6 +44,7 @@ class Mjx:
 
     name = "mjx"
     _impl = "jax"
+    _computed = fields_of.MJX
 
     def __init__(self, model: mujoco.MjModel, n_substeps: int, derived: tuple[str, ...] = ()):
         """Args:
@@ -59,8 +61,10 @@ class Mjx:
                 f"engine={self.name!r} does not keep the history of delayed actuators and "
                 "sensors; use engine='native' or remove the delays"
             )
+        features.check(model, self.name, derived)
+        fields_of.check(model, derived, self._computed, self.name)
         self.model, self.n_substeps, self.derived = model, n_substeps, derived
-        self._supported = _supported(model, derived, self.name)
+        self._supported = _supported(model, derived)
         self._model = self._put(self._supported)
         self._template = self._make_template()
         self._shapes = self._derived_shapes()
@@ -69,11 +73,6 @@ class Mjx:
         self._needs_acceleration = bool(ACCELERATION_STAGE.intersection(derived)) or (
             "sensordata" in derived and bool(acceleration_sensor.any())
         )
-        if self._needs_acceleration and self._lacks_acceleration_sensors():
-            raise ValueError(
-                f"engine={self.name!r} leaves acceleration sensors at zero in a model that can "
-                "have no constraint; use engine='native'"
-            )
         self.obstacle = self._find_obstacle()
         self.differentiable = self.obstacle is None
 
@@ -87,7 +86,7 @@ class Mjx:
         zero = SimState(view, jnp.zeros(self.model.nv), initial.fields)
         model, data = self._with(zero.fields), self._load(zero, view.ctrl)
         if self._needs_acceleration:
-            data = self._forward(model, data)
+            data = self._momenta(model, self._forces(model, self._forward(model, data)))
         elif self.derived:
             data = self._refresh(model, data)
         return self._view(data, zero)._replace(hidden=zero.hidden)
@@ -121,6 +120,7 @@ class Mjx:
             return self._substep(model, data), None
 
         data, _ = jax.lax.scan(substep, self._load(sim, ctrl), None, self.n_substeps)
+        data = self._forces(model, data)
         after = self._refresh(model, data) if self.derived else data
         return self._view(after, sim)._replace(hidden=_real(data.qacc_warmstart))
 
@@ -131,6 +131,8 @@ class Mjx:
 
     def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         after = self._dynamics(model, data)
+        if fields_of.RNE.intersection(self.derived):  # which are computed of many fields
+            return after
         # Gradients run through these alone: the next step computes all other fields anew, and a
         # scan would carry zeros for them all the way back.
         live = ("qpos", "qvel", "act", "ctrl", *self.derived)
@@ -148,9 +150,9 @@ class Mjx:
         try:
             return mjx.put_model(model, impl=self._impl, graph_mode=self._graph_mode())
         except NotImplementedError as error:
-            other = "'native' or 'warp'" if self.name == "mjx" else "'native'"
             raise ValueError(
-                f"engine={self.name!r} lacks a feature of this model: {error} Use engine={other}"
+                f"engine={self.name!r} lacks a feature of this model: {features.plainly(error)}; "
+                "use engine='native'"
             ) from error
 
     def _graph_mode(self) -> Any:
@@ -166,13 +168,6 @@ class Mjx:
     def _find_obstacle(self) -> str | None:
         return solver.obstacle(self._model, self._template)
 
-    def _lacks_acceleration_sensors(self) -> bool:
-        # mjx.forward returns early, before its acceleration stage, where there is nothing to solve.
-        return bool(self._sensor_held.any()) and self._unconstrained()
-
-    def _unconstrained(self) -> bool:
-        return self._template._impl.efc_J.size == 0
-
     def _with(self, fields: dict[str, Array]) -> mjx.Model:
         # `_from_model` has put `eq_active0` into the state, and nothing else reads it.
         fields = self._open({k: x for k, x in fields.items() if k != "eq_active0"})
@@ -187,7 +182,15 @@ class Mjx:
 
     def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         data = mjx.sensor_pos(model, fwd_position(model, data))
-        return mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
+        return self._momenta(model, mjx.sensor_vel(model, mjx.fwd_velocity(model, data)))
+
+    def _forces(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        wanted = fields_of.RNE.intersection(self.derived)
+        return mjx.rne_postconstraint(model, data) if wanted else data
+
+    def _momenta(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        wanted = fields_of.SUBTREE.intersection(self.derived)
+        return mjx.subtree_vel(model, data) if wanted else data
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         view, old = sim.physics, self._data()
@@ -253,13 +256,8 @@ def _warn_of_rough_contacts(model: mujoco.MjModel) -> None:
         )
 
 
-def _supported(model: mujoco.MjModel, derived: tuple[str, ...], name: str) -> mujoco.MjModel:
+def _supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel:
     """The model without what makes no difference here and is refused."""
-    if model.opt.noslip_iterations:
-        raise ValueError(
-            f"engine={name!r} has no noslip solver, and this model asks for it "
-            f"(noslip_iterations={model.opt.noslip_iterations}); use engine='native', or set 0"
-        )
     flags, model = mujoco.mjtDisableBit, copy.copy(model)
     # MJX never restarts a diverged world, and Warp refuses the flag that asks for that.
     model.opt.disableflags &= ~int(flags.mjDSBL_AUTORESET)

@@ -22,6 +22,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from envs.core import Initial, Physics, SimState
+from envs.engines import derived as fields_of
+from envs.engines import features
 from envs.engines.callback import on_host
 from envs.engines.shortcuts import without_shortcuts
 
@@ -48,6 +50,10 @@ class Native:
         n_substeps: physics steps per control step.
         derived: `MjData` fields to refresh after each control step, `sensordata` among them.
         threads: CPU threads, 0 for all.
+
+        Raises:
+            ValueError: a feature or a derived field that is not to be had, see
+                `envs.engines.features` and `envs.engines.derived`.
         """
         self.model, self.n_substeps, self.derived, self.threads = (
             model,
@@ -62,8 +68,17 @@ class Native:
         self._num_physics = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_PHYSICS)) + 1
         # Derived fields are one substep old after mj_step; the velocity stage makes them current.
         self._stage = _STAGE.mjSTAGE_VEL if derived else _STAGE.mjSTAGE_NONE
+        features.check(model, self.name, derived)
+        fields_of.check(model, derived, fields_of.NATIVE, self.name)
         data = mujoco.MjData(model)
         self._derived_shapes = {k: np.shape(getattr(data, k)) for k in derived}
+        self._forces = fields_of.RNE.intersection(derived)
+        self._momenta = fields_of.SUBTREE.intersection(derived)
+        self._stepped = fields_of.with_energy(model) if "energy" in derived else model
+
+    @property
+    def _on_demand(self) -> bool:
+        return bool(self._forces or self._momenta)
 
     def for_worlds(self, num_worlds: int) -> "Native":
         """Itself: batches are made for whatever number of worlds comes."""
@@ -139,11 +154,16 @@ class Native:
                 batch.reset(stage=_STAGE.mjSTAGE_NONE)
             self.load(batch, self._rows(batch, hidden, dtype))
             batch.ctrl[...] = ctrl.reshape(batch.nsim, -1)
+            stage = _STAGE.mjSTAGE_NONE if self._on_demand else self._stage
             try:
-                batch.step(nstep=self.n_substeps, stage=self._stage)
+                batch.step(nstep=self.n_substeps, stage=stage)
             except mujoco.batch.SimulationError as error:
                 batch.state[error.ids, : self._num_physics] = np.nan
-            self._read(batch, out)
+            values = fields_of.on_demand(batch, self._forces, bool(fields))
+            if self._on_demand:
+                batch.forward(stage=self._stage)
+                values |= fields_of.on_demand(batch, self._momenta, bool(fields))
+            self._read(batch, out, values)
 
     def _forward(self, dtype: np.dtype, out: Any, fields: Any, start: Any) -> None:
         with self._lock:
@@ -154,8 +174,9 @@ class Native:
             self.load(batch, rows)
             # All stages: a thread's scratch data still hold another world's accelerations.
             batch.forward()
+            values = fields_of.on_demand(batch, self._forces | self._momenta, bool(fields))
             self.load(batch, rows)  # without the warm start that `forward` leaves
-            self._read(batch, out)
+            self._read(batch, out, values)
 
     def _rows(
         self, batch: mujoco.batch.Batch, hidden: np.ndarray, dtype: np.dtype
@@ -182,17 +203,21 @@ class Native:
         # Of the fields that it has of its own, a batch never gives one back.
         key = nsim, frozenset(fields)
         if key not in self._batches:
-            model = without_shortcuts(self.model, fields)
-            batch = self._batches[key] = mujoco.batch.Batch(model, nsim, self.threads)
+            model = without_shortcuts(self._stepped, fields)
+            # Persistent: each world's MjData is there after a call, for what is computed on demand.
+            batch = self._batches[key] = mujoco.batch.Batch(
+                model, nsim, self.threads, persistent=self._on_demand
+            )
             # Only fields bound before a call are copied out by it.
             for name in self.derived:
-                batch.bind(name)
+                if name not in self._forces | self._momenta:
+                    batch.bind(name)
         for name, values in fields.items():
             own = self._batches[key].expand(name)
             own[...] = values.reshape(own.shape)
         return self._batches[key]
 
-    def _read(self, batch: mujoco.batch.Batch, out: Any) -> None:
+    def _read(self, batch: mujoco.batch.Batch, out: Any, on_demand: dict[str, np.ndarray]) -> None:
         hidden, view, derived = out
         hidden = hidden.reshape(batch.nsim, -1)
         hidden[:, -2:] = 0
@@ -200,7 +225,8 @@ class Native:
         with np.errstate(over="ignore"):  # a diverged world may exceed float32: infinity says so
             view.reshape(batch.nsim, -1)[...] = batch.state[:, : self._num_physics]
             for name, value in derived.items():
-                value.reshape(batch.nsim, -1)[...] = batch.bind(name).reshape(batch.nsim, -1)
+                field = on_demand[name] if name in on_demand else batch.bind(name)
+                value.reshape(batch.nsim, -1)[...] = field.reshape(batch.nsim, -1)
 
 
 def _carried(model: mujoco.MjModel) -> tuple[slice | np.ndarray, int]:

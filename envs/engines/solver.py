@@ -148,8 +148,8 @@ def forward(model: mjx.Model, data: mjx.Data, solve: Solve = solve) -> mjx.Data:
     data = mjx.sensor_pos(model, fwd_position(model, data))
     data = mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
     data = mjx.fwd_acceleration(model, fwd_actuation(model, data))
-    if data._impl.efc_J.size == 0:
-        return data.replace(qacc=data.qacc_smooth)
+    if data._impl.efc_J.size == 0:  # mjx.forward leaves acceleration sensors at zero here
+        return mjx.sensor_acc(model, data.replace(qacc=data.qacc_smooth))
     return mjx.sensor_acc(model, solve(model, data))
 
 

@@ -20,6 +20,7 @@ from mujoco import mjx
 from mujoco.mjx.third_party.mujoco_warp import OverflowType
 
 from envs.core import SimState
+from envs.engines import derived as fields_of
 from envs.engines.limits import Limits, limits
 from envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
 
@@ -47,6 +48,7 @@ class Warp(Mjx):
 
     name = "warp"
     _impl = "warp"
+    _computed = fields_of.WARP
 
     def __init__(
         self,
@@ -96,9 +98,6 @@ class Warp(Mjx):
 
     def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         return mjx.forward(model, data)
-
-    def _lacks_acceleration_sensors(self) -> bool:
-        return False
 
     def _make_template(self) -> Any:
         if self._per_world is None:
