@@ -185,3 +185,19 @@ def _announce(made: Card, folder: RunFolder, learner: Learner, found: data.DataS
         f"{settings.horizon} steps",
         flush=True,
     )
+    for remark in remarks(made, found):
+        print(f"note     {remark}", flush=True)
+
+
+def remarks(made: Card, found: data.DataSet) -> list[str]:
+    """What to say where the settings contradict the data."""
+    settings, ending = made.preset.pretrain, ", ".join(data.terminated(found))
+    if ending and not settings.continuation:
+        return [
+            f"continuation=0: the model learns no terminations, and the data have some, of "
+            f"{ending}: policies will imagine that episodes go on after them. Take "
+            "--continuation 1"
+        ]
+    if settings.continuation and not ending:
+        return [f"continuation={settings.continuation:g}: nothing ends an episode of these data"]
+    return []

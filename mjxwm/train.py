@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mjxwm import config, devices, nets
-from mjxwm.budget import Replayed
+from mjxwm import config, contradictions, devices, nets
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.recorder import Recorder
@@ -160,5 +159,5 @@ def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None
         print(f"budget   {algo.env_steps:,} env steps = {iterations} of {each}", flush=True)
     else:
         print(f"budget   no env steps, {algo.settings.updates:,} updates in {iterations}")
-    for remark in algo.remarks() if isinstance(algo, Replayed) else []:
+    for remark in contradictions.remarks(cfg, trainer.env, trainer.algorithm):
         print(f"note     {remark}", flush=True)

@@ -8,6 +8,7 @@ a matter of whoever reads.
 """
 
 from mjxwm.data.dataset import Chunk, DataSet, TaskInfo, open_data
+from mjxwm.data.ends import terminated
 from mjxwm.data.spread import Spread, spreads
 from mjxwm.data.stream import Stream, Windows
 from mjxwm.data.writer import Rows, Writer, sources
@@ -24,4 +25,5 @@ __all__ = [
     "open_data",
     "sources",
     "spreads",
+    "terminated",
 ]

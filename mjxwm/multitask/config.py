@@ -43,6 +43,9 @@ class Pretrain:
     """Steps predicted. 16 is PWM's; TD-MPC2's is 3."""
     rho: float = 0.99
     """Decay of the loss per predicted step. 0.99 is PWM's; TD-MPC2's is 0.5."""
+    continuation: float = 0.0
+    """Weight of the error of whether an episode goes on, 1 for tasks that end episodes. With 0 the
+    model has no such output, as TD-MPC2's of dm_control and Meta-World, where nothing ends them."""
     lr: float = 3e-4
     """Learning rate of everything but the encoder."""
     encoder_lr: float = 0.3
@@ -60,7 +63,8 @@ class Pretrain:
     def networks(self) -> NetworkConfig:
         """The networks of this size."""
         made = sized(self.size, self.task_size, self.latent)
-        return dataclasses.replace(made, model=dataclasses.replace(made.model, rho=self.rho))
+        model = dataclasses.replace(made.model, rho=self.rho, continuation=self.continuation)
+        return dataclasses.replace(made, model=model)
 
     @property
     def iterations(self) -> int:
@@ -141,6 +145,7 @@ def validate(config: Pretrain) -> None:
         config, "updates", "batch", "horizon", "lr", "updates_per_iteration", "task_size"
     )
     ranges.shares(config, "rho", "encoder_lr", "final_lr", "tau")
+    ranges.at_least(config, 0, "continuation")
     if config.size not in SIZES:
         raise ValueError(f"size={config.size!r} is unknown; there are: {', '.join(SIZES)}")
 
