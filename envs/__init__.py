@@ -4,10 +4,15 @@ env = envs.make("hopper")
 worlds = envs.BatchEnv(env, num_worlds=1024)
 """
 
+# ruff: noqa: E402
+from envs import headless
+
+headless.choose()  # before anything here imports MuJoCo
+
 from typing import Any
 
 from envs.batch import BatchEnv, Step, Worlds
-from envs.core import EnvSpec, Failure, Initial, Physics, Source, State, Task
+from envs.core import EnvSpec, Failure, Initial, Marker, Physics, Source, State, Task
 from envs.env import Env
 from envs.fields import checked
 from envs.randomisation import Randomisation
@@ -19,6 +24,7 @@ __all__ = [
     "EnvSpec",
     "Failure",
     "Initial",
+    "Marker",
     "Physics",
     "Randomisation",
     "Source",

@@ -5,6 +5,7 @@ sees an engine and an engine never sees a task: they meet in the `Physics` view.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
@@ -84,6 +85,17 @@ class Engine(Protocol):
         ...
 
 
+class Marker(NamedTuple):
+    """A ball that pictures of an episode show beside the model, such as a target."""
+
+    place: Any
+    """Its centre [3] in the world [m]."""
+    radius: Any = 0.01
+    """One, or three half-axes [m]."""
+    rgba: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.3)
+    """Red, green, blue and opacity, from 0 to 1."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """A model and the functions that make it a task. Subclasses are one task or one family each.
@@ -137,6 +149,19 @@ class Task:
     def success(self, physics: Physics) -> Bool[Array, ""] | None:
         """Whether the task is solved in this state; None for a task that has no such notion."""
         return None
+
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """Brings an episode's goal into its pictures.
+
+        Args:
+            model: this world's model, a copy that is drawn and nothing else: what stands for the
+                goal is moved, resized or hidden here (`model.site("target").pos = goal`).
+            goal: `Physics.goal`, as numpy arrays.
+
+        Returns:
+            Balls to draw beside the model, where it has nothing to stand for the goal.
+        """
+        return ()
 
 
 class EnvSpec(NamedTuple):

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import envs
-from envs import engines, registry
+from envs import engines, registry, rendering
 from mjxwm import config, system, view
 
 OK, WARNING, MISSING, BROKEN = "ok", "warning", "missing", "broken"
@@ -159,7 +159,9 @@ def _rendering() -> Finding:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "frame.mp4"
             try:
-                view.video(model, np.zeros((2, model.nq)), 1 / 30, target, size=(64, 48))
+                view.video(
+                    rendering.Scene(model), np.zeros((2, model.nq)), 1 / 30, target, size=(64, 48)
+                )
             except view.RenderingUnavailableError as error:
                 what, _, remedy = str(error).partition(". ")
                 return MISSING, f"{what}; training works, videos do not", remedy

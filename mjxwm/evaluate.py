@@ -22,6 +22,10 @@ class Evaluation(NamedTuple):
     """Positions of the first episode, to look at; they repeat after its end."""
     success: Bool[Array, " N"] | None
     """Whether the task was solved at the episode's last step; None where it does not say."""
+    fields: dict[str, Array] = {}  # noqa: RUF012  never written to
+    """The first episode's own fields of the model, to look at it."""
+    goal: Any = ()
+    """What the first episode asked for."""
 
 
 _Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None]
@@ -68,4 +72,6 @@ def evaluate_with_memory(
     (_, _, _, total, length, _, success), qpos = jax.lax.scan(
         step, start, None, env.spec.episode_length
     )
-    return Evaluation(total, length, jnp.concatenate([first[None], qpos]), success)
+    sim = state.state.sim
+    fields, goal = jax.tree.map(lambda x: x[0], (sim.fields, sim.physics.goal))
+    return Evaluation(total, length, jnp.concatenate([first[None], qpos]), success, fields, goal)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 import envs
+from envs import rendering
 from mjxwm import plot, view
 from mjxwm.config import load_yaml
 from mjxwm.evaluate import Evaluation
@@ -37,13 +38,16 @@ def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
     """
     env = make_env(cfg)
     # Worlds on the host have no engine of ours; some of them know their MuJoCo model.
-    model = env.engine.model if isinstance(env, envs.Env) else getattr(env, "mj_model", None)
-    if model is None:
+    if isinstance(env, envs.Env):
+        scene = rendering.scene_of(env, evaluation.fields, evaluation.goal)
+    elif (model := getattr(env, "mj_model", None)) is not None:
+        scene = rendering.Scene(model)
+    else:
         raise view.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
     path.parent.mkdir(parents=True, exist_ok=True)
     qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
     try:
-        return view.video(model, qpos, env.spec.ctrl_dt, path)
+        return view.video(scene, qpos, env.spec.ctrl_dt, path)
     except OSError as error:  # a disk that is full, an encoder that ended
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise view.RenderingUnavailableError(f"{path} cannot be written: {reason}") from error

@@ -1,11 +1,9 @@
 """What a run ran on: versions and hardware."""
 
-import ctypes.util
 import importlib.metadata
 import os
 import platform
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +34,6 @@ def describe() -> dict[str, Any]:
         "commit": commit(),
         "packages": {name: version(name) for name in PACKAGES},
     }
-
-
-def choose_rendering() -> None:
-    """Chooses how MuJoCo renders where there is no display: EGL, OSMesa, or not at all.
-
-    MuJoCo reads MUJOCO_GL when it is imported, so this comes before; a value of the user's stands.
-    """
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        found = [gl for gl in ("EGL", "OSMesa") if ctypes.util.find_library(gl)]
-        os.environ.setdefault("MUJOCO_GL", found[0].lower() if found else "off")
 
 
 def version(package: str) -> str | None:

@@ -1,21 +1,18 @@
 """Looking at a policy: a video made with MuJoCo's own renderer."""
 
-import os
+import contextlib
 import warnings
 from pathlib import Path
 
-import mujoco
 import numpy as np
 
-_CAMERA = int(mujoco.mjtObj.mjOBJ_CAMERA)
+from envs.rendering import Camera, RenderingUnavailableError, Scene
 
-
-class RenderingUnavailableError(RuntimeError):
-    """This machine has no working OpenGL; the message says what to install."""
+__all__ = ["RenderingUnavailableError", "picture", "video"]
 
 
 def video(
-    model: mujoco.MjModel,
+    scene: Scene,
     qpos: np.ndarray,
     dt: float,
     target: Path,
@@ -26,7 +23,7 @@ def video(
     """Renders a trajectory to an MP4 file in real time.
 
     Args:
-        model: the model.
+        scene: what the episode looks like.
         qpos: positions [T, nq].
         dt: time between two rows [s].
         target: the file to write.
@@ -35,12 +32,12 @@ def video(
         max_fps: frames per second; rows between frames are left out.
 
     Raises:
-        RenderingUnavailableError: there is no working OpenGL (EGL or OSMesa).
+        RenderingUnavailableError: there is no working OpenGL, or no way to draw this model.
     """
     import imageio.v2 as imageio
 
     stride = max(1, round(1 / (dt * max_fps)))
-    frames = _frames(model, qpos[::stride], camera, size)
+    frames = _frames(scene, qpos[::stride], camera, size)
     with warnings.catch_warnings():
         # The encoder is a child process that is executed at once: JAX's threads do not matter.
         warnings.filterwarnings("ignore", message="os.fork")
@@ -49,37 +46,19 @@ def video(
 
 
 def picture(
-    model: mujoco.MjModel, qpos: np.ndarray, target: Path, size: tuple[int, int] = (480, 360)
+    scene: Scene, qpos: np.ndarray, target: Path, size: tuple[int, int] = (480, 360)
 ) -> Path:
     """Renders one pose [nq] to a PNG file.
 
     Raises:
-        RenderingUnavailableError: there is no working OpenGL (EGL or OSMesa).
+        RenderingUnavailableError: there is no working OpenGL, or no way to draw this model.
     """
     import imageio.v2 as imageio
 
-    imageio.imwrite(target, _frames(model, qpos[None], "side", size)[0])
+    imageio.imwrite(target, _frames(scene, qpos[None], "side", size)[0])
     return target
 
 
-def _frames(
-    model: mujoco.MjModel, qpos: np.ndarray, camera: str, size: tuple[int, int]
-) -> list[np.ndarray]:
-    width, height = size
-    data, known = mujoco.MjData(model), mujoco.mj_name2id(model, _CAMERA, camera) >= 0
-    try:
-        renderer = mujoco.Renderer(model, height, width)
-    except Exception as error:  # the backends raise ImportError, AttributeError, RuntimeError, ...
-        raise RenderingUnavailableError(
-            f"no working OpenGL here (MUJOCO_GL={os.environ.get('MUJOCO_GL', 'unset')}: "
-            f"{type(error).__name__}). On Debian: `apt install libegl1`, or "
-            "`apt install libosmesa6` and MUJOCO_GL=osmesa"
-        ) from error
-    frames = []
-    with renderer:
-        for row in qpos:
-            data.qpos[:] = row
-            mujoco.mj_forward(model, data)
-            renderer.update_scene(data, camera=camera if known else -1)
-            frames.append(renderer.render().copy())
-    return frames
+def _frames(scene: Scene, qpos: np.ndarray, camera: str, size: tuple[int, int]) -> list[np.ndarray]:
+    with contextlib.closing(Camera(scene, size, camera)) as taken:
+        return [taken.picture(row) for row in qpos]

@@ -139,7 +139,7 @@ class GymnasiumWorld(gymnasium.Env):
         self._reset = jax.jit(lambda key: jax.vmap(one.reset)(key[None]))
         self._step = jax.jit(lambda state, action: jax.vmap(one.step)(state, action[None]))
         self._state: Any = None
-        self._steps, self._renderer = 0, None
+        self._steps, self._camera, self._shown = 0, None, False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -152,7 +152,7 @@ class GymnasiumWorld(gymnasium.Env):
         asked.no_options(options)
         super().reset(seed=seed)
         self._state = self._reset(jax.random.key(int(self.np_random.integers(2**31))))
-        self._steps = 0
+        self._steps, self._shown = 0, False
         return np.array(self._state.obs[0], np.float32), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -181,19 +181,19 @@ class GymnasiumWorld(gymnasium.Env):
         """A picture [height, width, 3] in render mode "rgb_array", else None."""
         if self.render_mode != "rgb_array" or self._state is None:
             return None
-        import mujoco
+        from envs import rendering
 
-        model = self.env.engine.model
-        if self._renderer is None:
-            self._renderer = mujoco.Renderer(model, 240, 320), mujoco.MjData(model)
-        renderer, data = self._renderer
-        data.qpos[:] = np.asarray(self._state.sim.physics.qpos[0])
-        mujoco.mj_forward(model, data)
-        renderer.update_scene(data)
-        return renderer.render()
+        sim = jax.tree.map(lambda x: np.asarray(x[0]), self._state.sim)
+        if self._camera is None or not self._shown:
+            scene = rendering.scene_of(self.env, sim.fields, sim.physics.goal)
+            if self._camera is None:
+                self._camera = rendering.Camera(scene)
+            self._camera.show(scene)
+            self._shown = True
+        return self._camera.picture(sim.physics.qpos, sim.physics.act)
 
     def close(self) -> None:
         """Frees the renderer."""
-        if self._renderer is not None:
-            self._renderer[0].close()
-            self._renderer = None
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None

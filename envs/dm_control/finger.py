@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from envs.core import Initial, Physics
+from envs.core import Initial, Marker, Physics
 from envs.dm_control import models, starts
 from envs.dm_control.suite import SuiteTask, Terms
 
@@ -69,6 +70,12 @@ class Finger(SuiteTask):
         fast = (velocity <= -_SPIN_SPEED).astype(velocity.dtype)
         return fast, {"fast": fast}
 
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: there is no target, and nothing for it to be reached with."""
+        for site in ("target", "tip"):
+            model.site(site).rgba[3] = 0
+        return ()
+
     def tip(self, physics: Physics) -> Float[Array, " 2"]:
         """The spinner's tip from its hinge, x and z [m]."""
         return self.sensor(physics, "tip")[_XZ] - self.sensor(physics, "spinner")[_XZ]
@@ -106,9 +113,20 @@ class FingerTurn(Finger):
 
     def target(self, physics: Physics) -> Float[Array, " 2"]:
         """The target from the hinge, x and z [m]: at the height of the spinner's end."""
-        radius = float(self.body.geom("cap1").size.sum())
-        return radius * jnp.stack([jnp.sin(physics.goal), jnp.cos(physics.goal)])
+        return self._reach() * jnp.stack([jnp.sin(physics.goal), jnp.cos(physics.goal)])
+
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: the target at its angle around the hinge, as large as it is."""
+        data, target = mujoco.MjData(model), model.site("target")
+        mujoco.mj_kinematics(model, data)
+        ahead = self._reach() * np.array([math.sin(goal), math.cos(goal)])
+        target.pos[_XZ] = data.joint("hinge").xanchor[_XZ] + ahead
+        target.size[0] = self.target_size
+        return ()
 
     def distance(self, physics: Physics) -> Float[Array, ""]:
         """From the tip to the target's surface, negative inside [m]."""
         return jnp.linalg.norm(self.target(physics) - self.tip(physics)) - self.target_size
+
+    def _reach(self) -> float:
+        return float(self.body.geom("cap1").size.sum())

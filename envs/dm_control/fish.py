@@ -1,6 +1,8 @@
 """A fish in water: swim to a target, or just keep upright. 5 actions."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from envs.core import Initial, Physics
+from envs.core import Initial, Marker, Physics
 from envs.dm_control import models
 from envs.dm_control.suite import SuiteTask, Terms
 from envs.rewards import tolerance
@@ -56,6 +58,11 @@ class FishUpright(SuiteTask):
         upright = tolerance(self._upright(after), (1, 1), margin=1)
         return upright, {"upright": upright}
 
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: there is no target."""
+        model.geom("target").rgba[3] = 0
+        return ()
+
     def _joints(self) -> np.ndarray:
         return np.array([self.body.joint(name).qposadr[0] for name in _JOINTS])
 
@@ -97,6 +104,11 @@ class FishSwim(FishUpright):
             "upright": (self._upright(after) + 1) / 2,
         }
         return (7 * terms["in_target"] + terms["upright"]) / 8, terms
+
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: the target where it is."""
+        model.geom("target").pos[:] = goal
+        return ()
 
     def _to_target(self, physics: Physics) -> Float[Array, " 3"]:
         mouth = self.body.geom("mouth").id

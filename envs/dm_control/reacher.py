@@ -1,6 +1,8 @@
 """The planar reacher with two links, or three as in TD-MPC2: the finger into a random target."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import mujoco
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from envs import assets
-from envs.core import Initial, Physics
+from envs.core import Initial, Marker, Physics
 from envs.dm_control import models
 from envs.dm_control.suite import SuiteTask, Terms
 from envs.rewards import tolerance
@@ -51,6 +53,12 @@ class Reacher(SuiteTask):
         reach = self.target_size + float(self.body.geom("finger").size[0])
         near = tolerance(jnp.linalg.norm(self.to_target(after)), (0, reach))
         return near, {"near": near}
+
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: the target where it is, as large as it is."""
+        target = model.geom("target")
+        target.pos[:2], target.size[0] = goal, self.target_size
+        return ()
 
     def to_target(self, physics: Physics) -> Float[Array, " 2"]:
         """From the finger to the target, in the plane [m]."""

@@ -1,6 +1,8 @@
 """Hold: keep an egg on the palm at a point. MyoSuite's HandObjHold, fixed and random."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from envs.core import Initial, Physics
+from envs.core import Initial, Marker, Physics
 from envs.myosuite import models
 from envs.myosuite.muscles import MuscleTask, Terms, count, norm, total
 
@@ -90,6 +92,10 @@ class HandHold(MuscleTask):
                 "penalty": -10 * count(self.failed(after)),
             }
         )
+
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: the object's shape where it should be held."""
+        return [Marker(goal, model.geom("object").size)]
 
     def failed(self, physics: Physics) -> Bool[Array, ""]:
         """See `MuscleTask`: dropped."""

@@ -5,16 +5,19 @@ success, end and start distribution), see docs/results/myosuite-parity.md.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import mujoco
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from envs.core import Physics, Task
+from envs.core import Marker, Physics, Task
 from envs.myosuite import models
 
 Terms = dict[str, Float[Array, ""]]
+_TARGET_RADIUS = 0.008  # [m] of a ball in a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,20 @@ def norm(x: Float[Array, " n"]) -> Float[Array, ""]:
 def count(*conditions: Bool[Array, ""]) -> Float[Array, ""]:
     """How many of `conditions` hold, as a real number."""
     return jnp.stack(conditions).sum(dtype=jnp.result_type(float))
+
+
+def targets(
+    model: mujoco.MjModel, tips: Sequence[str], places: Float[np.ndarray, "k 3"]
+) -> list[Marker]:
+    """Balls where `tips` should be [m]; some models have a site for that, which is moved."""
+    markers = []
+    for tip, place in zip(tips, places, strict=True):
+        site = mujoco.mj_name2id(model, int(mujoco.mjtObj.mjOBJ_SITE), f"{tip}_target")
+        if site < 0:
+            markers.append(Marker(place, _TARGET_RADIUS))
+        else:
+            model.site_pos[site] = place
+    return markers
 
 
 def effort(act: Float[Array, " m"]) -> Float[Array, ""]:

@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import mujoco
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from envs.core import Initial, Physics
+from envs.core import Initial, Marker, Physics
 from envs.myosuite import models
-from envs.myosuite.muscles import MuscleTask, Terms, count, effort, norm, total
+from envs.myosuite.muscles import MuscleTask, Terms, count, effort, norm, targets, total
 
 _FAR = 2 * math.pi  # [rad], of all joints together
 
@@ -60,6 +63,8 @@ class Pose(MuscleTask):
     """
 
     random: bool = False
+    tips: ClassVar[tuple[str, ...]]
+    """Sites whose places show a pose."""
     near: float = 0.35
     """Solved within this distance of the target [rad], all joints together."""
 
@@ -106,6 +111,13 @@ class Pose(MuscleTask):
             }
         )
 
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: balls where the tips are in the pose that is asked for."""
+        data = mujoco.MjData(model)
+        data.qpos[:] = goal
+        mujoco.mj_kinematics(model, data)
+        return targets(model, self.tips, np.array([data.site(tip).xpos for tip in self.tips]))
+
     def failed(self, physics: Physics) -> Bool[Array, ""]:
         """See `MuscleTask`: one turn away."""
         return _distance(physics) > _FAR
@@ -122,6 +134,7 @@ class HandPose(Pose):
     Fixed: from the open hand to one pose. Random: from anywhere to anywhere among the digits.
     """
 
+    tips: ClassVar[tuple[str, ...]] = ("THtip_r", "IFtip_r", "MFtip_r", "RFtip_r", "LFtip_r")
     near: float = 0.7
 
     def body(self) -> mujoco.MjModel:
@@ -141,6 +154,7 @@ class HandPose(Pose):
 class ElbowPose(Pose):
     """MyoElbow with one joint; 9 observations, 6 actions. It starts anywhere in both versions."""
 
+    tips: ClassVar[tuple[str, ...]] = ("wrist",)
     near: float = 0.175
 
     def body(self) -> mujoco.MjModel:
@@ -159,6 +173,8 @@ class ElbowPose(Pose):
 @dataclasses.dataclass(frozen=True)
 class FingerPose(Pose):
     """MyoFinger with four joints, from its straight pose; 17 observations, 5 actions."""
+
+    tips: ClassVar[tuple[str, ...]] = ("IFtip",)
 
     def body(self) -> mujoco.MjModel:
         """See `MuscleTask`."""

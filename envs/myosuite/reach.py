@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +11,9 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from envs.core import Initial, Physics
+from envs.core import Initial, Marker, Physics
 from envs.myosuite import models
-from envs.myosuite.muscles import MuscleTask, Terms, count, norm, total
+from envs.myosuite.muscles import MuscleTask, Terms, count, norm, targets, total
 
 _HAND_TIPS = ("THtip_r", "IFtip_r", "MFtip_r", "RFtip_r", "LFtip_r")
 # Thumb to little finger [m]: the fixed targets, and how far the random ones go below and above.
@@ -41,6 +43,8 @@ class Reach(MuscleTask):
     """
 
     random: bool = False
+    tips: ClassVar[tuple[str, ...]]
+    """The sites that are to be brought to the targets."""
     far: float = 0.35
     """The episode ends where the distance exceeds this times k [m], from the second step on."""
 
@@ -81,6 +85,10 @@ class Reach(MuscleTask):
         """See `Task`."""
         return _distance(physics) < self._near(physics)
 
+    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
+        """See `Task`: a ball at each target."""
+        return targets(model, self.tips, goal.reshape(-1, 3))
+
     def _near(self, physics: Physics) -> float:
         return 0.0125 * (physics.goal.shape[0] // 3)
 
@@ -92,6 +100,7 @@ class HandReach(Reach):
     Random targets lie in boxes that a hand with its fingers bent reaches; the hand starts open.
     """
 
+    tips: ClassVar[tuple[str, ...]] = _HAND_TIPS
     far: float = 0.044
 
     def body(self) -> mujoco.MjModel:
@@ -114,6 +123,8 @@ class FingerReach(Reach):
     Random targets are where joint angles uniform in their ranges put the tip, if inside a box, so
     that each can be reached.
     """
+
+    tips: ClassVar[tuple[str, ...]] = ("IFtip",)
 
     def body(self) -> mujoco.MjModel:
         """See `MuscleTask`."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mjxwm import __version__, system
+from mjxwm import __version__
 from mjxwm.cli import mistakes
 from mjxwm.cli.usage import GROUPS, USAGE, group_usage
 from mjxwm.config import ConfigError, nearest
@@ -70,7 +70,6 @@ def _command(name: str) -> Callable[[list[str]], int]:
             f"{', '.join(_COMMANDS)}; `mjxwm --help` says what they do"
         )
     _compilation_cache()
-    system.choose_rendering()  # before MuJoCo is imported
     module, function = _COMMANDS[name].split(".")
     return getattr(importlib.import_module(f"mjxwm.cli.{module}"), function)
 
