@@ -20,6 +20,7 @@ from mujoco.mjx._src import collision_driver
 from envs.core import Initial, Physics, SimState
 from envs.engines import derived as fields_of
 from envs.engines import features, solver
+from envs.engines.joints import fwd_velocity
 from envs.engines.positions import fwd_position
 
 ACCELERATION_STAGE = frozenset(
@@ -182,7 +183,7 @@ class Mjx:
 
     def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         data = mjx.sensor_pos(model, fwd_position(model, data))
-        return self._momenta(model, mjx.sensor_vel(model, mjx.fwd_velocity(model, data)))
+        return self._momenta(model, mjx.sensor_vel(model, fwd_velocity(model, data)))
 
     def _forces(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         wanted = fields_of.RNE.intersection(self.derived)

@@ -1,9 +1,4 @@
-"""What MJX computes from positions, with two things put right that C MuJoCo does otherwise.
-
-`advance` needs two internal functions of mjx 3.17; all else are its public stages.
-"""
-
-import functools
+"""What MJX computes from positions, with two things put right that C MuJoCo does otherwise."""
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +6,10 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Float
 from mujoco import mjx
-from mujoco.mjx._src import forward as stages
-from mujoco.mjx._src import scan
+
+from envs.engines.constraints import make_constraint
+from envs.engines.joints import transmission
+from envs.engines.rotations import advance
 
 _PLANE, _CAPSULE = int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_CAPSULE)
 _CONNECT, _WELD = int(mujoco.mjtEq.mjEQ_CONNECT), int(mujoco.mjtEq.mjEQ_WELD)
@@ -21,7 +18,7 @@ _NO_EQUALITY = int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)
 
 
 def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`mjx.fwd_position`, its own stages in its own order, with `align` and `turn` among them."""
+    """`mjx.fwd_position`: its stages in its order, ours where MJX's is not right."""
     for stage in (
         mjx.kinematics,
         mjx.com_pos,
@@ -32,20 +29,12 @@ def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         mjx.factor_m,
         mjx.collision,
         align,
-        mjx.make_constraint,
+        make_constraint,
         turn,
-        mjx.transmission,
+        transmission,
     ):
         data = stage(model, data)
     return data
-
-
-def advance(
-    model: mjx.Model, qpos: Float[Array, " q"], qvel: Float[Array, " v"], time: Array | float
-) -> Float[Array, " q"]:
-    """Positions after moving at `qvel` for `time` [s]; free and ball joints turn."""
-    move = functools.partial(stages._integrate_pos, dt=time)
-    return scan.flat(model, move, "jqv", "q", model.jnt_type, qpos, qvel)
 
 
 def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:
@@ -90,7 +79,7 @@ def turn(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         qpos = advance(model, data.qpos, data.qvel, time)
         there = mjx.com_pos(model, mjx.kinematics(model, data.replace(qpos=qpos)))
         # Its own rows come first; the compiler leaves out the others, contacts among them.
-        return mjx.make_constraint(model, there)._impl.efc_J[:rows] @ data.qvel
+        return make_constraint(model, there)._impl.efc_J[:rows] @ data.qvel
 
     zero = jnp.zeros((), data.qpos.dtype)
     _, change = jax.jvp(speed, (zero,), (jnp.ones_like(zero),))

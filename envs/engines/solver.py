@@ -27,7 +27,10 @@ from jaxtyping import Array, Float
 from mujoco import mjx
 from mujoco.mjx._src import forward as stages
 
-from envs.engines.positions import advance, fwd_position
+from envs.engines import actuation
+from envs.engines.joints import fwd_velocity
+from envs.engines.positions import fwd_position
+from envs.engines.rotations import advance
 
 
 class Problem(NamedTuple):
@@ -146,7 +149,7 @@ def _implicit_jvp(
 def forward(model: mjx.Model, data: mjx.Data, solve: Solve = solve) -> mjx.Data:
     """`mjx.forward`, with the derivative of `solve`."""
     data = mjx.sensor_pos(model, fwd_position(model, data))
-    data = mjx.sensor_vel(model, mjx.fwd_velocity(model, data))
+    data = mjx.sensor_vel(model, fwd_velocity(model, data))
     data = mjx.fwd_acceleration(model, fwd_actuation(model, data))
     if data._impl.efc_J.size == 0:  # mjx.forward leaves acceleration sensors at zero here
         return mjx.sensor_acc(model, data.replace(qacc=data.qacc_smooth))
@@ -163,11 +166,11 @@ def fwd_actuation(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     """
     muscles = np.nonzero(np.asarray(model.actuator_dyntype) == mjx.DynType.MUSCLE)[0]
     if not muscles.size or model.opt.disableflags & mjx.DisableBit.ACTUATION:
-        return mjx.fwd_actuation(model, data)
+        return actuation.fwd_actuation(model, data)
     sharp = model.actuator_dynprm[:, 2] < mujoco.mjMINVAL
     width = jnp.where(sharp, 1.0, model.actuator_dynprm[:, 2])
     wide = model.replace(actuator_dynprm=model.actuator_dynprm.at[:, 2].set(width))
-    data = mjx.fwd_actuation(wide, data)
+    data = actuation.fwd_actuation(wide, data)
     ctrl = data.ctrl[muscles]
     if not model.opt.disableflags & mjx.DisableBit.CLAMPCTRL:
         clamped = jnp.clip(ctrl, *model.actuator_ctrlrange[muscles].T)
@@ -190,7 +193,11 @@ def _sharp_activation(
 
 def step(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     """`mjx.step`, with a derivative; for the integrators in `INTEGRATORS`."""
-    return INTEGRATORS[model.opt.integrator](model, forward(model, data))
+    data = forward(model, data)
+    after = INTEGRATORS[model.opt.integrator](model, data)
+    if model.opt.integrator == mjx.IntegratorType.RK4:
+        return after
+    return after.replace(qpos=advance(model, data.qpos, after.qvel, model.opt.timestep))
 
 
 def _runge_kutta(model: mjx.Model, first: mjx.Data) -> mjx.Data:
@@ -217,7 +224,8 @@ def _runge_kutta(model: mjx.Model, first: mjx.Data) -> mjx.Data:
     (last, total), _ = jax.lax.scan(stage, (first, slopes(first, 1 / 6)), tableau)
     qvel, qacc, act_dot = total
     start = {"qpos": first.qpos, "qvel": first.qvel, "act": first.act, "time": first.time}
-    return stages._advance(model, last.replace(**start), act_dot, qacc, qvel)
+    after = stages._advance(model, last.replace(**start), act_dot, qacc, qvel)
+    return after.replace(qpos=advance(model, first.qpos, qvel, dt))
 
 
 INTEGRATORS = {
