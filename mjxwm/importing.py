@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mjxwm import config, interop, runs, trainer
 from mjxwm.algos import tdmpc2
@@ -55,6 +56,7 @@ def checkpoint(
             f"{file}: a model of {found.obs_size} observations and {found.action_size} actions; "
             f"{tasks} has {wanted[0]} and {wanted[1]}"
         )
+    _check_masks(file, found, known)
     preset = dataclasses.replace(Config(), tasks=tasks, data=data)
     source = str(Path(data).resolve()) if data else ""
     card = Card(known, found.config, source, preset, found.obs_size, found.action_size)
@@ -75,6 +77,18 @@ def _repeated(tasks: tuple[TaskInfo, ...], action_repeat: int | None) -> tuple[T
     if action_repeat < 1:
         raise ValueError(f"action_repeat={action_repeat} is out of range; it must be at least 1")
     return tuple(dataclasses.replace(task, action_repeat=action_repeat) for task in tasks)
+
+
+def _check_masks(file: Path, found: interop.Imported, known: tuple[TaskInfo, ...]) -> None:
+    """Refuses tasks that have other actions than the file's own masks say."""
+    if found.action_masks is None:
+        return
+    for number, (task, mask) in enumerate(zip(known, found.action_masks, strict=True)):
+        if not np.array_equal(mask, np.arange(len(mask)) < task.action_size):
+            raise config.ConfigError(
+                f"{file}: its task {number} has the actions {np.flatnonzero(mask).tolist()}, and "
+                f"{task.name} has {task.action_size}; is it of another set of tasks?"
+            )
 
 
 def _task(name: str, action_repeat: int | None) -> TaskInfo:

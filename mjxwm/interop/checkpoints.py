@@ -1,12 +1,10 @@
 """TD-MPC2's state dicts, and those of PWM's multi-task models, as our networks.
 
-Two layouts are in use. In the released files the Qs' tensors are numbered, `_Qs.params.7`; files
-since January 2025 name them, `_Qs.params.1.ln.bias`, and hold metadata beside them. All sizes are
-read from the shapes. PWM's files are of the first kind.
+Several layouts are in use, see `layouts`; PWM's files are of the released one. All sizes are read
+from the shapes.
 """
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +14,7 @@ import numpy as np
 
 from mjxwm.algos.tdmpc2 import config as settings
 from mjxwm.algos.tdmpc2.networks import Networks, init
+from mjxwm.interop import layouts
 from mjxwm.interop.files import load
 from mjxwm.nets import MLP
 
@@ -25,8 +24,6 @@ _PLACES = {
     ("norms", "scale"): "ln.weight",
     ("norms", "bias"): "ln.bias",
 }
-_FIELDS = ("weight", "bias", "ln.weight", "ln.bias")
-_PARTS = ("_encoder", "_dynamics", "_reward", "_termination", "_pi", "_Qs", "_target_Qs")
 
 
 class Imported(NamedTuple):
@@ -38,6 +35,8 @@ class Imported(NamedTuple):
     obs_size: int
     action_size: int
     tasks: int
+    action_masks: np.ndarray | None = None
+    """[tasks, a]: which actions each task has, where the file says it."""
 
 
 def read_checkpoint(path: Path, tasks: int | None = None) -> Imported:
@@ -50,23 +49,21 @@ def read_checkpoint(path: Path, tasks: int | None = None) -> Imported:
     Raises:
         ValueError: it is not one, or not of so many tasks; the message says what was found.
     """
-    state = load(path)
-    state = state.get("model", state) if isinstance(state, dict) else state
-    layers = _layers(path, state)
-    for name in ("_encoder", "_dynamics", "_reward", "_pi", "_Qs"):
-        if name not in layers:
-            raise ValueError(
-                f"{path}: no {name}.* in it; a checkpoint of TD-MPC2's has them. "
-                f"Found: {', '.join(sorted(layers)) or 'no networks'}"
-            )
-    embedding = _array(state.get("_task_emb.weight"))
+    layers, others = layouts.read(path, load(path))
+    _check_norms(path, layers)
+    embedding = others.get(layouts.EMBEDDING)
     config, obs_size, action_size = _sizes(path, layers, embedding)
     count = 1 if embedding is None else len(embedding)
     if tasks is not None and count != tasks:
         raise ValueError(f"{path}: a model of {count} tasks; {tasks} were expected")
-    abstract = jax.eval_shape(
-        lambda key: init(config, obs_size, action_size, count, key=key), jax.random.key(0)
-    )
+    masks = others.get("_action_masks")
+    _check_others(path, others, (count, action_size))
+    try:
+        abstract = jax.eval_shape(
+            lambda key: init(config, obs_size, action_size, count, key=key), jax.random.key(0)
+        )
+    except ValueError as error:  # sizes that no model has
+        raise ValueError(f"{path}: {error}") from error
 
     def part(name: str, net: MLP, otherwise: str = "") -> MLP:
         return _filled(path, name, net, layers.get(name) or layers[otherwise])
@@ -83,35 +80,38 @@ def read_checkpoint(path: Path, tasks: int | None = None) -> Imported:
         model, part("_Qs", abstract.q), part("_pi", abstract.policy), jnp.asarray(rows)
     )
     target = part("_target_Qs", abstract.q, "_Qs")
-    return Imported(config, networks, target, obs_size, action_size, count)
+    return Imported(config, networks, target, obs_size, action_size, count, masks)
 
 
-_Layers = dict[str, dict[int, dict[str, np.ndarray]]]
+_Layers = dict[str, list[layouts.Layer]]
 
 
-def _layers(path: Path, state: Any) -> _Layers:
-    """Part -> layer -> field -> array, whichever the layout."""
-    if not isinstance(state, dict):
-        raise ValueError(f"{path}: expected a state dict, found {type(state).__name__}")
-    found: _Layers = {}
-    for key, value in state.items():
-        name = str(key).removeprefix("module.")
-        name = name.replace("_target_Qs_params.", "_target_Qs.params.")
-        name = name.replace("_terminated.", "_termination.")
-        match = re.fullmatch(r"(\w+)\.(?:state\.|params\.)?(\d+)(?:\.([\w.]+))?", name)
-        if match is None or match[1] not in _PARTS or not hasattr(value, "numpy"):
-            continue
-        part, number, field = match[1], int(match[2]), match[3]
-        if field is None:  # the released files number layers and fields through
-            number, index = divmod(number, len(_FIELDS))
-            field = _FIELDS[index]
-        if field in _FIELDS:
-            found.setdefault(part, {}).setdefault(number, {})[field] = _array(value)  # type: ignore[assignment]
-    return found
+def _check_norms(path: Path, layers: _Layers) -> None:
+    """Refuses networks that are normalised at other places than TD-MPC2's are."""
+    for part, net in layers.items():
+        normed = len(net) if part in ("_encoder", "_dynamics") else len(net) - 1
+        for number, layer in enumerate(net):
+            if ("ln.weight" in layer) != (number < normed):
+                some = "a" if "ln.weight" in layer else "no"
+                where = "each layer" if normed == len(net) else "each layer but the last"
+                raise ValueError(
+                    f"{path}: {layer['weight'].name} is followed by {some} LayerNorm; in TD-MPC2's "
+                    f"{part} {where} is followed by one"
+                )
 
 
-def _array(tensor: Any) -> np.ndarray | None:
-    return None if tensor is None else tensor.detach().cpu().float().numpy()
+def _check_others(path: Path, others: dict[str, np.ndarray], sizes: tuple[int, int]) -> None:
+    """Refuses what the file says besides its networks and what would be otherwise here."""
+    for name, expected in (("log_std_min", -10.0), ("log_std_dif", 12.0)):
+        value = others.get(name)
+        if value is not None and not np.allclose(value, expected):
+            raise ValueError(f"{path}: {name} is {float(value):g}; here it is {expected:g}")
+    masks = others.get("_action_masks")
+    if masks is not None and masks.shape != sizes:
+        raise ValueError(
+            f"{path}: _action_masks has the shape {masks.shape}; {sizes} was expected, of tasks "
+            "and actions"
+        )
 
 
 def _sizes(
@@ -120,21 +120,29 @@ def _sizes(
     """Settings, observation size and action size."""
 
     def out(part: str) -> list[int]:
-        return [layer["weight"].shape[-2] for _, layer in sorted(layers[part].items())]
+        return [layer["weight"].array.shape[-2] for layer in layers[part]]
 
     def into(part: str) -> int:
-        return layers[part][0]["weight"].shape[-1]
+        return layers[part][0]["weight"].array.shape[-1]
 
-    try:
-        task_size = 0 if embedding is None else embedding.shape[1]
-        *encoder, latent = out("_encoder")
-        *hidden, bins = out("_reward")
-        *q_hidden, _ = out("_Qs")
-        action_size = out("_pi")[-1] // 2
-        obs_size = into("_encoder") - task_size
-        num_q = layers["_Qs"][0]["weight"].shape[0]
-    except (KeyError, IndexError, ValueError) as error:
-        raise ValueError(f"{path}: not a checkpoint of TD-MPC2's, {error!r} is missing") from error
+    task_size = 0 if embedding is None else embedding.shape[1]
+    *encoder, latent = out("_encoder")
+    *hidden, bins = out("_reward")
+    *q_hidden, _ = out("_Qs")
+    action_size, odd = divmod(out("_pi")[-1], 2)
+    if odd:
+        raise ValueError(f"{path}: _pi gives {out('_pi')[-1]} numbers: no means and deviations")
+    if bins < 2:
+        raise ValueError(f"{path}: _reward gives {bins} number: a regression, where bins are read")
+    rest = into("_dynamics") - latent - action_size
+    if rest != task_size:
+        embedded = f"of {task_size}" if task_size else "missing"
+        raise ValueError(
+            f"{path}: _dynamics takes {into('_dynamics')} numbers, of which {latent} latent and "
+            f"{action_size} action leave {rest} for a task's embedding; _task_emb is {embedded}"
+        )
+    obs_size = into("_encoder") - task_size
+    num_q = layers["_Qs"][0]["weight"].array.shape[0]
     plain = settings.NetworkConfig()
     model = dataclasses.replace(
         plain.model,
@@ -163,24 +171,30 @@ def _going_on(ending: MLP) -> MLP:
     return jax.tree_util.tree_map_with_path(turned, ending)
 
 
-def _filled(path: Path, name: str, net: MLP, layers: dict[int, dict[str, np.ndarray]]) -> MLP:
+def _filled(path: Path, name: str, net: MLP, layers: list[layouts.Layer]) -> MLP:
     """The part `net`, of which only shapes are known, with the file's arrays."""
 
     def value(place: Any, expected: jax.ShapeDtypeStruct) -> jax.Array:
         group, parameter = place[0].name, place[2].name
         number: int = place[1].idx
         field = _PLACES[group, parameter]
-        array = layers.get(number, {}).get(field)
-        where = f"{path}: {name}.{number}.{field}"
-        if array is None:
-            raise ValueError(f"{where} is missing")
-        if field == "weight":
-            array = np.swapaxes(array, -1, -2)
+        if number >= len(layers):
+            raise ValueError(
+                f"{path}: {name} has {len(layers)} layers; more were expected beside the other "
+                "parts of this file"
+            )
+        tensor = layers[number][field]
+        array = np.swapaxes(tensor.array, -1, -2) if field == "weight" else tensor.array
         if array.shape != expected.shape:
             raise ValueError(
-                f"{where} has the shape {array.shape}; {expected.shape} was expected beside the "
-                "other parts of this file"
+                f"{path}: {tensor.name} has the shape {array.shape}; {expected.shape} was expected "
+                "beside the other parts of this file"
             )
         return jnp.asarray(array)
 
+    if len(layers) > len(net.layers):
+        raise ValueError(
+            f"{path}: {name} has {len(layers)} layers; {len(net.layers)} were expected beside the "
+            "other parts of this file"
+        )
     return jax.tree_util.tree_map_with_path(value, net)
