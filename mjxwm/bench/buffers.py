@@ -63,7 +63,8 @@ def run(config: Config) -> Report:
     Raises:
         ConfigError: a size out of range.
     """
-    ranges.at_least(config, 1, "worlds", "unroll", "batch", "length", "batches", "obs", "action")
+    ranges.at_least(config, 1, "worlds", "capacity", "unroll", "batch", "length", "batches")
+    ranges.at_least(config, 1, "obs", "action", "samples")
     inserts, batches, details = _ours(config)
     if config.peer and importlib.util.find_spec("flashbax"):
         _add(inserts, batches, _flashbax(config))

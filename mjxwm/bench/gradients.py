@@ -76,7 +76,7 @@ class Row(NamedTuple):
     to_unrolled: float | None
     """Median of the turns' quotients: unrolled to implicit, how many times faster this is."""
     cosine: float | None
-    """Least cosine over the worlds between the two gradients."""
+    """Least cosine over the worlds between the two gradients, of those that have two."""
     nonfinite: dict[str, int]
     """Worlds whose gradient is not finite."""
 
@@ -135,7 +135,7 @@ def table(row: Row) -> str:
     if row.to_unrolled is not None:
         lines.append(
             f"{row.iterations} iterations unrolled to implicit: {row.to_unrolled:.1f} "
-            f"(least cosine of the two gradients {row.cosine:.6f})"
+            f"({_cosine(row.cosine)})"
         )
     lost = {name: n for name, n in row.nonfinite.items() if n}
     return "\n".join(lines + ([f"worlds without a finite gradient: {lost}"] if lost else []))
@@ -240,9 +240,18 @@ def _quotient(one: list[float], other: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
-def _least_cosine(one: Float[Array, "B n"], other: Float[Array, "B n"]) -> float:
+def _least_cosine(one: Float[Array, "B n"], other: Float[Array, "B n"]) -> float | None:
+    """None where no world has two gradients that have a direction."""
     norms = jnp.linalg.norm(one, axis=1) * jnp.linalg.norm(other, axis=1)
-    return float(((one * other).sum(1) / norms).min())
+    known = jnp.isfinite(norms) & (norms > 0)
+    cosines = ((one * other).sum(1) / norms)[known]
+    return float(cosines.min()) if known.any() else None
+
+
+def _cosine(least: float | None) -> str:
+    if least is None:
+        return "no world has two finite gradients that are not zero"
+    return f"least cosine of the two gradients {least:.6f}"
 
 
 def _memory(program: Any) -> float | None:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mjxwm import replay, world_model
+from mjxwm import ranges, replay, world_model
 from mjxwm.algos import pwm
 from mjxwm.algos.tdmpc2 import networks, updates
 from mjxwm.bench import flops, timing
@@ -107,8 +107,7 @@ def run(config: Config, say: Callable[[str], None]) -> list[Row]:
     Raises:
         ValueError: an unknown size or task set, no turns or no updates.
     """
-    if config.updates < 1:
-        raise ValueError(f"updates={config.updates} is out of range; it must be at least 1")
+    ranges.at_least(config, 1, "updates", "batch", "horizon", "pwm_horizon", "samples")
     rows = []
     cases: list[Callable[[], _Case]] = [functools.partial(_tdmpc2, config, s) for s in config.sizes]
     for case in [*cases, *(functools.partial(f, config) for f in (_pwm, _pwm_actor, _pwm_critic))]:
@@ -199,7 +198,9 @@ def _pwm_actor(config: Config) -> _Case:
 def _pwm_critic(config: Config) -> _Case:
     """PWM's steps of the critics on what one actor step imagined."""
     settings, tx, made, windows = _imagining(config)
-    z = made.model.encode(windows.obs[0, : settings.imagine_batch])
+    # As many as an actor step imagines, each again where there are fewer windows.
+    starts = jnp.arange(settings.imagine_batch) % config.batch
+    z = made.model.encode(windows.obs[0, starts])
     shape = (settings.imagine_horizon, settings.imagine_batch, windows.action.shape[-1])
     seen = world_model.imagine(made.model, made.actor.sample, z, jnp.zeros(shape))
 

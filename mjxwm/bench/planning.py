@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mjxwm import ranges
 from mjxwm.actor_critic import Actor
 from mjxwm.algos import tdmpc2
 from mjxwm.algos.tdmpc2 import networks
@@ -52,8 +53,10 @@ def run(config: Config) -> Row:
     """Measures in turns.
 
     Raises:
-        ValueError: an unknown size or task set.
+        ValueError: an unknown size or task set, or a number out of range.
     """
+    ranges.at_least(config, 1, "worlds", "turns")
+    tdmpc2.validate_planning(config.planning)
     tasks = task_set(config.task_set)
     obs, action = sizes(tasks)
     settings, info = network_sizes(config.size, config.task_set), described(tasks)

@@ -68,7 +68,8 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     cfg = dataclasses.replace(cfg, engine=config.engine)
     worlds = _worlds(config, cfg, say)
     spread = _devices(config, cfg)
-    text = "\n".join([simulation.table(worlds), _table(config, spread)])
+    tables = [simulation.table(worlds)] if worlds else []
+    text = "\n".join([*tables, _table(config, spread)])
     return Report(text, _series(worlds, spread), [row._asdict() for row in (*worlds, *spread)])
 
 
@@ -130,6 +131,9 @@ def _series(worlds: list[simulation.Row], spread: list[Spread]) -> list[Series]:
 
 
 def _table(config: Config, spread: list[Spread]) -> str:
+    if not spread:
+        asked = ", ".join(map(str, config.devices)) or "none"
+        return f"devices: {asked} asked for, {len(jax.devices())} here: none measured"
     lines = [
         f"{'devices':>7}{'iteration':>14}{'env steps/s':>14}{'efficiency':>12}{'collectives':>13}"
     ]

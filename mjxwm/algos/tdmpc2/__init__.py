@@ -24,6 +24,7 @@ from mjxwm.algos.tdmpc2.config import (
     discount,
     sized,
     validate,
+    validate_planning,
 )
 from mjxwm.algos.tdmpc2.networks import Given, Networks, Tasks, given
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
@@ -50,6 +51,7 @@ __all__ = [
     "sized",
     "updates",
     "validate",
+    "validate_planning",
 ]
 
 

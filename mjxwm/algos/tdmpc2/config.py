@@ -145,7 +145,12 @@ def validate(config: Config) -> None:
     if config.collect_with not in ("planner", "policy"):
         raise ValueError(f"collect_with={config.collect_with!r}; choose planner or policy")
     ranges.at_least(config.networks, 2, "num_q")
-    planning = config.planning
+    validate_planning(config.planning)
+    config.check_warmup()
+
+
+def validate_planning(planning: Planning) -> None:
+    """Raises ValueError on the planner's first setting that is out of its range."""
     ranges.at_least(planning, 1, "plan_horizon", "iterations")
     if not 0 < planning.elites <= planning.samples:
         raise ValueError(
@@ -156,4 +161,3 @@ def validate(config: Config) -> None:
             f"policy_samples={planning.policy_samples} is out of range; it must be in "
             f"0..samples={planning.samples}"
         )
-    config.check_warmup()
