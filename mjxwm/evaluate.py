@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from envs.batch import Worlds
@@ -26,9 +27,16 @@ class Evaluation(NamedTuple):
     """The first episode's own fields of the model, to look at it."""
     goal: Any = ()
     """What the first episode asked for."""
+    diverged: Bool[Array, " N"] | bool = False
+    """Whether the episode ended because physics diverged: its return is of a part."""
+
+    @property
+    def lost(self) -> int:
+        """Episodes that physics cut short."""
+        return int(np.sum(self.diverged))
 
 
-_Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None]
+_Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None, Array]
 
 
 def evaluate(
@@ -54,24 +62,27 @@ def evaluate_with_memory(
     state = worlds.reset(key)
 
     def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
-        memory, state, alive, total, length, shown, success = carry
+        memory, state, alive, total, length, shown, success, diverged = carry
         memory, action = act(memory, state.obs)
         state, result = worlds.step(state, action)
         total = total + jnp.where(alive, result.reward, 0)
         if success is not None and result.success is not None:
             success = jnp.where(alive, result.success, success)
         length = length + alive
+        diverged = diverged | (alive & ~result.valid)
         alive = alive & ~result.terminated & ~result.truncated
         qpos = jnp.where(alive[0], state.state.sim.physics.qpos[0], shown)
-        return (memory, state, alive, total, length, qpos, success), qpos
+        return (memory, state, alive, total, length, qpos, success, diverged), qpos
 
     first = state.state.sim.physics.qpos[0]
     zero = jnp.zeros(episodes)
     lengths, success = zero.astype(jnp.int32), state.state.success
-    start = (memory, state, jnp.ones(episodes, bool), zero, lengths, first, success)
-    (_, _, _, total, length, _, success), qpos = jax.lax.scan(
+    none = jnp.zeros(episodes, bool)
+    start = (memory, state, ~none, zero, lengths, first, success, none)
+    (_, _, _, total, length, _, success, diverged), qpos = jax.lax.scan(
         step, start, None, env.spec.episode_length
     )
     sim = state.state.sim
     fields, goal = jax.tree.map(lambda x: x[0], (sim.fields, sim.physics.goal))
-    return Evaluation(total, length, jnp.concatenate([first[None], qpos]), success, fields, goal)
+    qpos = jnp.concatenate([first[None], qpos])
+    return Evaluation(total, length, qpos, success, fields, goal, diverged)

@@ -145,6 +145,8 @@ def evaluated(result: Evaluation) -> dict[str, float]:
         "eval/return_std": float(result.episode_return.std()),
         "eval/length": float(result.length.mean()),
     }
+    if result.lost:
+        row["eval/diverged"] = result.lost / len(result.length)
     return row if result.success is None else {**row, "eval/success": float(result.success.mean())}
 
 

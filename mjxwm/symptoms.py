@@ -5,6 +5,7 @@ from typing import Any
 
 _SHARES = {
     "collect/invalid": ("steps invalid", 0.0005),
+    "eval/diverged": ("evaluated episodes diverged", 0.0),
     "actor/dropped": ("gradients dropped", 0.0),
     "actor/clipped": ("gradients clipped", 0.5),
 }
@@ -41,4 +42,5 @@ def words(found: dict[str, float], most: int = 4) -> list[str]:
 def _share(what: str, share: float) -> str:
     if share < 1:
         return f"{what} {share:.1%}"
-    return f"all {what}" + (": nothing to learn from" if what != "gradients clipped" else "")
+    nothing = what in ("steps invalid", "gradients dropped")
+    return f"all {what}" + (": nothing to learn from" if nothing else "")

@@ -142,15 +142,18 @@ def _returns(evaluation: Any) -> dict[str, Any]:
         "eval_returns": returns,
         "eval_length_mean": float(evaluation.length.mean()),
         **({} if success is None else {"eval_success": float(success.mean())}),
+        **({"eval_diverged": evaluation.lost} if evaluation.lost else {}),
     }
 
 
 def _sentence(evaluation: Any, when: str) -> str:
     r = evaluation.episode_return
     solved = "" if evaluation.success is None else f"success {evaluation.success.mean():.0%}, "
+    lost = evaluation.lost
+    ends = f", {lost} of which physics that diverged cut short," if lost else ""
     return (
         f"{solved}return {r.mean():.1f} +- {r.std():.1f} (least {r.min():.1f}, most {r.max():.1f}) "
-        f"over {len(r)} episodes of {evaluation.length.mean():.0f} steps {when}; "
+        f"over {len(r)} episodes of {evaluation.length.mean():.0f} steps{ends} {when}; "
         "deterministic, closed loop"
     )
 

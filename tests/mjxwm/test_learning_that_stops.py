@@ -4,14 +4,16 @@ import dataclasses
 import io
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import probes
 import pytest
 
 from envs.env import Env
-from mjxwm import actor_critic, config, symptoms, track, train, trainer
+from mjxwm import actor_critic, config, loop, symptoms, track, train, trainer
 from mjxwm.algos import shac
+from mjxwm.evaluate import evaluate
 
 NETS = actor_critic.Config(actor=(8,), critic=(8,), critics=1, init_std=0.2, min_std=0.05)
 
@@ -67,6 +69,26 @@ def test_a_share_of_dropped_gradients_is_said_and_ends_a_run_past_its_bound(run,
     assert "gradients dropped" in capsys.readouterr().out
     strict = dataclasses.replace(shac.Config(), max_dropped=0.01)
     assert "more than max_dropped=0.01 allows" in shac.trouble(strict, {"actor/dropped": 0.02})
+
+
+@dataclasses.dataclass(frozen=True)
+class Breaking(probes.Probe):
+    """The second observation is no number where the sign is 1."""
+
+    def observe(self, physics):
+        broken = (physics.qpos[0] > 0) & (physics.time >= 2)
+        return jnp.where(broken, jnp.nan, super().observe(physics))
+
+
+def test_episodes_that_physics_cut_short_are_counted():
+    env = Env("breaking", Breaking(numbers=NUMBERS), probes.Analytic())
+    result = jax.jit(lambda key: evaluate(env, lambda obs: obs[:, :1], key, 16))(jax.random.key(0))
+    np.testing.assert_array_equal(result.length, np.where(result.diverged, 2, 3))
+    assert 0 < result.lost < 16
+    row = loop.evaluated(result)
+    assert row["eval/diverged"] == result.lost / 16
+    (said,) = symptoms.words(symptoms.seen(row))
+    assert said.startswith("evaluated episodes diverged")
 
 
 def test_norms_and_clipping_are_of_the_worlds_that_are_left():
