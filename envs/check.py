@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import engines
+from envs import engines, seeds
 from envs.core import Source, State
 from envs.env import Env
 from envs.registry import make
@@ -50,6 +50,7 @@ class Config:
         for name in ("worlds", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is out of range; at least 1")
+        seeds.checked(self.seed)
         for engine in self.engines:
             if engine not in engines.NAMES:
                 raise ValueError(f"engine {engine!r} is unknown. There are: {engines.NAMES}")
@@ -104,7 +105,7 @@ def _rollout(env: Source, config: Config) -> list[Finding]:
         worlds = batch.reset(key_start)
         return worlds.obs, jax.lax.scan(batch.step, worlds, actions)[1]
 
-    key = jax.random.key(config.seed)
+    key = seeds.key(config.seed)
     first, step = jax.block_until_ready(run(key))
     begin = time.perf_counter()
     again = jax.block_until_ready(run(key))
@@ -164,7 +165,7 @@ def against_native(env: Env, engine: str, config: Config) -> tuple[float, float]
 
 def _states(env: Env, config: Config) -> tuple[Any, jax.Array]:
     """States on the way of random actions, on C MuJoCo, as starts; and an action for each."""
-    batch, key = env.worlds(config.worlds), jax.random.key(config.seed)
+    batch, key = env.worlds(config.worlds), seeds.key(config.seed)
     shape = (config.steps, config.worlds, env.action_size)
     actions = jax.random.uniform(key, shape, minval=-1, maxval=1)
     keys = jax.random.split(key, config.worlds)

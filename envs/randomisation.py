@@ -46,7 +46,7 @@ class Randomisation:
             if field.name == "latency":
                 if value < 0:
                     raise ValueError(f"latency={value} is out of range; it must be at least 0")
-            elif not (len(value) == 2 and 0 <= value[0] <= value[1]):
+            elif not (len(value) == 2 and 0 <= value[0] <= value[1] < np.inf):
                 raise ValueError(
                     f"{field.name}={value} is no range; give two factors, the lower one first"
                 )

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mjxwm import ranges
+from mjxwm.config import ConfigError
 from mjxwm.nets import MLP
 
 
@@ -28,16 +30,23 @@ class Config:
     """Its lower bound, PWM's exp(-1.427)."""
 
 
+def validate(config: Config) -> None:
+    """Raises ConfigError on the first setting that is out of its range."""
+    ranges.sound(config)
+    ranges.at_least(config, 1, "critics")
+    if not 0 < config.min_std <= config.init_std:
+        raise ConfigError(
+            f"min_std={config.min_std} and init_std={config.init_std} are out of range; "
+            "it must be 0 < min_std <= init_std"
+        )
+
+
 class Actor(nnx.Module):
     """a = tanh(mean(x) + std * noise), with a learned std that does not depend on the state."""
 
     def __init__(self, config: Config, in_size: int, action_size: int, *, key: PRNGKeyArray):
-        """Raises ValueError if the noise bounds are out of order."""
-        if not 0 < config.min_std <= config.init_std:
-            raise ValueError(
-                f"min_std={config.min_std} and init_std={config.init_std} are out of range; "
-                "it must be 0 < min_std <= init_std"
-            )
+        """Raises ValueError if a size or the noise is out of its range."""
+        validate(config)
         self.mean_net = MLP(
             in_size, config.actor, action_size, key=key, init="torch", norm_first=False
         )
@@ -105,8 +114,7 @@ class Critic(nnx.Module):
 
 def make_critics(config: Config, in_size: int, *, key: PRNGKeyArray) -> Critic:
     """`config.critics` critics stacked on the leading axis of every leaf."""
-    if config.critics < 1:
-        raise ValueError(f"critics={config.critics} is out of range; it must be at least 1")
+    validate(config)
     keys = jax.random.split(key, config.critics)
     return jax.vmap(lambda k: Critic(config, in_size, key=k))(keys)
 

@@ -128,7 +128,10 @@ def to_dict(config: Any) -> dict[str, Any]:
     def plain(x: Any) -> Any:
         if isinstance(x, dict):
             return {k: plain(v) for k, v in x.items()}
-        return [plain(v) for v in x] if isinstance(x, (tuple, list)) else x
+        if isinstance(x, (tuple, list)):
+            return [plain(v) for v in x]
+        # YAML knows Python's numbers alone, not numpy's.
+        return x.item() if hasattr(x, "item") and not isinstance(x, type) else x
 
     return plain(dataclasses.asdict(config))
 

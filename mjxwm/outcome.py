@@ -9,7 +9,7 @@ import numpy as np
 
 import envs
 from envs import rendering
-from mjxwm import plot, view
+from mjxwm import plot, ranges, view
 from mjxwm.config import load_yaml
 from mjxwm.evaluate import Evaluation
 from mjxwm.runs import RunFolder
@@ -69,7 +69,12 @@ def evaluate_run(
 
     Returns:
         The configuration evaluated with, the episodes, and the checkpoint's iteration.
+
+    Raises:
+        ConfigError: the seed is out of its range, or there is no checkpoint.
     """
+    if seed is not None:
+        ranges.sound(Config(seed=seed))
     changed: dict[str, Any] = {} if episodes is None else {"episodes": episodes}
     if task_fields:
         trained = load_yaml(Config, run.config).task_fields

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mjxwm import checkpoint, config, data, nets, runs, track
+from envs import seeds
+from mjxwm import checkpoint, config, data, nets, ranges, runs, track
 from mjxwm.algos.tdmpc2 import Learner
 from mjxwm.loop import interruptible, summarize
 from mjxwm.multitask import model as models
@@ -37,6 +38,7 @@ def card(preset: Config) -> Card:
         ConfigError: a setting out of range, an unknown task set, data that are none or lack a task.
     """
     try:
+        ranges.sound(preset)
         validate(preset.pretrain)
         if preset.tasks == "all":
             tasks = data.open_data(Path(preset.data)).tasks
@@ -82,7 +84,7 @@ def run(made: Card, folder: RunFolder, resume: bool = False, saves: int = 4) -> 
     _announce(made, folder, learner, found)
     # One compiled program; the learner's buffers are handed on from call to call.
     iterate = jax.jit(pretrain.make(made), donate_argnums=0)
-    key = jax.random.key(made.preset.seed + 1)
+    key = seeds.key(seeds.after(made.preset.seed, 1))
     total, each = settings.iterations, settings.updates_per_iteration
 
     def updates(iterations: int) -> int:
@@ -157,7 +159,7 @@ def _stream(made: Card, iteration: int) -> tuple[data.DataSet, data.Stream]:
 
 def _start(made: Card, folder: RunFolder, resume: bool) -> tuple[Learner, int]:
     if not resume:
-        return jax.jit(lambda key: models.fresh(made, key))(jax.random.key(made.preset.seed)), 0
+        return jax.jit(lambda key: models.fresh(made, key))(seeds.key(made.preset.seed)), 0
     updates = checkpoint.latest(folder.checkpoints)
     if updates is None:
         raise config.ConfigError(f"{folder.path} has no checkpoint: it cannot be resumed")

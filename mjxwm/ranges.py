@@ -3,7 +3,69 @@
 What is None has no range to be out of.
 """
 
+import dataclasses
+import math
+import numbers
+
 from mjxwm.config import ConfigError
+
+LARGEST_SEED = 2**32 - 1
+"""Beyond, JAX's keys begin anew (`envs.seeds`)."""
+_LARGEST = {
+    "seed": LARGEST_SEED,
+    "seeds": LARGEST_SEED,
+    "env_steps": 2**53,
+    "train_steps": 2**53,
+}
+"""Of whole numbers that may be larger than 32 bits with a sign, which arrays are counted with: what
+is counted here alone is exact up to a float64's 53 bits."""
+_ENDLESS = ("clip", "world_clip", "max_grad_norm", "minutes")
+"""Bounds, which may be infinite: then there is none."""
+
+
+def sound(config: object) -> None:
+    """Raises ConfigError unless all numbers of a configuration can be computed with.
+
+    Floats are finite, whole numbers within what arrays are counted with, seeds within what keys are
+    made of, and sizes in a list, such as those of hidden layers, at least 1.
+    """
+    assert dataclasses.is_dataclass(config)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            sound(value)
+        elif isinstance(value, tuple | list):
+            for item in value:
+                _sound_number(field.name, item, value)
+        else:
+            _sound_number(field.name, value)
+
+
+def _sound_number(name: str, value: object, among: object = None) -> None:
+    given = f"{name}={value if among is None else among}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return
+    if not isinstance(value, numbers.Integral):
+        number = float(value)
+        if math.isnan(number) or (math.isinf(number) and not (number > 0 and name in _ENDLESS)):
+            raise ConfigError(f"{given} is out of range; it must be a finite number")
+        return
+    largest, seed = _LARGEST.get(name, 2**31 - 1), name in ("seed", "seeds")
+    least = 0 if seed else -largest if among is None else 1
+    if not least <= value <= largest:
+        each = "it" if among is None else "each"
+        above = f"at most {largest}" if value > largest else f"at least {least}"
+        both = f"from {least} to {largest}"
+        raise ConfigError(f"{given} is out of range; {each} must be {both if seed else above}")
+
+
+def countable(what: str, number: int) -> None:
+    """Raises ConfigError where a run would take more of something than is counted."""
+    if number > 2**31 - 1:
+        raise ConfigError(
+            f"env_steps come to {number:,} {what}, and no more than {2**31 - 1:,} are counted; "
+            "take fewer env_steps, or more of them per iteration"
+        )
 
 
 def above_zero(config: object, *names: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mjxwm import checkpoint, config, outcome, repeats, runs, trainer
+from mjxwm import checkpoint, config, outcome, ranges, repeats, runs, trainer
 from mjxwm.algos import tdmpc2
 from mjxwm.data import TaskInfo
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -57,6 +57,7 @@ def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
     Raises:
         ConfigError: there is no such suite or model, or the model knows none of its tasks.
     """
+    ranges.sound(cfg)
     if cfg.episodes < 1:
         raise config.ConfigError(f"episodes={cfg.episodes} is out of range; it must be at least 1")
     try:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from envs import seeds
 from mjxwm import config, contradictions, devices, nets
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
@@ -57,7 +58,7 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
     """
     began = time.monotonic()
     trainer = build(cfg)
-    key = jax.random.key(cfg.seed)
+    key = seeds.key(cfg.seed)
     state, iteration, seconds = start(trainer, run, key, resume)
     if devices.leads():
         _announce(cfg, trainer, run, state)

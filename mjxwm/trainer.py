@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import envs
-from mjxwm import checkpoint, config, devices, memory, recorded, runs, track
+from envs import seeds
+from mjxwm import checkpoint, config, devices, memory, ranges, recorded, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
 from mjxwm.data import TaskInfo, Writer
 from mjxwm.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -140,6 +141,7 @@ def build(cfg: Config, fits: bool = True) -> Trainer:
 
 
 def _check(cfg: Config) -> None:
+    ranges.sound(cfg)
     for name in ("episodes", "evaluations", "checkpoints"):
         if getattr(cfg, name) < (1 if name == "episodes" else 0):
             raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
@@ -241,7 +243,7 @@ def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tup
 
 def eval_key(cfg: Config) -> jax.Array:
     """Key of a run's evaluations: the same starts every time, and never those of the training."""
-    return jax.random.fold_in(jax.random.key(cfg.seed), 0x0E7A1)
+    return jax.random.fold_in(seeds.key(cfg.seed), 0x0E7A1)
 
 
 def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
@@ -256,7 +258,7 @@ def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
     cfg = dataclasses.replace(config.load_yaml(Config, run.config), **{"devices": 1} | changed)
     # It was trained somewhere, maybe on more memory than a look at it takes here.
     trainer = build(cfg, fits=False)
-    state, iteration, _ = start(trainer, run, jax.random.key(cfg.seed), resume=True)
+    state, iteration, _ = start(trainer, run, seeds.key(cfg.seed), resume=True)
     return cfg, trainer, state, iteration
 
 

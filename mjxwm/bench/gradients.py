@@ -19,6 +19,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from jaxtyping import Array, Float
 
 import envs
+from envs import seeds
 from envs.engines.mjx import Mjx
 from mjxwm import ranges
 from mjxwm.bench.unrolled import Unrolled
@@ -222,7 +223,7 @@ def _row(
 
 def _start(config: Config, env: envs.Env) -> tuple[envs.State, Array]:
     """Worlds after `warmup` random control steps, and actions [B, T, a] for those that follow."""
-    key_reset, key_warm, key = jax.random.split(jax.random.key(config.seed), 3)
+    key_reset, key_warm, key = jax.random.split(seeds.key(config.seed), 3)
     state = jax.jit(jax.vmap(env.reset))(jax.random.split(key_reset, config.worlds))
 
     def actions(key: Array, steps: int) -> Array:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 import envs
+from envs import seeds
 from mjxwm import config as configuration
 from mjxwm import ranges, replay, trainer
 from mjxwm.algos import pwm
@@ -59,7 +60,7 @@ class _Bench:
         self.batch = envs.BatchEnv(env, self.algo.worlds)
         self.algorithm = pwm.make(self.algo, env)
         self.iterate = Iteration(self.algorithm.iterate)
-        self.state = jax.jit(self.algorithm.init)(jax.random.key(config.seed))
+        self.state = jax.jit(self.algorithm.init)(seeds.key(config.seed))
         tx = learner.optimizers(self.algo)
 
         def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Metrics]:

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import envs
+from envs import seeds
 from envs.core import SimState
 from mjxwm.algos import pwm
 from mjxwm.bench.record import Series
@@ -117,7 +118,7 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
     algo = _sized(algo, worlds)
     env = env.for_worlds(worlds)
     init = jax.jit(pwm.make(algo, env).init)
-    running = Running(_collection(algo, env), init(jax.random.key(config.seed)))
+    running = Running(_collection(algo, env), init(seeds.key(config.seed)))
     start = time.perf_counter()
     program = running.compiled()
     compile_s = time.perf_counter() - start

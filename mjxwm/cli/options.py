@@ -6,6 +6,7 @@ from typing import Any
 
 import tyro
 
+from mjxwm import ranges
 from mjxwm.cli import outputs
 
 
@@ -15,9 +16,11 @@ def parse(
     """Reads `args` into the dataclass `cls`; a mistake ends the process with status 2.
 
     Raises:
-        ConfigError: a place that it names, as a file or as one of `folders`, cannot be written to.
+        ConfigError: a number that nothing can be computed with; or a place that it names, as a file
+            or as one of `folders`, cannot be written to.
     """
     options = tyro.cli(cls, args=args, prog=f"mjxwm {prog}", **kwargs)
+    ranges.sound(options)
     outputs.check(options, folders)
     return options
 

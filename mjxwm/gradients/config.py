@@ -39,6 +39,7 @@ class Config:
 
 def validate(config: Config) -> None:
     """Raises ConfigError on the first setting that is out of its range."""
+    ranges.sound(config)
     ranges.above_zero(config, "horizon", "states", "worlds", "smoothing", "soft_time")
     ranges.at_least(config, 8, "samples")
     ranges.at_least(config, 64, "truth")

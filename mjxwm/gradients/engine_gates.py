@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from envs import engines
+from envs import engines, seeds
 from envs.env import Env
 from mjxwm.gradients import estimators, laboratory, paths, sampling
 from mjxwm.gradients.config import Config
@@ -40,7 +40,7 @@ def derivative(worlds: Worlds, bench: Bench, seed: int) -> Gate:
             jax.tree.map(lambda x: np.asarray(x)[some], (bench.starts.initial, bench.plan))
         )
         initial, plan = pick[0], pick[1][:, :2]
-        noise = jax.random.normal(jax.random.key(seed), plan.shape)
+        noise = jax.random.normal(seeds.key(seed), plan.shape)
         how = switches(2, feedback=False, bootstrap=False)
 
         def value(env: Env) -> Callable:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 import envs
+from envs import seeds
 from envs.env import Env
 from mjxwm.config import ConfigError
 from mjxwm.gradients import config as settings
@@ -74,7 +74,7 @@ def run(config: Config, task: Task, subject: Subject, tick: Tick = lambda _: Non
     settings.validate(config)
     engines = worlds(config, task)
     check_sizes(subject, engines.fast, task.name)
-    key = jax.random.key(config.seed)
+    key = seeds.key(config.seed)
     episode = strata.play(engines.fast, subject, key, config.worlds, config.steps)
     try:
         starts = strata.choose(

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs
+from envs import seeds
 from envs.env import Env
 from mjxwm import actor_critic, world_model
 from mjxwm.algos import pwm
@@ -64,7 +65,7 @@ def pendulum(config: Config) -> Gate:
     """G2: action gradients over eight steps of a system without contacts."""
     fast, mjx = (envs.make(PENDULUM, engine) for engine in ("native", "mjx"))
     subject = untrained(fast, config.seed)
-    keys = jax.random.split(jax.random.key(config.seed), 16)
+    keys = jax.random.split(seeds.key(config.seed), 16)
     initial = jax.jit(jax.vmap(fast.task.initial))(keys)
     parameters = Parameters(subject.actor, jnp.zeros((16, 8, fast.action_size)))
     how = switches(8, feedback=False, bootstrap=False)
@@ -150,5 +151,5 @@ def untrained(env: Env, seed: int) -> Subject:
         model=world_model.Config(latent=16, encoder=(16,), hidden=(16,)),
         policy=actor_critic.Config(actor=(16,), critic=(16,), critics=1),
     )
-    state = jax.jit(pwm.make(config, env).init)(jax.random.key(seed))
+    state = jax.jit(pwm.make(config, env).init)(seeds.key(seed))
     return take(config, state)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from numpy.typing import NDArray
 
-from envs import engines
+from envs import engines, seeds
 from envs.core import Initial
 from envs.env import Env
 from mjxwm.gradients import estimators, paths, sampling
@@ -162,7 +162,7 @@ def measure(
         if entry.level not in (level, "both"):
             continue
         # The truth's noise is nobody else's; all first-order estimators share theirs.
-        seed = config.seed + (1000 + i if entry.chunk == MANY else 0)
+        seed = seeds.after(config.seed, 1000 + i if entry.chunk == MANY else 0)
         found[name] = sampling.measure(
             entry.estimator,
             bench.subject,

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from envs import seeds
 from envs.env import Env
 from mjxwm.gradients import metrics, paths
 from mjxwm.gradients.bootstrap import Interval, bootstrap
@@ -65,7 +66,7 @@ class Objective:
         flat, self._unravel = ravel_pytree(bench.subject.actor)
         self.theta = np.asarray(flat)
         worlds, *shape = bench.plan.shape
-        key = jax.random.key(config.seed + 77)
+        key = seeds.key(seeds.after(config.seed, 77))
         self._noise = jax.random.normal(key, (worlds, noises, *shape))
         how = switches(config.horizon, bootstrap=config.bootstrap)
         subject, plan = bench.subject, jnp.zeros(shape)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from envs import seeds
 from mjxwm.gradients.estimators import Estimator, World
 from mjxwm.gradients.subject import Parameters, Subject, Switches
 from mjxwm.gradients.sums import Sums, merge, summarize
@@ -66,7 +67,7 @@ def measure(
     worlds, *shape = parameters.plan.shape
     which, parts, early = ("actor", "plan").index(level), [], []
     for i in range(-(-sampling.samples // sampling.chunk)):
-        key = jax.random.fold_in(jax.random.key(sampling.seed), i)
+        key = jax.random.fold_in(seeds.key(sampling.seed), i)
         noise = jax.random.normal(key, (worlds, sampling.chunk, *shape))
         keys = jax.random.split(jax.random.fold_in(key, 1), (worlds, sampling.chunk))
         found = estimator(subject, parameters, world, noise, keys, how)[which]

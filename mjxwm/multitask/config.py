@@ -144,6 +144,8 @@ def validate(config: Pretrain) -> None:
     ranges.above_zero(
         config, "updates", "batch", "horizon", "lr", "updates_per_iteration", "task_size"
     )
+    ranges.at_least(config, 1, "latent")
+    ranges.at_least(config, 0, "entropy")
     ranges.shares(config, "rho", "encoder_lr", "final_lr", "tau")
     ranges.at_least(config, 0, "continuation")
     if config.size not in SIZES:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from mjxwm import ranges
 from mjxwm.nets import MLP, simnorm
 from mjxwm.ops import moments, twohot
 from mjxwm.ops.moments import Moments
@@ -43,6 +44,16 @@ class Config:
     encoder_init: Literal["torch", "normal"] = "torch"
     """First weights of the encoder; TD-MPC2's normal ones, with biases at zero, make the first
     LayerNorm blind to the observation's size."""
+
+
+def validate(config: Config) -> None:
+    """Raises ConfigError on the first setting that is out of its range."""
+    ranges.sound(config)
+    ranges.at_least(config, 1, "latent", "simnorm_group")
+    ranges.at_least(config, 0, "consistency", "reward", "continuation")
+    ranges.shares(config, "rho")
+    if config.reward_head == "two-hot":
+        ranges.at_least(config, 2, "num_bins")
 
 
 class LatentModel(Protocol):
@@ -96,8 +107,10 @@ class WorldModel(nnx.Module):
         """`task_size` is that of the embedding.
 
         Raises:
-            ValueError: the latent is not a whole number of SimNorm groups.
+            ValueError: a setting is out of its range, or the latent is not a whole number of
+                SimNorm groups.
         """
+        validate(config)
         if config.latent % config.simnorm_group:
             raise ValueError(
                 f"latent={config.latent} is not a multiple of simnorm_group={config.simnorm_group}"

@@ -157,6 +157,7 @@ def validate(config: PPO | SAC) -> None:
     for name in ("policy_layers", "value_layers", "layers"):
         if not all(size > 0 for size in values.get(name, ())):
             raise ValueError(f"{name}={values[name]} is out of range; sizes must be above 0")
+    ranges.countable("updates of a network", config.iterations * config.updates)
     if isinstance(config, PPO):
         _validate_ppo(config)
     elif config.capacity is not None and config.capacity < config.worlds:

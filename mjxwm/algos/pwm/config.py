@@ -92,6 +92,8 @@ def validate(config: Config) -> None:
     ranges.shares(config, "gamma", "lam", "target_tau")
     ranges.at_least(config, 0, "entropy", "final_lr", "critic_replay")
     config.check_warmup()
+    rounds = config.iterations * config.policy_updates
+    ranges.countable("updates of a network", rounds * max(config.model_steps, config.critic_steps))
     need = (config.horizon + 1) * config.worlds
     if config.capacity < need:
         raise ValueError(f"capacity={config.capacity} is out of range; it must be at least {need}")

@@ -95,6 +95,8 @@ def validate(config: Config) -> None:
     )  # fmt: skip
     ranges.shares(config, "gamma", "lam", "target_tau", "max_dropped")
     ranges.at_least(config, 0, "entropy", "final_lr")
+    passes = config.critic_epochs * config.critic_batches
+    ranges.countable("updates of a network", config.iterations * passes)
     if config.tune_entropy and not config.entropy > 0:
         raise ValueError(
             f"entropy={config.entropy} with tune_entropy: the weight is tuned by factors, so it "

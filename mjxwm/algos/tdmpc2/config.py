@@ -145,13 +145,18 @@ def validate(config: Config) -> None:
     if config.collect_with not in ("planner", "policy"):
         raise ValueError(f"collect_with={config.collect_with!r}; choose planner or policy")
     ranges.at_least(config.networks, 2, "num_q")
+    ranges.at_least(config.networks, 0, "task_size", "value")
+    ranges.shares(config.networks, "dropout")
     validate_planning(config.planning)
     config.check_warmup()
+    ranges.countable("updates of a network", config.iterations * config.updates)
 
 
 def validate_planning(planning: Planning) -> None:
     """Raises ValueError on the planner's first setting that is out of its range."""
     ranges.at_least(planning, 1, "plan_horizon", "iterations")
+    ranges.above_zero(planning, "min_std", "temperature")
+    ranges.at_least(planning, planning.min_std, "max_std")
     if not 0 < planning.elites <= planning.samples:
         raise ValueError(
             f"elites={planning.elites} is out of range; it must be in 1..samples={planning.samples}"
