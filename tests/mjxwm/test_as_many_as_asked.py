@@ -56,6 +56,12 @@ def test_extraction_s_rates_fall_over_exactly_the_updates_asked_for(updates):
     assert pwm.iterations * pwm.updates == updates  # of a model that goes on learning
 
 
+def test_no_updates_are_refused_by_name_before_anything_is_drawn():
+    none = extract.Config(settings=Extract(updates=0))
+    with pytest.raises(ValueError, match="updates=0 is out of range"):
+        extract.stream(none, model.Card(), TaskInfo("hop", 2, 1, 50), 0)
+
+
 def _model() -> model.Model:
     card = model.Card()
     return model.Model(card, None, 0)  # type: ignore[arg-type]  # its sizes are all that is read
