@@ -21,6 +21,7 @@ from envs.core import (
     Task,
 )
 from envs.derived_constants import derived_constants
+from envs.precision import in_full
 
 
 def load_model(task: Task) -> mujoco.MjModel:
@@ -100,6 +101,7 @@ class Env:
         """Whether a reset runs physics, for derived fields, rather than writing a start state."""
         return bool(self.task.derived)
 
+    @in_full
     def initial(self, key: PRNGKeyArray) -> Initial:
         """Draws a start state, and another body where worlds are randomised."""
         if self.randomise is None:
@@ -112,11 +114,13 @@ class Env:
         """A fresh start state."""
         return self.place(self.initial(key))
 
+    @in_full
     def place(self, initial: Initial) -> State:
         """A world at a start state that is given."""
         initial = self._complete(initial)
         return self._fresh(self.engine.reset(initial), initial.lag)
 
+    @in_full
     def reset_where(self, done: Bool[Array, ""], initial: Initial, state: State) -> State:
         """A world at `initial` where `done`, `state` elsewhere."""
         initial = self._complete(initial)
@@ -125,6 +129,7 @@ class Env:
             fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True))
         )
 
+    @in_full
     def step(self, state: State, action: Float[Array, " a"]) -> State:
         """One action, held for `action_repeat` control steps; rewards add up until termination."""
         action = jnp.clip(action, -1, 1)

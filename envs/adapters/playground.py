@@ -20,6 +20,7 @@ from envs import engines
 from envs.batch import BatchEnv
 from envs.core import EnvSpec, Failure, Physics, SimState, State
 from envs.engines.limits import limits
+from envs.precision import in_full
 from envs.registry import nearest
 
 _MISSING = "playground is not installed; run: pip install 'mjxwm[playground]'"
@@ -98,9 +99,9 @@ class PlaygroundEnv:
         """Its body, to be looked at."""
         return self.env.mj_model
 
-    @property
+    @functools.cached_property
     def spec(self) -> EnvSpec:
-        """Sizes and times."""
+        """Sizes and times; the first access traces a reset."""
         env = self.env
         obs = jax.eval_shape(lambda key: self.reset(key).obs, jax.random.key(0))
         return EnvSpec(
@@ -145,6 +146,7 @@ class PlaygroundEnv:
         """The same with contact buffers for so many worlds."""
         return dataclasses.replace(self, num_worlds=num_worlds)
 
+    @in_full
     def initial(self, key: PRNGKeyArray) -> Any:
         """A start, Playground's own state."""
         return self.env.reset(key)
@@ -162,6 +164,7 @@ class PlaygroundEnv:
         kept = jax.tree.map(where, fresh._replace(sim=()), state._replace(sim=()))
         return kept._replace(sim=fresh.sim)
 
+    @in_full
     def step(self, state: State, action: Float[Array, " a"]) -> State:
         """One action, held for `action_repeat` control steps; rewards add up until an end."""
         action = jnp.clip(action, -1, 1)

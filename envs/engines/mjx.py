@@ -22,6 +22,7 @@ from envs.engines import derived as fields_of
 from envs.engines import features, solver
 from envs.engines.joints import fwd_velocity
 from envs.engines.positions import fwd_position
+from envs.precision import in_full
 
 ACCELERATION_STAGE = frozenset(
     {"act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"}
@@ -81,6 +82,7 @@ class Mjx:
         """Itself: nothing is sized by the number of worlds."""
         return self
 
+    @in_full
     def reset(self, initial: Initial) -> SimState:
         """See `envs.core.Engine`."""
         view = Physics(jnp.zeros(()), *initial[:3], jnp.zeros(self.model.nu), {}, initial.goal)
@@ -92,11 +94,13 @@ class Mjx:
             data = self._refresh(model, data)
         return self._view(data, zero)._replace(hidden=zero.hidden)
 
+    @in_full
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
         """See `envs.core.Engine`."""
         # Without differentiation a checkpoint is nothing but a call.
         return jax.checkpoint(self._control_step)(sim, ctrl)
 
+    @in_full
     def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
         """T control steps of physics alone, for benchmarks: all of `mjx.Data` stays in the loop.
 

@@ -10,8 +10,11 @@ from mujoco import mjx
 from envs.engines.constraints import make_constraint
 from envs.engines.joints import transmission
 from envs.engines.rotations import advance
+from envs.precision import all_in_full
 
 _PLANE, _CAPSULE = int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_CAPSULE)
+_KIND = mujoco.mjtGeom
+_EDGED = [int(kind) for kind in (_KIND.mjGEOM_HFIELD, _KIND.mjGEOM_BOX, _KIND.mjGEOM_MESH)]
 _CONNECT, _WELD = int(mujoco.mjtEq.mjEQ_CONNECT), int(mujoco.mjtEq.mjEQ_WELD)
 _NO_CONSTRAINT = int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
 _NO_EQUALITY = int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)
@@ -27,7 +30,7 @@ def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         mjx.crb,
         mjx.tendon_armature,
         mjx.factor_m,
-        mjx.collision,
+        collide,
         align,
         make_constraint,
         turn,
@@ -35,6 +38,13 @@ def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     ):
         data = stage(model, data)
     return data
+
+
+def collide(model: mjx.Model, data: mjx.Data) -> mjx.Data:
+    """`mjx.collision`, in full precision where boxes and meshes may touch one another, too."""
+    if np.isin(model.geom_type, _EDGED).sum() < 2:
+        return mjx.collision(model, data)
+    return all_in_full(lambda data: mjx.collision(model, data))(data)
 
 
 def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:

@@ -31,6 +31,7 @@ from envs.engines import actuation
 from envs.engines.joints import fwd_velocity
 from envs.engines.positions import fwd_position
 from envs.engines.rotations import advance
+from envs.precision import in_full
 
 
 class Problem(NamedTuple):
@@ -124,6 +125,7 @@ def _implicit(problem: Problem, found: Solution) -> Solution:
 
 
 @_implicit.defjvp
+@in_full  # it may be traced outside of the step
 def _implicit_jvp(
     primals: tuple[Problem, Solution], tangents: tuple[Problem, Solution]
 ) -> tuple[Solution, Solution]:
