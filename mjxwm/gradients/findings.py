@@ -19,8 +19,8 @@ def paragraph(report: Report) -> str:
     states = sum(report.starts.values())
     if states < LEAST_GROUPS:
         said.append(
-            f"There are no intervals: {states} start states are too few, they need {LEAST_GROUPS} "
-            "or more; raise --states."
+            f"There are no intervals: they need {LEAST_GROUPS} start states or more, and there "
+            f"are {states}; raise --states."
         )
     failed = [gate.name for gate in report.gates if gate.passed is not True]
     if failed:

@@ -3,11 +3,23 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mjxwm.gradients import findings, gates, laboratory, landscape, report, results, summary
+from mjxwm.cli import gradients as command
+from mjxwm.gradients import (
+    experiment,
+    findings,
+    gates,
+    laboratory,
+    landscape,
+    report,
+    results,
+    subject,
+    summary,
+)
 from mjxwm.gradients.bootstrap import Interval
 from mjxwm.gradients.sampling import Measured
 from mjxwm.gradients.sums import summarize
@@ -68,7 +80,7 @@ def made(states: int, what: str, horizons: tuple[int, ...] = (1, 4)) -> results.
 def test_it_is_written_and_needs_more_states(states, what):
     found = made(states, what)
     text = findings.paragraph(found)
-    assert f"{states} start states are too few" in text
+    assert f"they need 5 start states or more, and there are {states}; raise --states" in text
     page = report.render(found, {}, text)
     assert page.count("data:image/png;base64,") == 4
     words = re.sub(r"base64,[^']*'", "", page)
@@ -84,6 +96,25 @@ def test_no_winner_is_named_where_nothing_is_known():
     assert "needs more start states" in about_the_policy
     gate = next(gate for gate in made(1, "numbers").gates if gate.name == "Truth")
     assert "raise --states" in gate.verdict
+
+
+def test_the_numbers_are_on_disk_before_anything_is_drawn(tmp_path, monkeypatch):
+    def render(*arguments):
+        raise RuntimeError("nothing draws here")
+
+    algo = SimpleNamespace(steps_per_iteration=128)
+    policy = SimpleNamespace(algo=algo, task="cartpole-swingup", task_fields={}, action_repeat=2)
+    state, run = SimpleNamespace(iteration=3), SimpleNamespace(path=tmp_path / "run")
+    monkeypatch.setattr(command, "_policy", lambda options: (policy, state, run))
+    monkeypatch.setattr(subject, "take", lambda algo, state: None)
+    monkeypatch.setattr(experiment, "steps", lambda config, task: 1)
+    monkeypatch.setattr(experiment, "run", lambda *arguments: made(1, "numbers"))
+    monkeypatch.setattr(report, "render", render)
+    target = tmp_path / "numbers.json"
+    places = ["--html", str(tmp_path / "page.html"), "--json", str(target)]
+    with pytest.raises(RuntimeError, match="nothing draws"):
+        command.gradients(["cartpole-swingup", *places])
+    assert "they need 5 start states or more" in json.loads(target.read_text())["findings"]
 
 
 def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_line(monkeypatch):
