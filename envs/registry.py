@@ -5,11 +5,12 @@
 - `my_package.my_module:Thing`: a task, a source or a factory of gymnasium environments of your own
 """
 
+import contextlib
 import dataclasses
 import difflib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -183,18 +184,53 @@ def _made(name: str) -> Any:
         raise ValueError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
 
 
+@contextlib.contextmanager
+def beside(folder: str | None) -> Iterator[None]:
+    """Within, modules of tasks of the user's own are looked for in this folder first."""
+    before = list(_folders)
+    _folders[:] = [folder] if folder else []
+    try:
+        yield
+    finally:
+        _folders[:] = before
+
+
+_folders: list[str] = []
+
+
+def folder_of(name: str) -> str | None:
+    """The folder that the module of a task of the user's own was imported from.
+
+    None for other tasks, and for a module that is installed and so found from everywhere.
+    """
+    root = sys.modules.get(name.rsplit(":", 1)[0].split(".")[0]) if ":" in name else None
+    file = getattr(root, "__file__", None)
+    if file is None:
+        return None
+    folder = Path(file).resolve().parents[1 if hasattr(root, "__path__") else 0]
+    return None if {"site-packages", "dist-packages"} & set(folder.parts) else str(folder)
+
+
 def _imported(module: str, attribute: str) -> Callable[[], Any]:
-    here = str(Path.cwd())
-    sys.path.insert(0, here)  # as `python -m` has it
+    path = list(sys.path)
+    sys.path[:0] = [*_folders, str(Path.cwd())]  # here, as `python -m` has it
     try:
         task = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        way = ""
+        if error.name and (error.name == module or module.startswith(f"{error.name}.")):
+            way = (
+                f"; run the command in the folder of {error.name.split('.')[0]}, or put that "
+                "folder on PYTHONPATH"
+            )
+        raise ValueError(f"{module}:{attribute}: {error}{way}") from error
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{module}:{attribute}: {error}") from error
     except Exception as error:  # whatever a module of the user's own may raise
         what = f"{type(error).__name__}: {error}"
         raise ValueError(f"{module}:{attribute} cannot be imported: {what}") from error
     finally:
-        sys.path.remove(here)
+        sys.path[:] = path
     return own.factory(f"{module}:{attribute}", task)
 
 

@@ -136,6 +136,17 @@ def to_dict(config: Any) -> dict[str, Any]:
     return plain(dataclasses.asdict(config))
 
 
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """What is not the same in two nests of plain values, such as "algo.gamma: 0.99 -> 0.9"."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [] if before == now else [f"{name}: {before} -> {now}"]
+    found = []
+    for key in dict.fromkeys([*before, *now]):
+        there = [values.get(key, "(not set)") for values in (before, now)]
+        found += differences(*there, f"{name}.{key}" if name else str(key))
+    return found
+
+
 def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
     """Builds the dataclass `cls` from nested plain values; missing fields keep their defaults.
 

@@ -79,8 +79,11 @@ def run(made: Card, folder: RunFolder, resume: bool = False, saves: int = 4) -> 
     """
     began = time.monotonic()
     settings = made.preset.pretrain
+    if resume:
+        runs.say_edits(folder)  # first: they may be why it cannot go on
     learner, iteration = _start(made, folder, resume)
     found, stream = _stream(made, iteration)
+    runs.keep_trained(folder)
     _announce(made, folder, learner, found)
     # One compiled program; the learner's buffers are handed on from call to call.
     iterate = jax.jit(pretrain.make(made), donate_argnums=0)

@@ -59,11 +59,19 @@ def _sound_number(name: str, value: object, among: object = None) -> None:
         raise ConfigError(f"{given} is out of range; {each} must be {both if seed else above}")
 
 
+def some(config: object, *names: str) -> None:
+    """Raises ConfigError where one of these lists is empty: nothing would be done."""
+    for name in names:
+        if not getattr(config, name):
+            raise ConfigError(f"{name} is empty; give at least one")
+
+
 def countable(what: str, number: int) -> None:
     """Raises ConfigError where a run would take more of something than is counted."""
     if number > 2**31 - 1:
         raise ConfigError(
-            f"env_steps come to {number:,} {what}, and no more than {2**31 - 1:,} are counted; "
+            f"env_steps come to {float(min(number, 10**300)):.3g} {what}, and no more than "
+            f"{2**31 - 1:,} are counted; "
             "take fewer env_steps, or more of them per iteration"
         )
 

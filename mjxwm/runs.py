@@ -1,9 +1,10 @@
-"""Run folders: `config.yaml`, `system.json`, `metrics.jsonl`, `checkpoints/`, curve and video."""
+"""Run folders: configuration, record, system, `checkpoints/`, curve and video."""
 
 import datetime
 import json
 import os
 import shlex
+import shutil
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,11 @@ class RunFolder(NamedTuple):
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"
+
+    @property
+    def trained(self) -> Path:
+        """The configuration that was trained with last: `config.yaml` may be edited since."""
+        return self.path / "trained.yaml"
 
     @property
     def metrics(self) -> Path:
@@ -94,6 +100,19 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
         json.dumps(system.describe(), indent=1) + "\n", encoding="utf-8"
     )
     return run
+
+
+def say_edits(run: RunFolder) -> None:
+    """Prints in what a run's configuration differs from the one that it was trained with last."""
+    if run.trained.is_file():
+        before, now = config.read_yaml(run.trained), config.read_yaml(run.config)
+        for edit in config.differences(before, now):
+            print(f"note     edited since the run was last trained: {edit}", flush=True)
+
+
+def keep_trained(run: RunFolder) -> None:
+    """Keeps the configuration as it is now as the one that the run was trained with last."""
+    shutil.copyfile(run.config, run.trained)
 
 
 def find(path: Path) -> RunFolder:

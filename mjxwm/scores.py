@@ -93,7 +93,10 @@ def read(run: RunFolder) -> End:
     )
 
 
-_NO_SETTINGS = {"seed", "task", "task_fields", "video", "checkpoints", "evaluations", "episodes"}
+_NO_SETTINGS = {
+    *("seed", "task", "task_fields", "task_folder"),
+    *("video", "checkpoints", "evaluations", "episodes"),
+}
 
 
 def _algorithm(values: dict[str, Any]) -> str:

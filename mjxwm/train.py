@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from envs import seeds
-from mjxwm import config, contradictions, devices, nets
+from mjxwm import config, contradictions, devices, nets, runs
 from mjxwm.evaluate import Evaluation
 from mjxwm.loop import Cadence, Loop, interruptible, summarize
 from mjxwm.recorder import Recorder
@@ -57,10 +57,13 @@ def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None
         ConfigError: a name is unknown, a value out of range, or there is nothing to resume.
     """
     began = time.monotonic()
+    if resume and devices.leads():
+        runs.say_edits(run)  # first: they may be why it cannot go on
     trainer = build(cfg)
     key = seeds.key(cfg.seed)
     state, iteration, seconds = start(trainer, run, key, resume)
     if devices.leads():
+        runs.keep_trained(run)
         _announce(cfg, trainer, run, state)
     total = trainer.algorithm.iterations
     last = min(total, stop_at or total)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import envs
-from envs import seeds
+from envs import registry, seeds
 from mjxwm import checkpoint, config, devices, memory, ranges, recorded, runs, track
 from mjxwm.algos import ALGORITHMS, Entry, pwm
 from mjxwm.data import TaskInfo, Writer
@@ -34,6 +34,9 @@ class Config:
     task_fields: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Values for the task's own fields, such as {"episode_length": 500}; on the command line
     --task.episode_length 500."""
+    task_folder: str | None = None
+    """Folder that the module of a task of your own is in, where it is not installed; a run keeps
+    it, so that it is evaluated from anywhere."""
     randomise: envs.Randomisation = envs.Randomisation()
     """How bodies differ from world to world and from episode to episode, evaluations included."""
     seed: int = 0
@@ -101,11 +104,14 @@ def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
         engine: another engine than the configuration's.
     """
     try:
-        return envs.make(
-            cfg.task, engine or cfg.engine, cfg.action_repeat, cfg.randomise, **cfg.task_fields
-        )
+        with registry.beside(cfg.task_folder):
+            return envs.make(
+                cfg.task, engine or cfg.engine, cfg.action_repeat, cfg.randomise, **cfg.task_fields
+            )
     except ValueError as error:
-        raise config.ConfigError(str(error)) from error
+        away = cfg.task_folder is not None and Path(cfg.task_folder) != Path.cwd()
+        way = f" (the run's task was in {cfg.task_folder}: try it there)" if away else ""
+        raise config.ConfigError(f"{error}{way}") from error
 
 
 def build(cfg: Config, fits: bool = True) -> Trainer:
@@ -145,6 +151,8 @@ def _check(cfg: Config) -> None:
     for name in ("episodes", "evaluations", "checkpoints"):
         if getattr(cfg, name) < (1 if name == "episodes" else 0):
             raise config.ConfigError(f"{name}={getattr(cfg, name)} is out of range; it is a count")
+    if cfg.data == "":
+        raise config.ConfigError("data='' is no folder of a data set")
     if cfg.minutes is not None and not cfg.minutes > 0:
         raise config.ConfigError(f"minutes={cfg.minutes} is out of range; it must be above 0")
     if type(cfg.algo) is not entry(cfg.algorithm).config:
@@ -265,6 +273,8 @@ def load(run: RunFolder, **changed: Any) -> tuple[Config, Trainer, Any, int]:
 def new_run(cfg: Config, preset: str, name: str | None, folder: Path) -> RunFolder:
     """Checks the configuration, then makes the run's folder with it."""
     build(cfg)
+    if cfg.task_folder is None:
+        cfg = dataclasses.replace(cfg, task_folder=registry.folder_of(cfg.task))
     if jax.process_count() > 1 and name is None:
         raise config.ConfigError("a run of several processes needs a name: --run NAME")
     said = ""

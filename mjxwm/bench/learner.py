@@ -91,6 +91,7 @@ def count(config: Config) -> dict[str, dict[str, int]]:
     tasks = task_set(config.task_set)
     obs, action = sizes(tasks)
     found = {}
+    ranges.some(config, "sizes")
     for size in config.sizes:
         settings = network_sizes(size, config.task_set)
         abstract = jax.eval_shape(

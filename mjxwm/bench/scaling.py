@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 
 from mjxwm import config as configuration
-from mjxwm import devices, trainer
+from mjxwm import devices, ranges, trainer
 from mjxwm.algos import pwm
 from mjxwm.bench import simulation, timing
 from mjxwm.bench.record import Report, Series
@@ -58,6 +58,7 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     Raises:
         ConfigError: a preset that is not of pwm, or a number out of range.
     """
+    ranges.some(config, "worlds", "devices")
     if min(*config.worlds, *config.devices, config.samples, config.worlds_per_device) < 1:
         raise ConfigError("worlds, devices and samples must be at least 1")
     cfg = configuration.load_preset(trainer.Config, config.preset)

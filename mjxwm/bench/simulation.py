@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 import envs
 from envs import seeds
 from envs.core import SimState
+from mjxwm import ranges
 from mjxwm.algos import pwm
 from mjxwm.bench.record import Series
 from mjxwm.config import ConfigError
@@ -97,6 +98,7 @@ def run(config: Config, algo: pwm.Config) -> list[Row]:
     Raises:
         ConfigError: a task or engine is unknown or a number out of range.
     """
+    ranges.some(config, "engine", "worlds")
     numbers = {"steps": config.steps, "samples": config.samples, "worlds": min(config.worlds)}
     for name, value in numbers.items():
         if value < 1:

@@ -121,7 +121,8 @@ def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
     if not found.config.is_file():
         run = train.new_run(cfg, preset, name, folder)
         return trained(cfg, run, False, None).evaluation is not None
-    if config.load_yaml(train.Config, found.config) != cfg:
+    kept = config.load_yaml(train.Config, found.config)
+    if dataclasses.replace(kept, task_folder=cfg.task_folder) != cfg:
         raise ConfigError(
             f"{found.path} exists with other settings; give another --folder, or remove it"
         )

@@ -52,8 +52,7 @@ def validate(config: Config) -> None:
     ranges.at_least(config, 1, "latent", "simnorm_group")
     ranges.at_least(config, 0, "consistency", "reward", "continuation")
     ranges.shares(config, "rho")
-    if config.reward_head == "two-hot":
-        ranges.at_least(config, 2, "num_bins")
+    ranges.at_least(config, 2, "num_bins")
 
 
 class LatentModel(Protocol):
