@@ -51,10 +51,12 @@ def seeds_of(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int
     """A seed for each world: `seed`, `seed` + 1 and so on for a number.
 
     Raises:
-        ValueError: a list of another length.
+        ValueError: a list of another length, or neither a number nor a list.
     """
     if seed is None or isinstance(seed, int | np.integer):
         return [None if seed is None else int(seed) + world for world in range(num_envs)]
+    if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str):
+        raise ValueError(f"seed={seed!r} is neither a whole number nor a list of {num_envs}")
     if len(seed) != num_envs:
         raise ValueError(f"{len(seed)} seeds of {num_envs} worlds; give one for each, or a number")
     return [None if one is None else int(one) for one in seed]

@@ -45,6 +45,12 @@ def load(path: Path) -> Any:
     try:
         unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         inert: list[Any] = [(Inert, name) for name in unknown if name.startswith("tensordict.")]
+        objects = sorted(name for name in unknown if not name.startswith("tensordict."))
+        if objects:
+            more = f" and {len(objects) - 4} more" if len(objects) > 4 else ""
+            raise pickle.UnpicklingError(
+                f"{', '.join(objects[:4])}{more}; save the model's state_dict() alone"
+            )
         with torch.serialization.safe_globals(inert):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:

@@ -46,6 +46,8 @@ def test_world_i_starts_as_one_world_does_from_its_seed(worlds, world):
     assert (drawn[0][1] != drawn[1][1]).any()
     with pytest.raises(ValueError, match="2 seeds of 3 worlds"):
         worlds.reset(seed=[1, 2])
+    with pytest.raises(ValueError, match="neither a whole number nor a list"):
+        worlds.reset(seed=1.5)
 
 
 @pytest.mark.parametrize("seed", [11, [3, 2**40, 5]])

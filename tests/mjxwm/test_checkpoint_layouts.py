@@ -232,6 +232,12 @@ def test_what_is_refused_is_named_truly(tmp_path, model, case):
         read(tmp_path, change(model.state_dict()))
 
 
+def test_a_whole_module_is_refused_with_the_way_out(tmp_path, model):
+    words = r"not run here \(checkpoint_forms\.Single, .* and \d+ more; save the model's state_dict"
+    with pytest.raises(ValueError, match=words):
+        read(tmp_path, {"model": model})
+
+
 def test_masks_of_actions_have_to_be_those_of_the_tasks(tmp_path, capsys):
     """The set's own masks are taken; others would mean another set, or another order."""
     from mjxwm.algos.tdmpc2 import config as settings
