@@ -6,7 +6,7 @@ rebuilds `mjx.Data` from a template, so that what crosses `jit`, `scan` and `vma
 
 import copy
 import operator
-import warnings
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -15,11 +15,10 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Bool, Float
 from mujoco import mjx
-from mujoco.mjx._src import collision_driver
 
 from envs.core import Initial, Physics, SimState
+from envs.engines import contacts, features, limit_rows, room, rough_contacts, solver
 from envs.engines import derived as fields_of
-from envs.engines import features, solver
 from envs.engines.joints import fwd_velocity
 from envs.engines.positions import fwd_position
 from envs.precision import in_full
@@ -146,10 +145,10 @@ class Mjx:
         return jax.lax.stop_gradient(after).tree_replace(kept)
 
     def _dynamics(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        return solver.step(model, data)
+        return solver.step(model, data, self._plan)
 
     def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        return solver.forward(model, data)
+        return solver.forward(model, data, plan=self._plan)
 
     def _put(self, model: mujoco.MjModel) -> mjx.Model:
         try:
@@ -164,11 +163,16 @@ class Mjx:
         return None
 
     def _make_template(self) -> Any:
-        _warn_of_rough_contacts(self._supported)
-        return jax.tree.map(jnp.asarray, mjx.make_data(self._supported, impl=self._impl))
+        rough_contacts.refuse(self._supported)
+        rough_contacts.warn(self._supported, stacklevel=5)
+        self._plan = contacts.make_plan(self._supported)
+        return jax.tree.map(jnp.asarray, room.make_data(self._supported, self._plan))
 
-    def _data(self) -> Any:
-        return self._template
+    def _data(self, fields: Collection[str]) -> Any:
+        """Empty data for worlds with `fields` of the model of their own."""
+        if limit_rows.FIELDS.isdisjoint(fields):
+            return self._template
+        return room.for_both_limits(self._model, self._template)
 
     def _find_obstacle(self) -> str | None:
         return solver.obstacle(self._model, self._template)
@@ -186,7 +190,7 @@ class Mjx:
         return inputs if self.obstacle is None else _refuse_gradients(self.obstacle)(inputs)
 
     def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        data = mjx.sensor_pos(model, fwd_position(model, data))
+        data = mjx.sensor_pos(model, fwd_position(model, data, self._plan))
         return self._momenta(model, mjx.sensor_vel(model, fwd_velocity(model, data)))
 
     def _forces(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
@@ -198,7 +202,7 @@ class Mjx:
         return mjx.subtree_vel(model, data) if wanted else data
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
-        view, old = sim.physics, self._data()
+        view, old = sim.physics, self._data(sim.fields)
         new = {"qpos": view.qpos, "qvel": view.qvel, "act": view.act, "ctrl": ctrl}
         new |= _from_model(self.model, sim.fields)
         new = self._open(new) | {"time": view.time, "qacc_warmstart": sim.hidden}
@@ -213,7 +217,7 @@ class Mjx:
         return SimState(view, data.qacc_warmstart, before.fields)
 
     def _derived_shapes(self) -> dict[str, tuple[int, ...]]:
-        data, template = mujoco.MjData(self.model), self._data()
+        data, template = mujoco.MjData(self.model), self._data(())
         shapes: dict[str, tuple[int, ...]] = {}
         for name in self.derived:
             shape: tuple[int, ...] = np.shape(getattr(data, name, None))  # type: ignore[arg-type]
@@ -242,30 +246,15 @@ def _from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Ar
     return state
 
 
-def _warn_of_rough_contacts(model: mujoco.MjModel) -> None:
-    # MJX follows a distance that is none outside of an ellipsoid's or a cylinder's surface, for a
-    # fixed number of steps, to find where these touch another round geom.
-    kinds = mujoco.mjtGeom
-    curved = {int(kinds.mjGEOM_ELLIPSOID), int(kinds.mjGEOM_CYLINDER)}
-    pairs = {
-        tuple(sorted(model.geom_type[[geom1, geom2]].tolist()))
-        for geom1, geom2, _ in collision_driver.geom_pairs(model)
-    }
-    rough = [p for p in sorted(pairs) if p[0] >= int(kinds.mjGEOM_SPHERE) and p[1] in curved]
-    names = ["-".join(kinds(kind).name[7:].lower() for kind in pair) for pair in rough]
-    if names:
-        warnings.warn(
-            f"engine='mjx' only approximates contacts of {', '.join(names)} (on a hand by "
-            "about 1 mm and 6 degrees); engine='native' and 'warp' compute them",
-            stacklevel=6,
-        )
-
-
 def _supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel:
     """The model without what makes no difference here and is refused."""
     flags, model = mujoco.mjtDisableBit, copy.copy(model)
     # MJX never restarts a diverged world, and Warp refuses the flag that asks for that.
     model.opt.disableflags &= ~int(flags.mjDSBL_AUTORESET)
+    for name in ("max_contact_points", "max_geom_pairs"):  # C MuJoCo keeps all contacts
+        number = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, name)
+        if number >= 0:
+            model.numeric_data[number] = -1
     if "energy" not in derived:
         model.opt.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_ENERGY)
     if model.opt.disableflags & int(flags.mjDSBL_CONTACT | flags.mjDSBL_CONSTRAINT):

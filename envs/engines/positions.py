@@ -1,5 +1,7 @@
 """What MJX computes from positions, with two things put right that C MuJoCo does otherwise."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import mujoco
@@ -7,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from mujoco import mjx
 
+from envs.engines import contacts, limit_rows
 from envs.engines.constraints import make_constraint
 from envs.engines.joints import transmission
 from envs.engines.rotations import advance
@@ -20,8 +23,14 @@ _NO_CONSTRAINT = int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
 _NO_EQUALITY = int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)
 
 
-def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`mjx.fwd_position`: its stages in its order, ours where MJX's is not right."""
+def fwd_position(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None = None) -> mjx.Data:
+    """`mjx.fwd_position`: its stages in its order, ours where MJX's is not right.
+
+    Args:
+        model: the model.
+        data: made by `room.make_data` with the plan.
+        plan: what of its contacts is put right; None for stock MJX's contacts and data.
+    """
     for stage in (
         mjx.kinematics,
         mjx.com_pos,
@@ -30,9 +39,9 @@ def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         mjx.crb,
         mjx.tendon_armature,
         mjx.factor_m,
-        collide,
+        functools.partial(collide, plan=plan),
         align,
-        make_constraint,
+        limit_rows.make_constraint,
         turn,
         transmission,
     ):
@@ -40,11 +49,13 @@ def fwd_position(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     return data
 
 
-def collide(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`mjx.collision`, in full precision where boxes and meshes may touch one another, too."""
+def collide(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None) -> mjx.Data:
+    """C MuJoCo's contacts, in full precision where boxes and meshes may touch one another, too."""
     if np.isin(model.geom_type, _EDGED).sum() < 2:
-        return mjx.collision(model, data)
-    return all_in_full(lambda data: mjx.collision(model, data))(data)
+        data = mjx.collision(model, data)
+    else:
+        data = all_in_full(lambda data: mjx.collision(model, data))(data)
+    return data if plan is None else contacts.put_right(model, data, plan)
 
 
 def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:

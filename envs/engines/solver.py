@@ -27,7 +27,8 @@ from jaxtyping import Array, Float
 from mujoco import mjx
 from mujoco.mjx._src import forward as stages
 
-from envs.engines import actuation
+from envs.engines import actuation, limit_rows
+from envs.engines.contacts import Plan
 from envs.engines.joints import fwd_velocity
 from envs.engines.positions import fwd_position
 from envs.engines.rotations import advance
@@ -82,12 +83,6 @@ def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     solved = mjx.solve(*jax.lax.stop_gradient((model, data)))
     impl, after = data._impl, solved._impl
     force = after.efc_force
-    # Equalities always answer, friction while below its bound, and limits and contacts while they
-    # push. A row of friction at its bound has exactly that force, so no tolerance is needed.
-    rows = jnp.arange(force.size)
-    friction = (rows < impl.ne + impl.nf) & (after.efc_frictionloss > 0)
-    bound = jnp.where(friction, jnp.abs(force) < after.efc_frictionloss, force > 0)
-    bound |= (rows < impl.ne + impl.nf) & ~friction
     problem = Problem(
         inertia=mjx.full_m(model, data),
         smooth=data.qfrc_smooth,
@@ -96,7 +91,11 @@ def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         weight=impl.efc_D,
         frictionloss=impl.efc_frictionloss,
     )
-    found = Solution(solved.qacc, force, solved.qfrc_constraint, bound.astype(force.dtype))
+    bound = _answering(data, force, after.efc_frictionloss)
+    found = Solution(solved.qacc, force, solved.qfrc_constraint, bound)
+    pyramidal = model.opt.cone == mjx.ConeType.PYRAMIDAL
+    if limit_rows.has_both(model, data) and pyramidal:
+        found = _polish(data, jax.lax.stop_gradient(problem), found)
     found = _implicit(problem, found)
     return data.tree_replace(
         {
@@ -108,6 +107,43 @@ def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
 
 
 Solve = Callable[[mjx.Model, mjx.Data], mjx.Data]
+
+
+def _answering(
+    data: mjx.Data, force: Float[Array, " c"], frictionloss: Float[Array, " c"]
+) -> Float[Array, " c"]:
+    """1 for rows whose force answers to the acceleration, else 0.
+
+    Equalities always do, friction while below its bound, and limits and contacts while they push.
+    A row of friction at its bound has exactly that force, so no tolerance is needed.
+    """
+    rows = jnp.arange(force.size)
+    friction = (rows < data._impl.ne + data._impl.nf) & (frictionloss > 0)
+    bound = jnp.where(friction, jnp.abs(force) < frictionloss, force > 0)
+    bound |= (rows < data._impl.ne + data._impl.nf) & ~friction
+    return bound.astype(force.dtype)
+
+
+def _polish(data: mjx.Data, problem: Problem, found: Solution) -> Solution:
+    """One more Newton step, if the rows stay in their zones.
+
+    Limits that push against each other cost so much that float32 cannot see what is gained near the
+    minimum, where MJX's solver stops; the residual is free of that.
+    """
+    pull = problem.jacobian.T @ _force(problem, found.qacc, found)
+    residual = problem.inertia @ found.qacc - problem.smooth - pull
+    qacc = found.qacc - cho_solve(cho_factor(_hessian(problem, found)), residual)
+    unbounded = problem.weight * (problem.aref - problem.jacobian @ qacc)
+    same = (_answering(data, unbounded, problem.frictionloss) == found.bound).all()
+    force = _force(problem, qacc, found)
+    better = Solution(qacc, force, problem.jacobian.T @ force, found.bound)
+    return jax.tree.map(lambda new, old: jnp.where(same, new, old), better, found)
+
+
+def _hessian(problem: Problem, found: Solution) -> Float[Array, "v v"]:
+    active = problem.jacobian * (problem.weight * found.bound)[:, None]
+    hessian = problem.inertia + problem.jacobian.T @ active
+    return (hessian + hessian.T) / 2
 
 
 def _force(problem: Problem, qacc: Float[Array, " v"], found: Solution) -> Float[Array, " c"]:
@@ -140,17 +176,16 @@ def _implicit_jvp(
         return force, p.jacobian.T @ force
 
     _, residual_dot = jax.jvp(residual, (problem,), (tangents[0],))
-    active = problem.jacobian * (problem.weight * found.bound)[:, None]
-    hessian = problem.inertia + problem.jacobian.T @ active
-    factor = cho_factor((hessian + hessian.T) / 2)
-    qacc_dot = -cho_solve(factor, residual_dot)
+    qacc_dot = -cho_solve(cho_factor(_hessian(problem, found)), residual_dot)
     _, (force_dot, pull_dot) = jax.jvp(forces, (problem, found.qacc), (tangents[0], qacc_dot))
     return found, Solution(qacc_dot, force_dot, pull_dot, jnp.zeros_like(found.bound))
 
 
-def forward(model: mjx.Model, data: mjx.Data, solve: Solve = solve) -> mjx.Data:
-    """`mjx.forward`, with the derivative of `solve`."""
-    data = mjx.sensor_pos(model, fwd_position(model, data))
+def forward(
+    model: mjx.Model, data: mjx.Data, solve: Solve = solve, plan: Plan | None = None
+) -> mjx.Data:
+    """`mjx.forward`, with the derivative of `solve`; see `fwd_position` for `plan`."""
+    data = mjx.sensor_pos(model, fwd_position(model, data, plan))
     data = mjx.sensor_vel(model, fwd_velocity(model, data))
     data = mjx.fwd_acceleration(model, fwd_actuation(model, data))
     if data._impl.efc_J.size == 0:  # mjx.forward leaves acceleration sensors at zero here
@@ -193,16 +228,16 @@ def _sharp_activation(
     return lack / jnp.maximum(mujoco.mjMINVAL, tau)
 
 
-def step(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`mjx.step`, with a derivative; for the integrators in `INTEGRATORS`."""
-    data = forward(model, data)
-    after = INTEGRATORS[model.opt.integrator](model, data)
+def step(model: mjx.Model, data: mjx.Data, plan: Plan | None = None) -> mjx.Data:
+    """`mjx.step`, with a derivative; for Runge-Kutta and the integrators in `INTEGRATORS`."""
+    data = forward(model, data, plan=plan)
     if model.opt.integrator == mjx.IntegratorType.RK4:
-        return after
+        return _runge_kutta(model, data, plan)
+    after = INTEGRATORS[model.opt.integrator](model, data)
     return after.replace(qpos=advance(model, data.qpos, after.qvel, model.opt.timestep))
 
 
-def _runge_kutta(model: mjx.Model, first: mjx.Data) -> mjx.Data:
+def _runge_kutta(model: mjx.Model, first: mjx.Data, plan: Plan | None) -> mjx.Data:
     """The classical fourth order rule; `mjx.rungekutta4` calls stock `forward` inside."""
     dt = model.opt.timestep
 
@@ -218,7 +253,7 @@ def _runge_kutta(model: mjx.Model, first: mjx.Data) -> mjx.Data:
             act=first.act + dt * act_dot,
             time=first.time + dt * ahead,
         )
-        after = forward(model, data)
+        after = forward(model, data, plan=plan)
         after = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data)
         return (after, jax.tree.map(jnp.add, total, slopes(after, weight))), None
 
@@ -233,5 +268,4 @@ def _runge_kutta(model: mjx.Model, first: mjx.Data) -> mjx.Data:
 INTEGRATORS = {
     mjx.IntegratorType.EULER: mjx.euler,
     mjx.IntegratorType.IMPLICITFAST: mjx.implicit,
-    mjx.IntegratorType.RK4: _runge_kutta,
 }

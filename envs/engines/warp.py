@@ -8,6 +8,8 @@ the captures.
 
 import copy
 import os
+import warnings
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +23,7 @@ from mujoco.mjx.third_party.mujoco_warp import OverflowType
 
 from envs.core import SimState
 from envs.engines import derived as fields_of
+from envs.engines import limit_rows
 from envs.engines.limits import Limits, limits
 from envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
 
@@ -66,6 +69,13 @@ class Warp(Mjx):
         per_world: contacts and constraint rows of a world, where the exact bound takes too much
             memory. A world that exceeds them turns to NaN.
         """
+        both = limit_rows.can_meet(model)
+        if both:
+            raise ValueError(
+                f"engine='warp' pushes away from the nearer limit alone, but the margin of "
+                f"{', '.join(both)} is wider than half the range, so that both limits push; use "
+                "engine='native' or 'mjx', or a smaller margin"
+            )
         self._num_worlds, self._per_world = num_worlds, per_world
         super().__init__(model, n_substeps, derived)
 
@@ -111,7 +121,13 @@ class Warp(Mjx):
         data = mjx.make_data(self._supported, impl="warp", naconmax=contacts, njmax=rows)
         return jax.tree.map(_compact, data)
 
-    def _data(self) -> Any:
+    def _data(self, fields: Collection[str]) -> Any:
+        if not limit_rows.FIELDS.isdisjoint(fields):
+            warnings.warn(
+                "engine='warp' pushes away from the nearer limit alone in worlds whose own "
+                f"{', '.join(sorted(limit_rows.FIELDS.intersection(fields)))} let both push",
+                stacklevel=2,
+            )
         return jax.tree.map(_expand, self._template, is_leaf=lambda x: isinstance(x, _Uniform))
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:

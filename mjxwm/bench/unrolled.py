@@ -41,7 +41,7 @@ class Unrolled(Mjx):
             return solve(model, data, self.iterations)
 
         return solver.INTEGRATORS[model.opt.integrator](
-            model, solver.forward(model, data, unrolled)
+            model, solver.forward(model, data, unrolled, self._plan)
         )
 
 
