@@ -13,6 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 MINVAL = mujoco.mjMINVAL
+PARALLEL = 1e-4
+"""Sine of the angle up to which C MuJoCo takes capsules as parallel. float32 cannot tell angles
+below 7e-4, as the determinant has their square."""
 
 
 class Geom(NamedTuple):
@@ -158,43 +161,41 @@ def sphere_cylinder(sphere: Geom, cylinder: Geom, reach: Array) -> Touch:
 
 
 def capsule_capsule(one: Geom, two: Geom, reach: Array) -> Touch:
-    """One contact, or two where the capsules are parallel: those of their ends that come first."""
+    """One contact; two where capsules are parallel, at the ends of what they have side by side."""
     axis1, axis2 = one.axis * one.size[1], two.axis * two.size[1]
     apart = one.pos - two.pos
     a, b, c = axis1 @ axis1, -axis1 @ axis2, axis2 @ axis2
     u, v = -axis1 @ apart, axis2 @ apart
-    det = a * c - b * b
-    least = jnp.asarray(MINVAL, det.dtype)
-    if jnp.finfo(det.dtype).bits < 64:  # which cannot tell smaller angles from none
-        least = jnp.maximum(least, 4 * jnp.finfo(det.dtype).eps * a * c)
-    crossed = jnp.abs(det) >= least
-    safe = jnp.where(crossed, det, 1)
 
-    x1 = (c * u - b * v) / safe
-    x2 = (a * v - b * u) / safe
+    def touch(x1: Array, x2: Array) -> Touch:
+        """At shares of the half axes."""
+        return _two_spheres(one.pos + axis1 * x1, one.size[0], two.pos + axis2 * x2, two.size[0])
+
+    det = a * c - b * b
+    least = PARALLEL**2 if det.dtype == jnp.float64 else 4 * float(jnp.finfo(det.dtype).eps)
+    crossed = det >= least * a * c
+    safe = jnp.where(crossed, det, 1)
+    x1, x2 = (c * u - b * v) / safe, (a * v - b * u) / safe
     x2 = jnp.where(x1 > 1, (v - b) / c, jnp.where(x1 < -1, (v + b) / c, x2))
     x1 = jnp.clip(x1, -1, 1)
     x1 = jnp.where(x2 > 1, jnp.clip((u - b) / a, -1, 1), x1)
     x1 = jnp.where(x2 < -1, jnp.clip((u + b) / a, -1, 1), x1)
-    x2 = jnp.clip(x2, -1, 1)
-    single = _two_spheres(one.pos + axis1 * x1, one.size[0], two.pos + axis2 * x2, two.size[0])
+    single = touch(x1, jnp.clip(x2, -1, 1))
 
-    ones = jnp.ones(())
-    ends1 = jnp.stack([ones, -ones, jnp.clip((u - b) / a, -1, 1), jnp.clip((u + b) / a, -1, 1)])
-    ends2 = jnp.stack([jnp.clip((v - b) / c, -1, 1), jnp.clip((v + b) / c, -1, 1), ones, -ones])
-    points = one.pos + axis1 * ends1[:, None], two.pos + axis2 * ends2[:, None]
-    found = [_two_spheres(p, one.size[0], q, two.size[0]) for p, q in zip(*points, strict=True)]
-    ends = Touch(*(jnp.concatenate(x) for x in zip(*found, strict=True)))
-    near = ends.dist <= reach
-    first = jnp.argsort(~near, stable=True)[:2]
-    ends = Touch(*(x[first] for x in ends))
-    ends = ends._replace(dist=jnp.where(near[first], ends.dist, reach + 1))
-    single = Touch(
-        jnp.stack([single.dist[0], reach + 1]),
-        jnp.concatenate([single.pos] * 2),
-        jnp.concatenate([single.normal] * 2),
-    )
-    return Touch(*(jnp.where(crossed, s, e) for s, e in zip(single, ends, strict=True)))
+    def at_end(end: int) -> Touch:
+        """At an end of the second capsule, or that of the first where it ends before."""
+        beside = (u - b * end) / a
+        x1 = jnp.clip(beside, -1, 1)
+        x2 = jnp.where(jnp.abs(beside) <= 1, end, jnp.clip((v - b * x1) / c, -1, 1))
+        return touch(x1, x2)
+
+    first, second = at_end(-1), at_end(1)
+    nothing = single._replace(dist=(reach + 1)[None])
+    pairs = [
+        Touch(*(jnp.where(crossed, x, y) for x, y in zip(alone, end, strict=True)))
+        for alone, end in ((single, first), (nothing, second))
+    ]
+    return Touch(*(jnp.concatenate(x) for x in zip(*pairs, strict=True)))
 
 
 def _two_spheres(pos1: Array, radius1: Array, pos2: Array, radius2: Array) -> Touch:

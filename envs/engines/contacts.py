@@ -71,7 +71,7 @@ def make_plan(model: mujoco.MjModel) -> Plan:
 
     Capsules of different kinematic trees have two places, those of one tree only where they are
     parallel at the model's rest pose or a keyframe: in others each pair would cost a second place
-    for what happens at angles below 1e-5.
+    for what happens at angles below 1e-4.
     """
     pairs = list(driver.geom_pairs(model))
     trees = model.body_rootid[model.geom_bodyid]
