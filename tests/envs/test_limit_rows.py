@@ -84,7 +84,8 @@ def in_mjx(engine, qpos, qvel, ctrl, steps, fields=None):
 def test_both_limits_push_as_in_c_mujoco_for_twenty_steps(model, double):
     # The model itself has narrow margins; those that let both limits push are each world's own.
     state = states(model, 8)
-    *expected, most = zip(*(in_c(model, *x, steps=20) for x in zip(*state, strict=True)), strict=True)
+    ends = [in_c(model, q, v, u, 20) for q, v, u in zip(*state, strict=True)]
+    *expected, most = zip(*ends, strict=True)
     assert max(most) == 6  # cart, elbow and tendon twice: the case is not an empty one
     fields = {name: jnp.array(getattr(model, name)) for name in ("jnt_margin", "tendon_margin")}
     model.jnt_margin[:], model.tendon_margin[:] = 0.001, 0.001
@@ -93,9 +94,10 @@ def test_both_limits_push_as_in_c_mujoco_for_twenty_steps(model, double):
     np.testing.assert_allclose(found[1], expected[1], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_in_float32_too_joints_stay_where_two_limits_hold_them(model):
     state = states(model, 4, seed=2)
-    expected = [in_c(model, *x, 20)[0] for x in zip(*state, strict=True)]
+    expected = [in_c(model, q, v, u, 20)[0] for q, v, u in zip(*state, strict=True)]
     np.testing.assert_allclose(in_mjx(Mjx(model, 1), *state, 20)[0], expected, atol=3e-5)
 
 
@@ -115,7 +117,7 @@ def test_the_gradient_between_two_limits_is_c_mujocos(model, double):
             for move in (1e-6, -1e-6):
                 moved = [x.copy() for x in point]
                 moved[i][j] += move
-                sides.append(in_c(model, *moved, 1)[1] @ weights)
+                sides.append(in_c(model, *moved, steps=1)[1] @ weights)
             expected = (sides[0] - sides[1]) / 2e-6
             np.testing.assert_allclose(slope[i][j], expected, rtol=1e-6, atol=1e-7)
 
