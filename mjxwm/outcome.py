@@ -50,6 +50,8 @@ def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
         return view.video(scene, qpos, env.spec.ctrl_dt, path)
     except OSError as error:  # a disk that is full, an encoder that ended
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if path.is_file() and not path.stat().st_size:
+            path.unlink()
         raise view.RenderingUnavailableError(f"{path} cannot be written: {reason}") from error
 
 

@@ -3,9 +3,11 @@
 Nothing heavy is imported before a command is known: help and mistakes in names are said at once.
 """
 
+import contextlib
 import importlib
 import io
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,19 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status. A user's mistake is one line and status 2."""
     args = list(sys.argv[1:] if argv is None else argv)
     _printable()
-    if not args or args[0] in ("-h", "--help", "help"):
-        print(USAGE)
-        return 0
-    if args[0] in ("--version", "-V"):
-        print(f"mjxwm {__version__}")
-        return 0
-    if args[0] in GROUPS and args[1:2] in (["-h"], ["--help"], ["help"]):
-        print(group_usage(args[0]))
-        return 0
     try:
-        command = _command(args[0])
-        return command(args[1:])
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        return _run(args)
+    except BrokenPipeError:
+        if not _reader_is_gone():  # another pipe, such as an environment's process
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -63,6 +57,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
+def _run(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help", "help"):
+        return _say(USAGE)
+    if args[0] in ("--version", "-V"):
+        return _say(f"mjxwm {__version__}")
+    if args[0] in GROUPS and args[1:2] in (["-h"], ["--help"], ["help"]):
+        return _say(group_usage(args[0]))
+    return _command(args[0])(args[1:])
+
+
+def _say(text: str) -> int:
+    print(text, flush=True)
+    return 0
+
+
 def _command(name: str) -> Callable[[list[str]], int]:
     if name not in _COMMANDS:
         raise ConfigError(
@@ -72,6 +81,17 @@ def _command(name: str) -> Callable[[list[str]], int]:
     _compilation_cache()
     module, function = _COMMANDS[name].split(".")
     return getattr(importlib.import_module(f"mjxwm.cli.{module}"), function)
+
+
+def _reader_is_gone() -> bool:
+    """Whether what reads the output, such as `head`, has seen enough."""
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a stream that is no file
+            poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _printable() -> None:

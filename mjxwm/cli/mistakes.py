@@ -21,6 +21,8 @@ def line(error: BaseException) -> str | None:
         return _of_the_system(error)
     if isinstance(error, OverflowError):
         return f"a number is too large to compute with ({_first(error)})"
+    if isinstance(error, ValueError) and "[os_error_code=" in str(error):
+        return _first(error)  # the disk, as the library that writes checkpoints says it
     if _is_xla(error) and "RESOURCE_EXHAUSTED" in str(error):
         return f"out of memory on the device ({_first(error)}); {_LESS}"
     return None

@@ -66,3 +66,19 @@ def test_help_of_the_module_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: mjxwm COMMAND")
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = "import sys; from mjxwm import cli; sys.exit(cli.main(['--help']))"
+    command = ["bash", "-o", "pipefail", "-c", f'{sys.executable} -c "{code}" | true']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_a_pipe_of_another_process_is_an_error(monkeypatch):
+    def broken(args):
+        raise BrokenPipeError(32, "Broken pipe")  # as of an environment's process that died
+
+    monkeypatch.setattr("mjxwm.cli.tools.doctor", broken)
+    with pytest.raises(BrokenPipeError):
+        cli.main(["doctor"])

@@ -23,6 +23,7 @@ class JaxRuntimeError(RuntimeError):
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
         (MemoryError("Unable to allocate 3.6 PiB"), "out of memory (Unable to allocate 3.6 PiB)"),
         (OverflowError("int too large to convert"), "too large to compute with (int too large"),
+        (ValueError("Failed: No space left on device [os_error_code='28']\nmore"), "No space left"),
         (JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nmore"), "device (RESOURCE_EXHAUSTED"),
     ],
 )
