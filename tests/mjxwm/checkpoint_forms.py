@@ -126,6 +126,7 @@ FORMS = {
     "online and target in one": lambda s, m: renamed(
         s, lambda k: k.replace("_target_Qs.", "_Qs.target._Qs.")
     ),
+    "an encoder without a kind": lambda s, m: renamed(s, lambda k: k.replace("r.state.", "r.")),
     "an agent": lambda s, m: agent(s),
     "beside an optimizer": lambda s, m: {
         "state_dict": s,
