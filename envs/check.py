@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs import engines, seeds
+from envs import engines, room, seeds
 from envs.core import Source, State
 from envs.env import Env
 from envs.registry import make
@@ -73,6 +73,7 @@ def check(name: str, config: Config = Config(), **fields: Any) -> list[Finding]:
     except Exception as error:  # whatever a user's own task may raise
         return [Finding("runs", False, first_cause(error))]
     if isinstance(env, Env):
+        findings.append(_room(env, config))
         for engine in config.engines:
             if engine not in ("native", env.engine.name):
                 findings.append(_agreement(env, engine, config))
@@ -127,6 +128,12 @@ def _rollout(env: Source, config: Config) -> list[Finding]:
         Finding("repeats", same, "the same key, the same numbers" if same else "numbers differ"),
         Finding("speed", None, f"{rate:,.0f} steps/s of {config.worlds} worlds"),
     ]
+
+
+def _room(env: Env, config: Config) -> Finding:
+    key, shape = seeds.key(config.seed), (config.steps, config.worlds, env.action_size)
+    actions = np.asarray(jax.random.uniform(key, shape, minval=-1, maxval=1))
+    return Finding("contacts", None, room.described(env, actions, config.seed))
 
 
 def _agreement(env: Env, engine: str, config: Config) -> Finding:

@@ -75,6 +75,8 @@ def make(
     engine: str = "auto",
     action_repeat: int | None = None,
     randomise: Randomisation | None = None,
+    contacts_per_world: int | None = None,
+    rows_per_world: int | None = None,
     **overrides: Any,
 ) -> Env:
     """An environment: one world, pure. Foreign ones are a `Source` with the same spec and worlds.
@@ -85,6 +87,10 @@ def make(
         action_repeat: control steps per action; rewards add up. By default 1, or what a foreign
             suite's protocol has.
         randomise: how bodies differ from world to world and from episode to episode.
+        contacts_per_world: room for contacts in a world of engine warp, where the exact bound takes
+            too much memory; a world with more is reset and counted as not valid. `mjxwm envs check`
+            says how many there are.
+        rows_per_world: the same for rows of constraints.
         overrides: values for the task's own fields, such as `episode_length=200`.
 
     Raises:
@@ -104,10 +110,13 @@ def make(
     foreign = slash and ":" not in suite
     made = None if foreign else _made(name)
     if isinstance(made, Task):
-        env = _env(name, made, engine, action_repeat or 1, overrides)
+        room = engines.Room(contacts_per_world, rows_per_world)
+        env = _env(name, made, engine, action_repeat or 1, room, overrides)
         return dataclasses.replace(env, randomise=_or_none(randomise))
     if _or_none(randomise):
         raise ValueError(f"{name} is a foreign environment, whose bodies cannot be randomised here")
+    if contacts_per_world is not None or rows_per_world is not None:
+        raise ValueError(f"{name} is a foreign environment; contacts_per_world is for our tasks")
     if foreign:
         return cast(Env, _foreign(suite, env_id, engine, action_repeat, overrides))
     if engine not in ("auto", "native"):
@@ -125,7 +134,14 @@ def nearest(name: str, known: Any) -> str:
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
-def _env(name: str, task: Task, engine: str, action_repeat: int, overrides: dict[str, Any]) -> Env:
+def _env(
+    name: str,
+    task: Task,
+    engine: str,
+    action_repeat: int,
+    room: engines.Room,
+    overrides: dict[str, Any],
+) -> Env:
     fields = [f.name for f in dataclasses.fields(task)]
     values = {}
     for field, value in overrides.items():
@@ -138,7 +154,8 @@ def _env(name: str, task: Task, engine: str, action_repeat: int, overrides: dict
     task = dataclasses.replace(task, **values)
     model = load_model(task)
     n_substeps = round(task.ctrl_dt / task.sim_dt)
-    return Env(name, task, engines.make(engine, model, n_substeps, task.derived), action_repeat)
+    made = engines.make(engine, model, n_substeps, task.derived, room)
+    return Env(name, task, made, action_repeat)
 
 
 def _foreign(

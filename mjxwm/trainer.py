@@ -39,6 +39,11 @@ class Config:
     it, so that it is evaluated from anywhere."""
     randomise: envs.Randomisation = envs.Randomisation()
     """How bodies differ from world to world and from episode to episode, evaluations included."""
+    contacts_per_world: int | None = None
+    """Room for contacts in a world of engine warp, where the exact bound takes too much memory; a
+    world with more is reset and counted as not valid. `mjxwm envs check` says how many it has."""
+    rows_per_world: int | None = None
+    """Room for rows of constraints in a world of engine warp, likewise."""
     seed: int = 0
     """Seed of everything that is random."""
     devices: int | Literal["all"] = 1
@@ -106,12 +111,23 @@ def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
     try:
         with registry.beside(cfg.task_folder):
             return envs.make(
-                cfg.task, engine or cfg.engine, cfg.action_repeat, cfg.randomise, **cfg.task_fields
+                cfg.task,
+                engine or cfg.engine,
+                cfg.action_repeat,
+                cfg.randomise,
+                **(_room(cfg) if engine in (None, cfg.engine) else {}),
+                **cfg.task_fields,
             )
     except ValueError as error:
         away = cfg.task_folder is not None and Path(cfg.task_folder) != Path.cwd()
         way = f" (the run's task was in {cfg.task_folder}: try it there)" if away else ""
         raise config.ConfigError(f"{error}{way}") from error
+
+
+def _room(cfg: Config) -> dict[str, int]:
+    """What is asked for of a world's room; nothing where it is left to the engine."""
+    asked = {name: getattr(cfg, name) for name in ("contacts_per_world", "rows_per_world")}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def build(cfg: Config, fits: bool = True) -> Trainer:
@@ -210,6 +226,12 @@ def _programs(cfg: Config, env: Any, algorithm: Algorithm) -> devices.Programs:
         raise config.ConfigError(
             f"devices={cfg.devices}: {cfg.task!r} is a foreign task, which one device collects from"
         )
+    check_devices = getattr(getattr(env, "engine", None), "check_devices", None)
+    if check_devices is not None:
+        try:
+            check_devices(len(among) // jax.process_count())
+        except ValueError as error:
+            raise config.ConfigError(f"devices={cfg.devices}: {error}") from error
     if cfg.data and jax.process_count() > 1:
         raise config.ConfigError(f"data={cfg.data!r}: one process records, not several")
     return devices.programs(algorithm, cfg.algorithm, among)

@@ -10,9 +10,12 @@ import jax
 import mujoco
 
 from envs.core import Engine
+from envs.engines.limits import Room
 from envs.engines.native import Native
 
 EngineName = Literal["auto", "native", "mjx", "warp"]
+NO_ROOM = Room()
+"""Room as the bound has it."""
 NAMES: tuple[str, ...] = get_args(EngineName)[1:]
 
 
@@ -26,11 +29,34 @@ def has_nvidia() -> bool:
     return jax.default_backend() == "gpu" and "nvidia" in jax.devices()[0].device_kind.lower()
 
 
-def make(name: str, model: mujoco.MjModel, n_substeps: int, derived: tuple[str, ...]) -> Engine:
+def make(
+    name: str,
+    model: mujoco.MjModel,
+    n_substeps: int,
+    derived: tuple[str, ...],
+    per_world: Room = NO_ROOM,
+) -> Engine:
     """An engine for `model`; `name` is one of `NAMES` or "auto".
 
     MJX and Warp are imported on demand: they take seconds to load.
+
+    Args:
+        name: one of `NAMES`, or "auto".
+        model: compiled model.
+        n_substeps: physics steps per control step.
+        derived: `MjData` fields that the task reads.
+        per_world: room for contacts and constraint rows in a world of engine warp; the others find
+            theirs as they go.
+
+    Raises:
+        ValueError: the engine refuses the model; room is asked for on another engine than warp.
     """
+    per_world.check()
+    if per_world != NO_ROOM and name not in ("auto", "warp"):
+        raise ValueError(
+            f"contacts_per_world and rows_per_world are for engine='warp', not for {name!r}, which "
+            "finds room as it goes"
+        )
     name = default() if name == "auto" else name
     if name == "native":
         return Native(model, n_substeps, derived)
@@ -47,5 +73,5 @@ def make(name: str, model: mujoco.MjModel, n_substeps: int, derived: tuple[str, 
                 "engine='native' on tasks with contacts",
                 stacklevel=5,
             )
-        return Warp(model, n_substeps, derived)
+        return Warp(model, n_substeps, derived, per_world=per_world)
     raise ValueError(f"engine={name!r} is unknown; choose auto, {', '.join(NAMES)}")

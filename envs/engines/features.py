@@ -14,6 +14,7 @@ import numpy as np
 
 _ALL = ("native", "mjx", "warp")
 _OBJ, _SENSOR, _ENABLE = mujoco.mjtObj, mujoco.mjtSensor, mujoco.mjtEnableBit
+_GEOM = mujoco.mjtGeom
 
 
 class Feature(NamedTuple):
@@ -56,13 +57,35 @@ def refusal(engine: str, feature: Feature, elements: list[str]) -> str:
     """The message: what, where, and what to do."""
     others = " or ".join(f"engine='{e}'" for e in _ALL if e not in feature.lacking)
     ways = ", or ".join(way for way in (others and f"use {others}", feature.without) if way)
-    shown = ", ".join(elements[:3]) + (f" and {len(elements) - 3} more" if elements[3:] else "")
-    return f"engine={engine!r} does not have {feature.name} ({shown}); {ways}"
+    return f"engine={engine!r} does not have {feature.name} ({_shown(elements)}); {ways}"
 
 
-def plainly(error: NotImplementedError) -> str:
-    """What MJX or MuJoCo Warp says that it lacks, without the ornaments of Python's enums."""
-    return re.sub(r"<?mjt\w+\.(mj\w+)(: \d+>)?", r"\1", str(error)).strip().rstrip(".")
+_KINDS = {
+    "mjDYN": (_OBJ.mjOBJ_ACTUATOR, "actuator_dyntype", mujoco.mjtDyn),
+    "mjGAIN": (_OBJ.mjOBJ_ACTUATOR, "actuator_gaintype", mujoco.mjtGain),
+    "mjBIAS": (_OBJ.mjOBJ_ACTUATOR, "actuator_biastype", mujoco.mjtBias),
+    "mjTRN": (_OBJ.mjOBJ_ACTUATOR, "actuator_trntype", mujoco.mjtTrn),
+    "mjEQ": (_OBJ.mjOBJ_EQUALITY, "eq_type", mujoco.mjtEq),
+    "mjSENS": (_OBJ.mjOBJ_SENSOR, "sensor_type", mujoco.mjtSensor),
+    "mjGEOM": (_OBJ.mjOBJ_GEOM, "geom_type", mujoco.mjtGeom),
+}
+"""Where a model has what MuJoCo's enumerations name: element, field, enumeration."""
+
+
+def plainly(error: NotImplementedError, model: mujoco.MjModel) -> str:
+    """What MJX or MuJoCo Warp says that it lacks, and the elements of the model that have it."""
+    text = re.sub(r"<?mjt\w+\.(mj\w+)(: \d+>)?", r"\1", str(error)).strip().rstrip(".")
+    elements: list[str] = []
+    for word in re.findall(r"mj[A-Z]+_\w+", text):
+        if word.split("_")[0] in _KINDS:
+            kind, field, enum = _KINDS[word.split("_")[0]]
+            value = int(getattr(enum, word))
+            elements += _named(kind, lambda m, f=field, v=value: getattr(m, f) == v)(model)
+    return text + (f" ({_shown(elements)})" if elements else "")
+
+
+def _shown(elements: list[str]) -> str:
+    return ", ".join(elements[:3]) + (f" and {len(elements) - 3} more" if elements[3:] else "")
 
 
 def _named(kind: Any, mask: Callable[[mujoco.MjModel], Any]) -> Callable[..., list[str]]:
@@ -130,6 +153,23 @@ def _sensors_of_no_contact(model: mujoco.MjModel) -> list[str]:
     from mujoco.mjx._src import collision_driver  # which takes seconds to load
 
     return [] if any(True for _ in collision_driver.geom_pairs(model)) else sensors
+
+
+def _sensors(*kinds: Any) -> Callable[[mujoco.MjModel], Any]:
+    return lambda model: np.isin(model.sensor_type, [int(kind) for kind in kinds])
+
+
+def _rangefinders_past_geoms(model: mujoco.MjModel) -> Any:
+    """MJX's rays go through cylinders and height fields, and it reads the distance alone."""
+    unseen = np.isin(model.geom_type, [int(_GEOM.mjGEOM_CYLINDER), int(_GEOM.mjGEOM_HFIELD)]).any()
+    return _sensors(_SENSOR.mjSENS_RANGEFINDER)(model) & (unseen | (model.sensor_dim > 1))
+
+
+def _touch_in_cylinders(model: mujoco.MjModel) -> Any:
+    touch = _sensors(_SENSOR.mjSENS_TOUCH)(model)
+    site = np.where(touch, model.sensor_objid, 0)
+    cylinders = model.site_type[site] == int(_GEOM.mjGEOM_CYLINDER) if model.nsite else touch
+    return touch & cylinders
 
 
 def _ellipsoid_fluid(model: mujoco.MjModel) -> Any:
@@ -260,6 +300,29 @@ FEATURES = (
         _JAX,
         _sensors_of_no_contact,
         "remove these sensors",
+        frozenset({"sensordata"}),
+    ),
+    Feature(
+        "rangefinders in a model without materials",
+        _JAX,
+        _named(
+            _OBJ.mjOBJ_SENSOR, lambda m: _sensors(_SENSOR.mjSENS_RANGEFINDER)(m) & (m.nmat == 0)
+        ),
+        "add a <material>, which need not be used",
+        frozenset({"sensordata"}),
+    ),
+    Feature(
+        "rangefinders that meet cylinders or height fields or read more than a distance",
+        _JAX,
+        _named(_OBJ.mjOBJ_SENSOR, _rangefinders_past_geoms),
+        "remove these sensors",
+        frozenset({"sensordata"}),
+    ),
+    Feature(
+        "touch sensors in sites that are cylinders",
+        _JAX,
+        _named(_OBJ.mjOBJ_SENSOR, _touch_in_cylinders),
+        "give the site another shape",
         frozenset({"sensordata"}),
     ),
 )

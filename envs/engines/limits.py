@@ -47,6 +47,25 @@ class Limits(NamedTuple):
     """Constraint rows: equalities, friction loss, joint and tendon limits, contacts."""
 
 
+class Room(NamedTuple):
+    """What one world is given room for; None: for the bound."""
+
+    contacts: int | None = None
+    rows: int | None = None
+
+    def check(self) -> None:
+        """Refuses what is no room.
+
+        Raises:
+            ValueError: less than 1.
+        """
+        for name, value in zip(self._fields, self, strict=True):
+            if value is not None and (isinstance(value, bool) or value != int(value) or value < 1):
+                raise ValueError(
+                    f"{name}_per_world={value!r} is out of range; a whole number, at least 1"
+                )
+
+
 def limits(
     model: mujoco.MjModel, pairs: Int[np.ndarray, "p 2"], pair_ids: Int[np.ndarray, " p"]
 ) -> Limits:
@@ -64,7 +83,7 @@ def limits(
     if model.nflex or (model.geom_type == _G.mjGEOM_SDF).any():
         raise ValueError(
             "the contacts of flexes and signed distance fields have no bound in advance; "
-            "give Limits of your own, or use engine='native'"
+            "give contacts_per_world and rows_per_world, or use engine='native'"
         )
     contacts = contact_rows = 0
     disabled = mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
@@ -98,7 +117,7 @@ def _other_rows(model: mujoco.MjModel) -> int:
     unknown = set(model.eq_type.tolist()) - set(_EQUALITY_ROWS)
     if unknown:
         names = ", ".join(_E(kind).name for kind in unknown)
-        raise ValueError(f"no bound is known for {names}; give Limits of your own")
+        raise ValueError(f"no bound is known for {names}; give rows_per_world")
     equality = sum(_EQUALITY_ROWS[kind] for kind in model.eq_type.tolist())
     friction = (model.dof_frictionloss > 0).sum() + (model.tendon_frictionloss > 0).sum()
     return int(equality + friction + model.jnt_limited.sum() + model.tendon_limited.sum())

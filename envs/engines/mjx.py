@@ -154,9 +154,9 @@ class Mjx:
         try:
             return mjx.put_model(model, impl=self._impl, graph_mode=self._graph_mode())
         except NotImplementedError as error:
+            lack = features.plainly(error, model)
             raise ValueError(
-                f"engine={self.name!r} lacks a feature of this model: {features.plainly(error)}; "
-                "use engine='native'"
+                f"engine={self.name!r} lacks a feature of this model: {lack}; use engine='native'"
             ) from error
 
     def _graph_mode(self) -> Any:

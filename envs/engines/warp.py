@@ -7,6 +7,7 @@ the captures.
 """
 
 import copy
+import functools
 import os
 import warnings
 from collections.abc import Collection
@@ -21,10 +22,11 @@ from jaxtyping import Array, Float
 from mujoco import mjx
 from mujoco.mjx.third_party.mujoco_warp import OverflowType
 
+from envs import shards
 from envs.core import SimState
 from envs.engines import derived as fields_of
 from envs.engines import limit_rows
-from envs.engines.limits import Limits, limits
+from envs.engines.limits import Limits, Room, limits
 from envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
 
 GRAPH_VARIABLE = "MJXWM_WARP_GRAPH"
@@ -59,15 +61,15 @@ class Warp(Mjx):
         n_substeps: int,
         derived: tuple[str, ...] = (),
         num_worlds: int = 1,
-        per_world: Limits | None = None,
+        per_world: Room | Limits | None = None,
     ):
         """Args:
         model: compiled model.
         n_substeps: physics steps per control step.
         derived: `MjData` fields to refresh after each control step, `sensordata` among them.
         num_worlds: worlds that may be stepped together.
-        per_world: contacts and constraint rows of a world, where the exact bound takes too much
-            memory. A world that exceeds them turns to NaN.
+        per_world: room for contacts and constraint rows of a world, where the exact bound takes
+            too much memory. A world that exceeds it turns to NaN, is reset and counted.
         """
         both = limit_rows.can_meet(model)
         if both:
@@ -79,8 +81,25 @@ class Warp(Mjx):
         self._num_worlds, self._per_world = num_worlds, per_world
         super().__init__(model, n_substeps, derived)
 
+    @functools.cached_property
+    def room(self) -> Limits:
+        """What one world has room for: what was asked for, else the exact bound.
+
+        Raises:
+            ValueError: there is no bound, see `envs.engines.limits`.
+        """
+        contacts, rows = self._per_world or Room()
+        if contacts is not None and rows is not None:
+            return Limits(contacts, rows)
+        impl: Any = self._model._impl
+        bound = limits(self._supported, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0])
+        return Limits(
+            bound.contacts if contacts is None else contacts, bound.rows if rows is None else rows
+        )
+
     def for_worlds(self, num_worlds: int) -> "Warp":
         """This engine with buffers for `num_worlds` worlds; itself where they are large enough."""
+        self.check_devices(shards.count() // jax.process_count())
         if num_worlds <= self._num_worlds:
             return self
         larger = copy.copy(self)
@@ -89,6 +108,19 @@ class Warp(Mjx):
         with jax.ensure_compile_time_eval():
             larger._template = larger._make_template()
         return larger
+
+    def check_devices(self, devices: int) -> None:
+        """Refuses several devices of one process where Warp stages its buffers: it crashes there.
+
+        Raises:
+            ValueError: with the variable that asks for it.
+        """
+        name = os.environ.get(GRAPH_VARIABLE, "")
+        if devices > 1 and name.startswith("WARP_STAGED"):
+            raise ValueError(
+                f"{GRAPH_VARIABLE}={name} runs on one device of a process, not on {devices}, where "
+                f"Warp's staged buffers crash; unset {GRAPH_VARIABLE}, or take one device"
+            )
 
     def _graph_mode(self) -> Any:
         name = os.environ.get(GRAPH_VARIABLE)
@@ -110,14 +142,9 @@ class Warp(Mjx):
         return mjx.forward(model, data)
 
     def _make_template(self) -> Any:
-        if self._per_world is None:
-            impl: Any = self._model._impl
-            self._per_world = limits(
-                self._supported, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0]
-            )
+        room = self.room
         # Zero-sized buffers are not worth the trouble they may cause in kernels.
-        contacts = max(1, self._per_world.contacts * self._num_worlds)
-        rows = max(1, self._per_world.rows)
+        contacts, rows = max(1, room.contacts * self._num_worlds), max(1, room.rows)
         data = mjx.make_data(self._supported, impl="warp", naconmax=contacts, njmax=rows)
         return jax.tree.map(_compact, data)
 

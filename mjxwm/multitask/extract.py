@@ -144,11 +144,9 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
     """The windows that a policy is learned from.
 
     Raises:
-        ValueError: a setting out of range; or the data set is none, has nothing of the task, or
-            has it with other sizes.
+        ValueError: the data set is none, has nothing of the task, or has it with other sizes.
     """
     settings = config.settings
-    validate_extract(settings)
     return data.Stream(
         _data(config, card, task),
         config.updates,

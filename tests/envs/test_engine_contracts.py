@@ -9,7 +9,7 @@ from mujoco import mjx
 
 from envs.core import Initial, Physics, SimState
 from envs.dm_control.cartpole import Cartpole
-from envs.engines.limits import Limits, limits
+from envs.engines.limits import Limits, Room, limits
 from envs.engines.mjx import Mjx
 from envs.engines.native import Native
 from envs.engines.warp import Warp
@@ -98,7 +98,7 @@ def test_a_world_that_exceeds_given_limits_turns_to_nan():
     # Dropped contacts would let a body sink through the floor with plausible numbers.
     model = load_model(Hopper())
     pressed = Initial(jnp.zeros(6).at[1].set(-0.06), jnp.zeros(6), jnp.zeros(0))
-    for per_world, finite in ((Limits(6, 27), True), (Limits(6, 4), False)):
+    for per_world, finite in ((Limits(6, 27), True), (Room(rows=4), False)):
         engine = Warp(model, 4, per_world=per_world)
         qpos = jax.jit(engine.step)(engine.reset(pressed), jnp.zeros(3)).physics.qpos
         assert bool(jnp.isfinite(qpos).all()) is finite

@@ -56,7 +56,7 @@ def test_a_sound_task_is_found_sound_on_two_engines(tmp_path):
     found = {f["what"]: f["ok"] for f in json.loads(target.read_text())["pendulum-swingup"]}
     assert found == {
         **dict.fromkeys(("runs", "shapes", "finite", "repeats", "mjx = native"), True),
-        "speed": None,
+        **dict.fromkeys(("speed", "contacts"), None),
     }
 
 

@@ -1,0 +1,71 @@
+"""Room for contacts: what a task needs, what engine warp makes, and how to ask for less."""
+
+import jax
+import mujoco
+import numpy as np
+import pytest
+
+import envs
+from envs import room, shards
+from envs.engines.limits import Limits
+from envs.env import load_model
+from envs.locomotion.hopper import Hopper
+from mjxwm import trainer
+from mjxwm.config import ConfigError
+
+
+def test_what_a_task_needs_is_what_c_mujoco_counts():
+    env = envs.make("hopper", engine="native")
+    actions = np.random.default_rng(0).uniform(-1, 1, (20, 4, 3)).astype(np.float32)
+    need = room.need(env, actions, seed=3)
+    # The same by hand: no episode ends within these steps.
+    worlds = jax.jit(env.worlds(4).reset)(jax.random.key(3))
+    model, counts = load_model(Hopper()), []
+    for world in range(4):
+        data = mujoco.MjData(model)
+        sim = jax.tree.map(lambda x, w=world: x[w], worlds.state.sim)
+        data.qpos[:], data.qvel[:] = sim.physics.qpos, sim.physics.qvel
+        for action in actions[:, world]:
+            data.ctrl[:] = env.to_ctrl(action)
+            mujoco.mj_step(model, data, env.engine.n_substeps)
+            mujoco.mj_step1(model, data)
+            counts.append((data.ncon, data.nefc))
+    assert need.states == len(counts) == 80
+    assert need.most == Limits(*np.max(counts, axis=0))
+    assert need.most.contacts >= need.usual.contacts
+
+
+@pytest.mark.filterwarnings("ignore:engine='warp' without")
+def test_room_is_asked_for_by_name():
+    whole = envs.make("hopper", "warp").engine.room
+    assert whole == room.bound(envs.make("hopper", "native")) == Limits(6, 27)
+    env = envs.make("hopper", "warp", contacts_per_world=2)
+    assert env.engine.room == Limits(2, 27)
+    assert env.for_worlds(8).engine._data()._impl.naconmax == 16
+    assert envs.make("hopper", "warp", rows_per_world=9).engine.room == Limits(6, 9)
+    for value in (0, -1, 2.5):
+        with pytest.raises(ValueError, match=f"rows_per_world={value} is out of range"):
+            envs.make("hopper", "warp", rows_per_world=value)
+
+
+def test_room_is_for_engine_warp_and_for_our_own_tasks():
+    with pytest.raises(ValueError, match="are for engine='warp', not for 'native'"):
+        envs.make("hopper", "native", contacts_per_world=3)
+    with pytest.raises(ConfigError, match="are for engine='warp', not for 'mjx'"):
+        trainer.make_env(trainer.Config("hopper", engine="mjx", rows_per_world=3))
+    with pytest.raises(ValueError, match="foreign environment; contacts_per_world"):
+        envs.make("gymnasium/Hopper-v5", contacts_per_world=3)
+
+
+@pytest.mark.filterwarnings("ignore:engine='warp' without")
+@pytest.mark.parametrize("mode", ["WARP_STAGED", "WARP_STAGED_EX"])
+def test_staged_buffers_on_several_devices_are_refused_by_name(monkeypatch, mode):
+    monkeypatch.setenv("MJXWM_WARP_GRAPH", mode)
+    engine = envs.make("cartpole-swingup", "warp").engine
+    engine.check_devices(1)
+    assert engine.for_worlds(4).for_worlds(2)
+    monkeypatch.setattr(shards, "count", lambda: 2)
+    with pytest.raises(ValueError, match=f"MJXWM_WARP_GRAPH={mode} runs on one device"):
+        engine.for_worlds(4)
+    monkeypatch.setenv("MJXWM_WARP_GRAPH", "WARP")
+    assert engine.for_worlds(4)
