@@ -125,7 +125,8 @@ def _of_vector(
 def _rules(name: str, limit: int | None, action_repeat: int, protocol: dict[str, Any]) -> Protocols:
     if limit is None:
         raise ValueError(
-            f"{name} has no time limit; give episode_length, or a gymnasium.wrappers.TimeLimit"
+            f"{name} has no time limit; give episode_length (--task.episode_length 200 on the "
+            "command line), or wrap it in gymnasium.wrappers.TimeLimit"
         )
     return Protocols(-(-limit // action_repeat), action_repeat, **protocol)
 
