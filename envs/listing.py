@@ -3,7 +3,7 @@
 import importlib.metadata
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from envs import engines
 from envs.env import Env
@@ -42,11 +42,12 @@ class Row(NamedTuple):
     """Why it cannot be made here, and the remedy."""
 
 
-def rows(wanted: tuple[str, ...] = ()) -> Iterator[Row]:
+def rows(wanted: tuple[str, ...] = (), **fields: Any) -> Iterator[Row]:
     """A row for each task, one by one, as it takes a moment each to look at its engines.
 
     Args:
         wanted: names of tasks (foreign ones, too) and of suites; all shipped suites by default.
+        fields: values for the tasks' own fields, such as `episode_length=200`.
 
     Raises:
         ValueError: something wanted is unknown; the message names the nearest.
@@ -54,15 +55,15 @@ def rows(wanted: tuple[str, ...] = ()) -> Iterator[Row]:
     found = [one for item in wanted or [s for s in SUITES if SUITES[s]] for one in expand(item)]
     for suite, name in found:
         variants = tuple(v for v in VARIANTS if f"{name}-{v}" in SUITES.get(suite, {}))
-        yield describe(suite, name)._replace(variants=variants)
+        yield describe(suite, name, **fields)._replace(variants=variants)
 
 
-def describe(suite: str, name: str) -> Row:
-    """One task."""
+def describe(suite: str, name: str, **fields: Any) -> Row:
+    """One task, with other values of its fields."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            env = make(name)
+            env = make(name, **fields)
             spec = env.spec
         except Exception as error:  # a user's own task may raise what it likes
             return Row(name, suite, missing=str(error) or type(error).__name__)

@@ -68,10 +68,10 @@ class EnvList:
         for _ in range(self._protocol.action_repeat):
             taken = spaces.to_action(self._action_space, action)
             observed, reward, terminated, truncated, info = env.step(taken)
-            total += float(reward)
+            total += number(reward)
             if terminated or truncated:
                 break
-        obs = _checked(self._obs_space, observed, total)
+        obs = checked(self._obs_space, observed)
         truncated = truncated or self._clock[world] >= self._protocol.episode_length
         success = bool(info.get(self._protocol.success, False))
         return obs, total, (bool(terminated), bool(truncated and not terminated), True, success)
@@ -87,7 +87,7 @@ class EnvList:
             idle = np.where(high > low, -(high + low) / np.maximum(high - low, 1e-9), 0)
             for _ in range(self._protocol.idle_first):
                 obs = env.step(spaces.to_action(self._action_space, idle))[0]
-            self._obs[world] = _checked(self._obs_space, obs, 0.0)
+            self._obs[world] = checked(self._obs_space, obs)
         except Exception as error:
             self._fail(world, error, "; its reset failed, it is left out")
             self._envs[world] = None
@@ -104,10 +104,50 @@ class _GoneError(Exception):
     """A world that was left out before."""
 
 
-def _checked(space: gymnasium.Space, obs: Any, reward: float) -> Float[np.ndarray, " o"]:
+def checked(space: gymnasium.Space, obs: Any) -> Float[np.ndarray, " o"]:
+    """An observation as a vector.
+
+    Raises:
+        ValueError: it is not of the space's shape, or not finite.
+    """
     flat = spaces.flat_obs(space, obs)
     if not np.isfinite(flat).all():
         raise ValueError(f"the observation {obs} is not finite")
-    if not np.isfinite(reward):
-        raise ValueError(f"the reward {reward} is not finite")
     return flat
+
+
+def number(reward: Any) -> float:
+    """A reward: a number, or an array of one.
+
+    Raises:
+        ValueError: it is another thing, or not finite.
+    """
+    if np.size(reward) != 1 or not np.isfinite(np.asarray(reward, np.float64)).all():
+        raise ValueError(f"the reward {reward!r} is not a finite number")
+    return float(np.ravel(reward)[0])
+
+
+def try_out(env: gymnasium.Env) -> None:
+    """Resets an environment and steps it once.
+
+    Raises:
+        ValueError: what it returns is not what gymnasium's interface and its own spaces say.
+    """
+    try:
+        started = env.reset(seed=0)
+    except TypeError as error:
+        raise ValueError(
+            f"its reset fails: {error}; gymnasium's is reset(seed, options)"
+        ) from error
+    if not isinstance(started, tuple) or len(started) != 2:
+        raise ValueError("its reset returns no pair of an observation and a dictionary of infos")
+    checked(env.observation_space, started[0])
+    low, _ = spaces.action_bounds(env.action_space)
+    stepped = env.step(spaces.to_action(env.action_space, np.zeros(len(low))))
+    if not isinstance(stepped, tuple) or len(stepped) != 5:
+        raise ValueError(
+            "its step does not return five things: observation, reward, terminated, truncated, "
+            "infos"
+        )
+    checked(env.observation_space, stepped[0])
+    number(stepped[1])

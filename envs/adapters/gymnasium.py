@@ -98,7 +98,9 @@ def from_gymnasium(
             )
         rules = _rules(name, episode_length or own.either, action_repeat, protocol)
         spaces = probe.observation_space, probe.action_space
-        return _source(name, spaces, probe, rules, functools.partial(_list, env, rules))
+        source = _source(name, spaces, probe, rules, functools.partial(_list, env, rules))
+        _try_out(probe, name)
+        return source
     finally:
         probe.close()
 
@@ -133,7 +135,8 @@ def _rules(name: str, limit: int | None, action_repeat: int, protocol: dict[str,
 
 def _probe(env: Callable[[], Any], name: str) -> Any:
     if not callable(env):
-        hint = f"; envs.make('gymnasium/{env}') makes one by its id" if isinstance(env, str) else ""
+        known = env if isinstance(env, str) else getattr(env, "id", None)
+        hint = f"; envs.make('gymnasium/{known}') makes one by its id" if known else ""
         raise ValueError(
             f"{name}: {type(env).__name__} is neither a factory of environments nor a VectorEnv; "
             f"give a function that makes one, which is called for each world{hint}"
@@ -184,6 +187,17 @@ def _source(
         action_repeat=rules.action_repeat,
     )
     return HostEnv(spec, make, rules.success != "", only)
+
+
+def _try_out(probe: Any, name: str) -> None:
+    from envs.adapters.env_list import try_out
+
+    try:
+        try_out(probe)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    except Exception as error:  # whatever a foreign environment may raise
+        raise ValueError(f"{name} fails at once: {type(error).__name__}: {error}") from error
 
 
 def _list(make: Any, rules: Protocols, num_worlds: int) -> HostWorlds:

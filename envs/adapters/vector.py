@@ -55,6 +55,8 @@ class Vector:
         terminated = self._each("terminated", terminated, bool)
         ended = terminated | self._each("truncated", truncated, bool)
         due = ~ended & (self._clock >= self._limit)  # our time limit, where it has none so short
+        if not isinstance(info, dict):
+            raise ValueError(f"infos is a {type(info).__name__}; a VectorEnv's is a dictionary")
         obs, success = self._flat(observed), self._success(info)
         next_obs = obs.copy()
         if mode_of(self._env) == AutoresetMode.DISABLED:

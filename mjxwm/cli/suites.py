@@ -32,10 +32,11 @@ def envs(args: list[str]) -> int:
         json: Path | None = None
         """File for the rows."""
 
+    fields, args = task_fields.take(args)
     options = parse(Options, args, "envs", description=_ABOUT)
     rows: list[Any] = []
     try:
-        for row in listing.rows(options.names):
+        for row in listing.rows(options.names, **fields):
             if not rows or row.suite != rows[-1].suite:
                 print(f"\n{row.suite}: {listing.sources(row.suite)}\n{_HEADER}")
             rows.append(row)

@@ -144,9 +144,11 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
     """The windows that a policy is learned from.
 
     Raises:
-        ValueError: the data set is none, has nothing of the task, or has it with other sizes.
+        ValueError: a setting out of range; or the data set is none, has nothing of the task, or
+            has it with other sizes.
     """
     settings = config.settings
+    validate_extract(settings)
     return data.Stream(
         _data(config, card, task),
         config.updates,

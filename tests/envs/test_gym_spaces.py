@@ -165,3 +165,53 @@ def test_a_last_observation_that_gymnasium_s_own_reset_wrote_over_is_on_record()
     taken = [on_host.step(np.zeros((2, 4))) for _ in range(3)]
     assert not taken[2].valid.any()
     assert "one and the same array" in str(on_host.failures[0])
+
+
+def with_step(*returned):
+    return type("Odd", (Arm,), {"step": lambda self, action: returned})
+
+
+OBS = {"x": np.zeros(1), "mode": 3}
+BEFORE_1_0 = {
+    "four things": (with_step(OBS, 1.0, False, {}), "step does not return five things"),
+    "no seed": (
+        type("Odd", (Arm,), {"reset": lambda self: (OBS, {})}),
+        r"its reset fails: .*'seed'; gymnasium's is reset\(seed, options\)",
+    ),
+    "no infos": (
+        type("Odd", (Arm,), {"reset": lambda self, seed=None, options=None: OBS}),
+        "its reset returns no pair",
+    ),
+    "no reward": (with_step(OBS, None, False, False, {}), "reward None is not a finite number"),
+    "two rewards": (with_step(OBS, [1, 2], False, False, {}), r"reward \[1, 2\] is not"),
+    "another shape": (with_step({**OBS, "x": 0.0}, 1, False, False, {}), r"of shape \(\)"),
+    "nothing finite": (
+        with_step({**OBS, "x": np.full(1, np.inf)}, 1, False, False, {}),
+        "is not finite",
+    ),
+    "an error": (type("Odd", (Arm,), {"step": lambda self, a: {}[0]}), "fails at once: KeyError"),
+}
+
+
+@pytest.mark.parametrize("case", BEFORE_1_0)
+def test_another_interface_is_said_when_the_environment_is_made(case):
+    make, words = BEFORE_1_0[case]
+    with pytest.raises(ValueError, match=f"odd.*{words}"):
+        envs.from_gymnasium(make, "odd", 5)
+
+
+@pytest.mark.parametrize("reward", [2, 2.0, np.float32(2), np.array(2), np.array([2.0]), [2]])
+def test_a_reward_is_a_number_in_any_form(reward):
+    source = envs.from_gymnasium(with_step(OBS, reward, False, np.bool_(True), {}), "odd", 5)
+    step = steps(source, 1)[0]
+    np.testing.assert_array_equal(step.reward, 2)
+    assert step.truncated.all()
+
+
+def test_an_environment_that_resets_itself_is_reset_once():
+    """Gymnasium's Autoreset would spend a step on it; the step after an end is an action here."""
+    around = gymnasium.wrappers.Autoreset
+    ours = steps(envs.from_gymnasium(lambda: around(Arm()), "around", 9))
+    for got, expected in zip(ours, steps(envs.from_gymnasium(Arm, "arm", 9)), strict=True):
+        np.testing.assert_array_equal(got.next_obs, expected.next_obs)
+        np.testing.assert_array_equal(got.terminated, expected.terminated)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import envs
-from mjxwm import pretraining
+from mjxwm import pretraining, train
+from mjxwm.cli import collect
+from mjxwm.config import ConfigError
 from mjxwm.data import Rows, Stream, TaskInfo, Writer, open_data
 from mjxwm.loop import Cadence
 from mjxwm.multitask import Config, Extract, Pretrain, extract, model
@@ -54,6 +56,12 @@ def test_extraction_s_rates_fall_over_exactly_the_updates_asked_for(updates):
     assert pwm.iterations * pwm.updates == updates  # of a model that goes on learning
 
 
+def test_no_updates_are_refused_by_name_before_anything_is_drawn():
+    none = extract.Config(settings=Extract(updates=0))
+    with pytest.raises(ValueError, match="updates=0 is out of range"):
+        extract.stream(none, model.Card(), TaskInfo("hop", 2, 1, 50), 0)
+
+
 def _model() -> model.Model:
     card = model.Card()
     return model.Model(card, None, 0)  # type: ignore[arg-type]  # its sizes are all that is read
@@ -65,3 +73,21 @@ def test_a_pretraining_that_ends_within_an_iteration_is_not_begun_again(updates,
     settings = Pretrain(updates=updates, updates_per_iteration=10)
     done = min(iteration * 10, updates)
     assert pretraining.iteration_of(Config(pretrain=settings), done) == iteration
+
+
+def test_tasks_that_are_missing_are_left_out_by_their_whole_names(monkeypatch):
+    """walker-run is there where walker-run-backwards is not, and the other way round."""
+    names = ["walker-run", "walker-run-backwards", "cup-catch"]
+    for missing in ([names[1]], [names[0]], names):
+
+        def make(cfg, missing=missing):
+            if cfg.task in missing:
+                raise ConfigError("is not here")
+
+        monkeypatch.setattr(train, "make_env", make)
+        with pytest.raises(ConfigError) as said:
+            collect._collections(Config(), names, "mine")
+        lines = [f"{name}: is not here" for name in names if name in missing]
+        have = [name for name in names if name not in missing]
+        others = [f"--only {','.join(have)} collects the others"] if have else []
+        assert str(said.value).splitlines() == lines + others

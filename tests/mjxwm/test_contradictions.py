@@ -12,7 +12,7 @@ import envs
 from mjxwm import config, contradictions, data, pretraining, train
 from mjxwm.algos import brax_baselines, pwm, shac, tdmpc2
 from mjxwm.data import Rows, TaskInfo, Writer, open_data
-from mjxwm.multitask import Config, Pretrain, model
+from mjxwm.multitask import Config, Extract, Pretrain, extract, model
 
 make = functools.cache(functools.partial(envs.make, engine="native"))
 
@@ -114,6 +114,19 @@ def test_more_evaluations_than_iterations_are_said():
     algo = shac.Config(env_steps=5 * 2048)
     assert said(algo, evaluations=20) == ["evaluations=20 of 5 iterations: one after each"]
     assert not said(algo, evaluations=5, checkpoints=4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_policy_through_a_model_is_told_what_the_model_did_not_learn(tmp_path, weight):
+    settings = Pretrain(size="1M", continuation=weight, horizon=4)
+    tasks = (TaskInfo("hopper", 11, 3, 1000, 1),)
+    card = model.card_of(Config(pretrain=settings), tasks, "")
+    config.save_yaml(card, tmp_path / "config.yaml")
+    algo = extract.Config(str(tmp_path), settings=Extract(horizon=16))
+    *ends, horizon = said(algo)
+    assert horizon == "horizon=16 is longer than the 4 steps that the model learns over"
+    assert len(ends) == (weight == 0)
+    assert all("was learned with continuation=0: it imagines" in text for text in ends)
 
 
 @pytest.mark.parametrize("ends", [True, False])

@@ -1,6 +1,7 @@
 """`--task.FIELD VALUE` on the command line."""
 
 import json
+import re
 
 import pytest
 
@@ -46,6 +47,8 @@ def test_an_environment_of_one_s_own_gets_its_length_on_the_command_line(
     assert found[0]["ok"]
     assert cli.main([*check, "--task.episode_lenth", "2"]) == 2
     assert "did you mean 'episode_length'" in capsys.readouterr().err
+    assert cli.main(["envs", "own_point:Point", "--task.episode_length", "7"]) == 0
+    assert re.search(r"own_point:Point +1 +1 +7 +gymnasium", capsys.readouterr().out)
     train = ["train", "debug", "--task", "own_point:Point"]
     assert cli.main([*train, "--task.episode_length", "0"]) == 2
     assert "episode_length=0 is out of range" in capsys.readouterr().err
