@@ -9,6 +9,9 @@ import numpy as np
 _POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "action_repeat", "num_envs", "contact_time")
 _NUMBERS = (int, float, np.integer, np.floating)
 
+_LARGEST = 2**31 - 1
+"""Of whole numbers, which arrays are counted with."""
+
 
 def checked(field: str, value: object, default: object) -> Any:
     """`value` as what the field's default is: a switch, a number, a whole number or a word.
@@ -32,6 +35,8 @@ def checked(field: str, value: object, default: object) -> Any:
         raise ValueError(f"{field}={value!r} is not a finite number")
     if kind is int and value != int(value):
         raise ValueError(f"{field}={value} is not a whole number")
+    if kind is int and abs(value) > _LARGEST:
+        raise ValueError(f"{field}={value} is out of range; it must be at most {_LARGEST}")
     if field in _POSITIVE and not value > 0:
         raise ValueError(f"{field}={value} is out of range; it must be above 0")
     if field in ("noise", "idle_first") and value < 0:

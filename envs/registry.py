@@ -102,8 +102,10 @@ def make(
             f"engine {engine!r} is unknown{nearest(engine, engines.NAMES)}. "
             f"There are: auto, {', '.join(engines.NAMES)}"
         )
-    if action_repeat is not None and action_repeat < 1:
-        raise ValueError(f"action_repeat={action_repeat} is out of range; it must be at least 1")
+    if action_repeat is not None and not 1 <= action_repeat < 2**31:
+        raise ValueError(
+            f"action_repeat={action_repeat} is out of range; it must be at least 1 and below 2**31"
+        )
     if name.startswith("mw-"):
         name = f"metaworld/{name}"
     suite, slash, env_id = name.partition("/")

@@ -30,17 +30,23 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
     for i, (label, rows) in enumerate(found.items()):
         for axis, x in zip(axes, (first, "minutes"), strict=True):
             _line(axis, rows, x, "collect/return", color=f"C{i}", alpha=0.3, linewidth=1)
-            _line(axis, rows, x, "eval/return", color=f"C{i}", marker=".", label=label)
+            _line(axis, rows, x, "eval/return", color=f"C{i}", marker=".", label=_plain(label))
     axes[0].set_xlabel("env steps, all worlds" if collected else "iterations, no env steps taken")
     axes[1].set_xlabel("minutes, compilation included")
     axes[0].set_ylabel("return of an episode")
     for axis in axes:
         axis.grid(alpha=0.3)
     axes[1].legend(fontsize="small")
-    figure.suptitle(title)
+    figure.suptitle(_plain(title))
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     return target
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib draws as it is: no formula for a $, no label left out for a first _."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _line(axis: Any, rows: list[dict[str, Any]], x: str, y: str, **style: Any) -> None:
@@ -74,7 +80,7 @@ def comparison(
             grid = np.linspace(start, max(start, end), 60)
             values = np.stack([np.interp(grid, r[x], r[y]) for r in runs])
             low, high = mean_interval(values)
-            axis.plot(grid, values.mean(axis=0), color=f"C{i}", label=label)
+            axis.plot(grid, values.mean(axis=0), color=f"C{i}", label=_plain(label))
             axis.fill_between(grid, low, high, color=f"C{i}", alpha=0.2, linewidth=0)
         ends = [r[x][-1] for runs in groups.values() for r in runs]
         if max(ends) > 20 * min(ends) > 0:
@@ -83,7 +89,7 @@ def comparison(
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(y)
     axes[-1].legend(fontsize="small")
-    figure.suptitle(title)
+    figure.suptitle(_plain(title))
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=120)
     return target

@@ -144,6 +144,7 @@ def build(cfg: Config, fits: bool = True) -> Trainer:
     env = make_env(cfg)
     algorithm = _algorithm(cfg, env, fits)
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
+    _check_episodes(cfg, eval_env)
 
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
         planner = algorithm.planner
@@ -177,6 +178,23 @@ def _check(cfg: Config) -> None:
             f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
             f"algorithm's; choose a preset of {cfg.algorithm}, such as {', '.join(named)}"
         )
+
+
+def _check_episodes(cfg: Config, env: envs.Env) -> None:
+    """Raises ConfigError where the worlds of an evaluation, one per episode, do not fit."""
+    if cfg.episodes < _MANY or not isinstance(env, envs.Env):
+        return
+    whole = memory.size(jax.eval_shape(env.worlds(cfg.episodes).reset, jax.random.key(0)))
+    free = memory.available(jax.devices()[0])
+    if free is not None and whole > free:
+        raise config.ConfigError(
+            f"episodes={cfg.episodes:,}: their worlds take about {whole / 1e9:.1f} GB, but "
+            f"{free / 1e9:.1f} GB can be had; evaluate fewer episodes"
+        )
+
+
+_MANY = 10_000
+"""Episodes of an evaluation up to which nobody asks whether there is memory for them."""
 
 
 def _recorded(cfg: Config, env: Any) -> Algorithm:

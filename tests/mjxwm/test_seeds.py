@@ -143,3 +143,15 @@ def test_benchmarks_refuse_what_is_no_size(capsys):
     for args in (["sim", "--worlds", "0"], ["replay", "--worlds", "99999999999"]):
         assert cli.main(["bench", *args]) == 2
         assert "out of range" in capsys.readouterr().err
+
+
+def test_sizes_of_tasks_and_evaluations_that_nothing_holds_are_refused():
+    import envs
+
+    with pytest.raises(ValueError, match=r"episode_length=.* is out of range; it must be at most"):
+        envs.make("pendulum-swingup", episode_length=1e20)
+    with pytest.raises(ValueError, match=r"action_repeat=\d* is out of range"):
+        envs.make("pendulum-swingup", action_repeat=2**40)
+    cfg = dataclasses.replace(config.load_preset(train.Config, "debug"), episodes=2**31 - 1)
+    with pytest.raises(ConfigError, match=r"episodes=2,147,483,647: their worlds take about"):
+        train.build(cfg)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mjxwm import track
+from mjxwm import plot, track
 
 
 def line(iteration, **more):
@@ -97,3 +97,10 @@ def test_rows_without_numbers_are_no_evaluations(tmp_path):
     assert [row["iteration"] for row in track.evaluations(path)] == [1, 2]
     assert [row["iteration"] for row in track.evaluations(path, "minutes")] == [1]
     assert [track.minutes(path, i) for i in range(5)] == [0, 1.5, 1.5, 2.5, 2.5]
+
+
+def test_names_are_drawn_as_they_are(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(line(1, env_steps=10, minutes=1.0, **{"eval/return": 3.0}) + b"\n")
+    target = plot.learning_curve({"_a $\\b$": path}, tmp_path / "new" / "c.png", r"half $\frac")
+    assert target.stat().st_size > 10_000
