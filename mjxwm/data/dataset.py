@@ -31,14 +31,14 @@ class TaskInfo:
     action_size: int
     episode_length: int
     """Actions until truncation."""
-    action_repeat: int | None = None
-    """Control steps per action; None in data sets that were written without it."""
+    action_repeat: int | None = dataclasses.field(default=None, compare=False)
+    """Control steps per action; None in data sets that were written without it, so that `fits`
+    compares it, and equality does not."""
 
     def fits(self, other: "TaskInfo") -> bool:
         """Whether both are of the same task in the same sizes, as far as both say."""
         repeats = {self.action_repeat, other.action_repeat} - {None}
-        same = dataclasses.replace(self, action_repeat=other.action_repeat) == other
-        return same and len(repeats) <= 1
+        return self == other and len(repeats) <= 1
 
 
 @dataclasses.dataclass(frozen=True)
