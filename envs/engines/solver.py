@@ -75,6 +75,12 @@ def obstacle(model: mjx.Model, data: mjx.Data) -> str | None:
             "there is no gradient for elliptic friction cones; set cone='pyramidal' in the "
             "model's <option>, or use engine='native' or 'warp' where no gradient is needed"
         )
+    if np.any(model._impl.is_wrap_inside):
+        return (
+            "there is no gradient for tendons that wrap inside of a geom (their sidesite lies in "
+            "it): MJX's search for the path has none; move the sidesite outside, or use "
+            "engine='native' or 'warp' where no gradient is needed"
+        )
     return None
 
 

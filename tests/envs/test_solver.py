@@ -144,6 +144,25 @@ def test_elliptic_cones_are_refused_with_the_remedy():
     assert "cone='pyramidal'" in engine.obstacle
 
 
+def test_tendons_inside_of_geoms_are_refused_with_the_remedy():
+    text = """
+    <mujoco>
+      <worldbody>
+        <site name="start" pos="-.3 0 .2"/><geom name="ring" size=".1"/>
+        <site name="side" pos="0 0 {height}"/>
+        <body pos="1 0 0"><joint/><geom size=".1"/><site name="end"/></body>
+      </worldbody>
+      <tendon><spatial>
+        <site site="start"/><geom geom="ring" sidesite="side"/><site site="end"/>
+      </spatial></tendon>
+    </mujoco>"""
+    inside, outside = (
+        Mjx(mujoco.MjModel.from_xml_string(text.format(height=height)), 1) for height in (0.05, 0.2)
+    )
+    assert outside.differentiable
+    assert "move the sidesite outside" in inside.obstacle
+
+
 def test_single_precision_is_finite_and_near(ball):
     push = jnp.array([1.0, 0, -3, 0, 0.1, 0])
     slope = jax.jit(jax.jacrev(lambda f: speed_after(*ball, f)))(push)
