@@ -53,9 +53,13 @@ class Env:
     action_repeat: int = 1
     randomise: Randomiser | None = None
 
-    @functools.cached_property
+    @property
     def spec(self) -> EnvSpec:
         """Sizes and times; the first access traces a reset."""
+        return self._spec
+
+    @functools.cached_property
+    def _spec(self) -> EnvSpec:
         obs = jax.eval_shape(lambda key: self.reset(key).obs, jax.random.key(0))
         return EnvSpec(
             name=self.name,

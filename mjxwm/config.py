@@ -142,8 +142,8 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
         return [] if before == now else [f"{name}: {before} -> {now}"]
     found = []
     for key in dict.fromkeys([*before, *now]):
-        there = [values.get(key, "(not set)") for values in (before, now)]
-        found += differences(*there, f"{name}.{key}" if name else str(key))
+        old, new = (values.get(key, "(not set)") for values in (before, now))
+        found += differences(old, new, f"{name}.{key}" if name else str(key))
     return found
 
 

@@ -52,9 +52,10 @@ def _sound_number(name: str, value: object, among: object = None) -> None:
         return
     largest, seed = _LARGEST.get(name, 2**31 - 1), name in ("seed", "seeds")
     least = 0 if seed else -largest if among is None else 1
-    if not least <= value <= largest:
+    count = int(value)
+    if not least <= count <= largest:
         each = "it" if among is None else "each"
-        above = f"at most {largest}" if value > largest else f"at least {least}"
+        above = f"at most {largest}" if count > largest else f"at least {least}"
         both = f"from {least} to {largest}"
         raise ConfigError(f"{given} is out of range; {each} must be {both if seed else above}")
 

@@ -77,7 +77,7 @@ def evaluations(path: Path, *names: str) -> list[dict[str, Any]]:
 def minutes(path: Path, iteration: int) -> float:
     """Minutes that a run had taken by an iteration; 0 where no record says."""
     rows = read(path) if path.is_file() else []
-    said = [row.get("minutes") for row in rows if row["iteration"] <= iteration]
+    said: list[Any] = [row.get("minutes") for row in rows if row["iteration"] <= iteration]
     return next((float(value) for value in reversed(said) if _is_number(value)), 0.0)
 
 
