@@ -14,8 +14,7 @@ from jaxtyping import Array, Float, Int
 
 MINVAL = mujoco.mjMINVAL
 PARALLEL = 1e-4
-"""Sine of the angle up to which C MuJoCo takes capsules as parallel. float32 cannot tell angles
-below 7e-4, as the determinant has their square."""
+"""Sine of the angle up to which C MuJoCo takes capsules as parallel."""
 
 
 class Geom(NamedTuple):
@@ -171,11 +170,14 @@ def capsule_capsule(one: Geom, two: Geom, reach: Array) -> Touch:
         """At shares of the half axes."""
         return _two_spheres(one.pos + axis1 * x1, one.size[0], two.pos + axis2 * x2, two.size[0])
 
-    det = a * c - b * b
-    least = PARALLEL**2 if det.dtype == jnp.float64 else 4 * float(jnp.finfo(det.dtype).eps)
-    crossed = det >= least * a * c
+    # The determinant a c - b^2, and what C divides by it, by cross products: the same numbers, but
+    # float32 would lose them for small angles.
+    across = jnp.cross(axis1, axis2)
+    det = across @ across
+    crossed = det >= PARALLEL**2 * a * c
     safe = jnp.where(crossed, det, 1)
-    x1, x2 = (c * u - b * v) / safe, (a * v - b * u) / safe
+    x1 = -jnp.cross(apart, axis2) @ across / safe
+    x2 = -jnp.cross(apart, axis1) @ across / safe
     x2 = jnp.where(x1 > 1, (v - b) / c, jnp.where(x1 < -1, (v + b) / c, x2))
     x1 = jnp.clip(x1, -1, 1)
     x1 = jnp.where(x2 > 1, jnp.clip((u - b) / a, -1, 1), x1)
