@@ -93,7 +93,7 @@ def entry(algorithm: str) -> Entry:
         ConfigError: there is none.
     """
     known = ALGORITHMS | {"extract": Entry(extract.Config, extract.make)}
-    if algorithm not in known:
+    if not isinstance(algorithm, str) or algorithm not in known:
         raise config.ConfigError(
             f"algorithm {algorithm!r} is unknown{config.nearest(str(algorithm), known)}. "
             f"There are: {', '.join(known)}"

@@ -47,6 +47,8 @@ def plot(args: list[str]) -> int:
     for path in found.values():
         if not path.is_file():
             raise ConfigError(f"{path} does not exist: nothing was logged in this run yet")
+        if not track.read(path):
+            raise ConfigError(f"{path} has no row: there is nothing to draw")
     write({name: track.evaluations(p)[-1:] for name, p in found.items()}, options.json)
     print(plot.learning_curve(found, options.out, options.title))
     return 0

@@ -136,3 +136,10 @@ def test_a_result_that_finds_no_place_any_more_is_printed(tmp_path, capsys):
     with pytest.raises(OSError, match=r"Not a directory|File exists"):
         options.write({"return": 3}, tmp_path / "file" / "a.json")
     assert '"return": 3' in capsys.readouterr().out
+
+
+def test_a_record_without_rows_is_not_drawn(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("task: hopper\n")
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\n[1]\n")
+    assert cli.main(["plot", str(tmp_path), "--out", str(tmp_path / "c.png")]) == 2
+    assert "metrics.jsonl has no row: there is nothing to draw" in capsys.readouterr().err

@@ -69,6 +69,7 @@ def test_presets_are_read_and_survive_a_round_trip(name, tmp_path):
         ({"name": 3}, "name=3 is not of type str"),
         ({"seed": "five"}, "seed='five' is not of type int"),
         ([1], "expected a mapping of fields"),
+        ({"fields": {1: 2}}, "fields: field 1 is no name of a field"),
     ],
 )
 def test_mistakes_are_named(values, message):
@@ -143,3 +144,11 @@ def test_a_file_that_is_not_there_is_no_unknown_preset(tmp_path):
     (tmp_path / "mine").write_text("seed: 1")
     with pytest.raises(ConfigError, match=r"the file .*mine must end in .yaml"):
         config.load_preset(train.Config, str(tmp_path / "mine"))
+
+
+@pytest.mark.parametrize("algorithm", ["[pwm]", "3", "{pwm: 1}", "ppwm"])
+def test_an_algorithm_that_is_none_is_named(algorithm, tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"algorithm: {algorithm}\n")
+    with pytest.raises(ConfigError, match=r"algorithm .* is unknown.*There are: pwm"):
+        config.load_yaml(train.Config, path)
