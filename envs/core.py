@@ -65,11 +65,16 @@ class Engine(Protocol):
     name: str
     model: mujoco.MjModel
     n_substeps: int
+    derived: tuple[str, ...]
     differentiable: bool
     """Whether `jax.grad` through `step` is defined."""
 
     def for_worlds(self, num_worlds: int) -> "Engine":
         """This engine with its buffers sized for `num_worlds` worlds stepped together."""
+        ...
+
+    def can_differ(self, name: str) -> bool:
+        """Whether worlds may have values of their own of this field of `MjModel`."""
         ...
 
     def reset(self, initial: Initial) -> SimState:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from envs.contract import check_initial, check_model
 from envs.core import (
     Engine,
     EnvSpec,
@@ -28,15 +29,15 @@ def load_model(task: Task) -> mujoco.MjModel:
     """Compiles a task's MJCF with its physics step.
 
     Raises:
-        ValueError: `ctrl_dt` is not a positive whole multiple of `sim_dt`.
+        ValueError: there is no model, or `ctrl_dt` is not a positive whole multiple of `sim_dt`.
     """
+    model = check_model(task)
     ratio = task.ctrl_dt / task.sim_dt
     if ratio < 0.5 or abs(ratio - round(ratio)) > 1e-6:
         raise ValueError(
             f"ctrl_dt={task.ctrl_dt} is not a whole multiple of sim_dt={task.sim_dt}; "
             f"the nearest is ctrl_dt={max(1, round(ratio)) * task.sim_dt:.6g}"
         )
-    model = task.model()
     model.opt.timestep = task.sim_dt
     # A world that diverges must show as NaN, to be reset and counted, not silently restarted.
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
@@ -149,7 +150,7 @@ class Env:
                 (carry.reward, carry.terms),
             )
             ended = carry.terminated | self.task.terminated(sim.physics)
-            success = self.task.success(sim.physics)
+            success = self._success(sim.physics)
             return State(sim, carry.obs, reward, ended, terms, success, pending), None
 
         start = self._fresh(state.sim)._replace(obs=state.obs, pending=state.pending)
@@ -161,6 +162,7 @@ class Env:
 
     def _complete(self, initial: Initial) -> Initial:
         """With what MuJoCo derives from masses and inertias, where a world has its own."""
+        check_initial(initial, self.engine.model)
         constants = derived_constants(self.engine.model, initial.fields)
         return initial._replace(fields={**initial.fields, **constants})
 
@@ -187,10 +189,15 @@ class Env:
             obs=self._observe(physics, pending),
             reward=zero,
             terminated=jnp.zeros((), bool),
-            terms=jax.tree.map(lambda t: jnp.zeros(t.shape, t.dtype), terms),
-            success=self.task.success(physics),
+            # Terms add up as numbers, also where they are switches or counts.
+            terms=jax.tree.map(lambda t: jnp.zeros_like(zero), terms),
+            success=self._success(physics),
             pending=pending,
         )
+
+    def _success(self, physics: Physics) -> Bool[Array, ""] | None:
+        success = self.task.success(physics)
+        return None if success is None else jnp.asarray(success)
 
     def _observe(self, physics: Physics, pending: Any) -> Float[Array, " o"]:
         """What the task shows; and, where actions come late, the last ones.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from envs import engines, own
+from envs.contract import check_task
 from envs.core import Source, Task
 from envs.dm_control import TASKS as DM_CONTROL
 from envs.env import Env, load_model
@@ -154,9 +155,15 @@ def _env(
             )
         values[field] = checked(field, value, getattr(task, field))
     task = dataclasses.replace(task, **values)
-    model = load_model(task)
-    n_substeps = round(task.ctrl_dt / task.sim_dt)
-    made = engines.make(engine, model, n_substeps, task.derived, room)
+    try:
+        model = load_model(task)
+        n_substeps = round(task.ctrl_dt / task.sim_dt)
+        made = engines.make(engine, model, n_substeps, tuple(task.derived), room)
+        check_task(task, made)
+    except ValueError as error:
+        if name in SUITES["registered"] or ":" in name:  # of a user's own
+            raise ValueError(f"task {name!r}: {error}") from error
+        raise
     return Env(name, task, made, action_repeat)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import mujoco
 import mujoco.batch
 import numpy as np
@@ -50,13 +51,15 @@ def scene_of(env: Env, fields: dict[str, Any], goal: Any) -> Scene:
         goal: `Physics.goal` of that world.
     """
     model = copy.copy(env.engine.model)
+    # Or MuJoCo would not look at the places of what the model file has at its body's origin.
+    model.geom_sameframe[:] = model.site_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
     for name, value in fields.items():
         own = np.asarray(operator.attrgetter(name)(model))
         if own.ndim:
             own[...] = np.asarray(value).reshape(own.shape)
         else:
             setattr(model.opt, name.removeprefix("opt."), np.asarray(value).item())
-    return Scene(model, tuple(env.task.show(model, jax.tree.map(np.asarray, goal))))
+    return Scene(model, tuple(env.task.show(model, jax.tree.map(_on_host, goal))))
 
 
 class Camera:
@@ -111,6 +114,11 @@ class Camera:
     def close(self) -> None:
         """Frees the renderer."""
         self._renderer.close()
+
+
+def _on_host(leaf: Any) -> Any:
+    random_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return leaf if random_key else np.asarray(leaf)
 
 
 def check_opengl() -> None:

@@ -81,6 +81,15 @@ class Mjx:
         """Itself: nothing is sized by the number of worlds."""
         return self
 
+    def can_differ(self, name: str) -> bool:
+        """See `envs.core.Engine`: what is no array of the program is built into it."""
+        try:
+            return name == "eq_active0" or isinstance(
+                operator.attrgetter(name)(self._model), jax.Array
+            )
+        except AttributeError:
+            return False
+
     @in_full
     def reset(self, initial: Initial) -> SimState:
         """See `envs.core.Engine`."""

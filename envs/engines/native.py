@@ -84,6 +84,10 @@ class Native:
         """Itself: batches are made for whatever number of worlds comes."""
         return self
 
+    def can_differ(self, name: str) -> bool:
+        """See `envs.core.Engine`."""
+        return name in mujoco.batch.MODEL_FIELDS
+
     def reset(self, initial: Initial) -> SimState:
         """See `envs.core.Engine`. Without derived fields there is nothing to compute.
 
