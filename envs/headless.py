@@ -14,8 +14,8 @@ _OFF = ("disable", "disabled", "off", "false", "0")
 _DEFAULT = ("enable", "enabled", "on", "true", "1", "")
 
 
-complaints: list[str] = []
-"""Why the user's MUJOCO_GL was not taken."""
+complaints: list[tuple[str, str]] = []
+"""Why the user's MUJOCO_GL was not taken, and what helps."""
 
 
 def choose(environ: MutableMapping[str, str] = os.environ) -> None:
@@ -29,7 +29,8 @@ def choose(environ: MutableMapping[str, str] = os.environ) -> None:
     complaint = _unusable(way)
     if complaint:
         complaints.append(complaint)
-        warnings.warn(f"{complaint}; nothing can be rendered", stacklevel=2)
+        reason, remedy = complaint
+        warnings.warn(f"{reason}, so nothing can be rendered; {remedy}", stacklevel=2)
         environ[VARIABLE] = "off"
     elif sys.platform == "linux" and not way and not has_display(environ):
         found = installed()
@@ -37,20 +38,19 @@ def choose(environ: MutableMapping[str, str] = os.environ) -> None:
             environ[VARIABLE] = found[0]
 
 
-def _unusable(way: str) -> str:
-    """Why MuJoCo cannot be imported with this value; empty where it can."""
+def _unusable(way: str) -> tuple[str, str] | None:
+    """Why MuJoCo cannot be imported with this value, and what helps; None where it can."""
     ways = {"linux": ("glx", *LIBRARIES), "darwin": ("cgl",)}.get(sys.platform, ("wgl",))
     if way not in (*_OFF, *_DEFAULT, "glfw", *ways):
         choices = ", ".join(("glfw", *ways, "off"))
-        return f"{VARIABLE}={way} is unknown to MuJoCo; unset it, or choose {choices}"
+        return f"{VARIABLE}={way} is unknown to MuJoCo", f"unset it, or choose {choices}"
     if way in LIBRARIES and way not in installed():
         package = {"egl": "libegl1", "osmesa": "libosmesa6"}[way]
-        library = LIBRARIES[way]
         return (
-            f"{VARIABLE}={way} needs the library {library}, which is not found; unset it, or "
-            f"install it (on Debian: `apt install {package}`)"
+            f"{VARIABLE}={way} needs the library {LIBRARIES[way]}, which is not found",
+            f"unset it, or install it (on Debian: `apt install {package}`)",
         )
-    return ""
+    return None
 
 
 def chosen(environ: MutableMapping[str, str] = os.environ) -> str:

@@ -32,6 +32,30 @@ def compose(build: Callable[[], T], pinned: dict[str, str]) -> T:
         ) from error
 
 
+def not_imported(package: str, requirement: str, error: ImportError) -> ValueError:
+    """Why `package` could not be imported, with what helps against that.
+
+    Args:
+        package: the module's name.
+        requirement: for pip, with the versions that are tested.
+        error: what the import raised.
+    """
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing == package:
+        return ValueError(f"{package} is not installed; run: pip install '{requirement}'")
+    if missing and missing.startswith(f"{package}."):
+        return ValueError(
+            f"the installed {package} has no {missing}, another version does; run: "
+            f"pip install '{requirement}'"
+        )
+    if missing:
+        return ValueError(
+            f"{package} is installed, but not the module {missing} that it needs; run: "
+            f"pip install '{requirement}'"
+        )
+    return ValueError(f"{package} is installed, but fails as it is imported: {error}")
+
+
 def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)

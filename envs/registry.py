@@ -243,13 +243,7 @@ def _imported(module: str, attribute: str) -> Callable[[], Any]:
     try:
         task = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        way = ""
-        if error.name and (error.name == module or module.startswith(f"{error.name}.")):
-            way = (
-                f"; run the command in the folder of {error.name.split('.')[0]}, or put that "
-                "folder on PYTHONPATH"
-            )
-        raise ValueError(f"{module}:{attribute}: {error}{way}") from error
+        raise ValueError(_not_found(module, attribute, error.name or "")) from error
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{module}:{attribute}: {error}") from error
     except Exception as error:  # whatever a module of the user's own may raise
@@ -258,6 +252,19 @@ def _imported(module: str, attribute: str) -> Callable[[], Any]:
     finally:
         sys.path[:] = path
     return own.factory(f"{module}:{attribute}", task)
+
+
+def _not_found(module: str, attribute: str, missing: str) -> str:
+    if f"{module}.".startswith(f"{missing}."):
+        return (
+            f"{module}:{attribute}: No module named {missing!r}, neither in the current folder "
+            f"({Path.cwd()}) nor installed; run the command in the folder of "
+            f"{missing.split('.')[0]}, or put that folder on PYTHONPATH"
+        )
+    return (
+        f"{module}:{attribute}: {module} imports the module {missing!r}, which is neither "
+        "installed nor in the current folder"
+    )
 
 
 def _source(name: str, made: Any, action_repeat: int, overrides: dict[str, Any]) -> Source:

@@ -33,6 +33,11 @@ _OPEN: "weakref.WeakSet[mujoco.Renderer]" = weakref.WeakSet()
 class RenderingUnavailableError(RuntimeError):
     """No picture can be made here; the message says why and what to do."""
 
+    def __init__(self, reason: str, remedy: str = ""):
+        """Of a reason, and what helps, where something is known to."""
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+        self.reason, self.remedy = reason, remedy
+
 
 class Scene(NamedTuple):
     """What stays the same in the pictures of one episode."""
@@ -127,20 +132,20 @@ def check_opengl() -> None:
     Raises:
         RenderingUnavailableError: it does not work; the message says why and what to do.
     """
-    reason = _fault(headless.chosen())
-    if reason:
-        raise RenderingUnavailableError(reason)
+    fault = _fault(headless.chosen())
+    if fault:
+        raise RenderingUnavailableError(*fault)
 
 
 @functools.cache
-def _fault(way: str) -> str:
-    """Why `way`, the value of MUJOCO_GL, does not work; empty where it does."""
+def _fault(way: str) -> tuple[str, str] | None:
+    """Why `way`, the value of MUJOCO_GL, does not work, and what helps; None where it does."""
     from mujoco.rendering.classic import gl_context
 
     if headless.turned_off():
         if headless.complaints:
             return headless.complaints[-1]
-        return f"rendering is turned off by MUJOCO_GL={way}; unset it"
+        return f"rendering is turned off by MUJOCO_GL={way}", "unset it"
     named = f"MUJOCO_GL={way}" if way else "MUJOCO_GL unset"
     try:
         context_class = getattr(gl_context, "GLContext", None)
@@ -154,8 +159,8 @@ def _fault(way: str) -> str:
         # The interpreter's end: before OpenGL's own, which the trial has registered.
         atexit.register(_close_all)
     except Exception as error:  # ImportError, AttributeError, RuntimeError, FatalError, EGLError
-        return f"no working OpenGL ({named}: {_first(error)}); {_remedy(way)}"
-    return ""
+        return f"no working OpenGL ({named}: {_first(error)})", _remedy(way)
+    return None
 
 
 def _close_all() -> None:
@@ -184,7 +189,7 @@ def _remedy(way: str) -> str:
     others = [other for other in found if other != way]
     if way not in headless.LIBRARIES and not headless.has_display():
         if others:
-            return f"it needs a display, and here is none: set MUJOCO_GL={others[0]}"
+            return f"windows need a display, and here is none: set MUJOCO_GL={others[0]}"
         return f"here is no display, and neither EGL nor OSMesa; {headless.INSTALL}"
     if others:
         return f"try MUJOCO_GL={others[0]}"

@@ -31,6 +31,7 @@ _OPTIONAL = {
     "myosuite": "pip install 'mjxwm[muscles]', for tasks on muscle-driven bodies",
     "mjviser": "pip install 'mjxwm[viewer]', to look at policies in a browser",
 }
+_REINSTALL = "reinstall jax and jaxlib together"
 _ENGINE_TASK = "cartpole-swingup"
 
 
@@ -54,7 +55,7 @@ def diagnose() -> list[Finding]:
     Never raises: what fails is a finding.
     """
     findings = [_python(), *map(_package, [*_PINS, *_LEAST])]
-    findings.append(_attempt("devices", "jax", _devices, "reinstall jax and jaxlib together"))
+    findings.append(_attempt("devices", "jax", _devices, _REINSTALL))
     findings += [_engine(name) for name in engines.NAMES]
     findings.append(_rendering())
     findings += [_optional(name, remedy) for name, remedy in _OPTIONAL.items()]
@@ -82,7 +83,15 @@ def report(findings: list[Finding]) -> str:
 def _attempt(
     group: str, name: str, check: Callable[[], tuple[str, str, str]], remedy: str = ""
 ) -> Finding:
-    """A finding from `check`, which returns status, detail and remedy; timed."""
+    """A finding from `check`, which returns status, detail and remedy; timed.
+
+    Args:
+        group: of the finding.
+        name: of the finding.
+        check: what to try.
+        remedy: what helps where the installation is at fault: a package or a library is missing or
+            broken. Our own errors say themselves what helps.
+    """
     start = time.perf_counter()
     try:
         with warnings.catch_warnings():
@@ -91,6 +100,8 @@ def _attempt(
     except Exception as error:  # whatever is wrong here is what the user came to read
         text = str(error).strip().splitlines()
         first = text[0] if text else ""
+        installed = not isinstance(error, ImportError | OSError | AttributeError)
+        remedy = "" if installed else remedy
         return Finding(group, name, BROKEN, f"{type(error).__name__}: {first}", remedy)
     return Finding(group, name, status, detail, todo, time.perf_counter() - start)
 
@@ -125,11 +136,30 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _devices() -> tuple[str, str, str]:
-    found = ", ".join(f"{d.platform}: {d.device_kind}" for d in jax.devices())
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    try:
+        devices = jax.devices()
+    except RuntimeError as error:  # of a platform that it has not, or that does not start
+        first = str(error).splitlines()[0]
+        remedy = f"unset JAX_PLATFORMS, which is {platforms!r}" if platforms else _REINSTALL
+        return BROKEN, first, remedy
+    found = ", ".join(f"{d.platform}: {d.device_kind}" for d in devices)
     if not engines.has_nvidia() and Path("/proc/driver/nvidia").is_dir():
-        remedy = "pip install 'mjxwm[cuda]' (driver R580 or newer)"
-        return WARNING, f"{found}; there is an NVIDIA driver, but JAX does not use it", remedy
+        said = f"{found}; there is an NVIDIA driver, but JAX does not use it"
+        return WARNING, said, _why_no_gpu(platforms)
     return OK, f"{found}; {os.cpu_count()} CPU cores; engine auto is {engines.default()}", ""
+
+
+def _why_no_gpu(platforms: str) -> str:
+    """What keeps JAX from a GPU whose driver is here."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if platforms and not {"cuda", "gpu"}.intersection(platforms.split(",")):
+        return f"unset JAX_PLATFORMS, which is {platforms!r}"
+    if visible is not None and visible.strip() in ("", "-1"):
+        return f"unset CUDA_VISIBLE_DEVICES, which is {visible!r}"
+    if any(system.version(f"jax-cuda{major}-plugin") for major in (12, 13)):
+        return "JAX's CUDA plugin is installed, but does not start: it needs driver R580 or newer"
+    return "pip install 'mjxwm[cuda]' (driver R580 or newer)"
 
 
 def _engine(name: str) -> Finding:
@@ -149,7 +179,8 @@ def _engine(name: str) -> Finding:
             return WARNING, "works on this CPU, but slowly", "use it on an NVIDIA GPU"
         return OK, f"stepped {_ENGINE_TASK}{with_gradients}, compilation included", ""
 
-    return _attempt("engines", name, step, "pip install 'mujoco-mjx[warp]==3.17.0'")
+    package = {"native": "mujoco", "mjx": "mujoco-mjx", "warp": "mujoco-mjx[warp]"}[name]
+    return _attempt("engines", name, step, f"pip install '{package}=={_PINS['mujoco']}'")
 
 
 def _rendering() -> Finding:
@@ -163,8 +194,8 @@ def _rendering() -> Finding:
                     rendering.Scene(model), np.zeros((2, model.nq)), 1 / 30, target, size=(64, 48)
                 )
             except view.RenderingUnavailableError as error:
-                what, _, remedy = str(error).partition(". ")
-                return MISSING, f"{what}; training works, videos do not", remedy
+                detail = f"{error.reason}; training works, videos do not"
+                return MISSING, detail, error.remedy
         return OK, f"rendered a video with MUJOCO_GL={backend}", ""
 
     return _attempt("rendering", "video", render)

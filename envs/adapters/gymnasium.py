@@ -14,9 +14,9 @@ from envs.adapters.foreign import HostWorlds, Protocols
 from envs.adapters.host import HostEnv
 from envs.core import EnvSpec
 from envs.fields import checked
+from envs.packages import not_imported
 from envs.registry import nearest
 
-_MISSING = "gymnasium is not installed; run: pip install 'mjxwm[suites]'"
 _ENGINE = "gymnasium"
 _PROTOCOL = {
     field.name: field.default
@@ -144,7 +144,11 @@ def _probe(env: Callable[[], Any], name: str) -> Any:
     try:
         probe = env()
     except ModuleNotFoundError as error:
-        raise ValueError(f"{name}: {error}; run: pip install {error.name}") from error
+        # The module's name need not be that of a package: it may be the user's own.
+        raise ValueError(
+            f"{name} imports the module {error.name!r}, which is neither installed nor in the "
+            "current folder"
+        ) from error
     except Exception as error:  # whatever a foreign environment may raise
         raise ValueError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
     parts = ("observation_space", "action_space", "reset", "step")
@@ -210,5 +214,5 @@ def _import() -> Any:
     try:
         import gymnasium
     except ImportError as error:
-        raise ValueError(_MISSING) from error
+        raise not_imported("gymnasium", "mjxwm[suites]", error) from error
     return gymnasium

@@ -10,6 +10,7 @@ import functools
 from typing import Any
 
 from envs.adapters.gymnasium import from_gymnasium
+from envs.registry import nearest
 
 _STEPS = 200
 _REMEDY = (
@@ -42,6 +43,10 @@ def make(
             f"maniskill/{env_id}: ManiSkill cannot be used here ({type(error).__name__}: {error}); "
             f"{_REMEDY}"
         ) from error
+    from gymnasium import registry
+
+    if env_id not in registry:
+        raise ValueError(f"maniskill has no {env_id!r}{nearest(env_id, registry)}")
     factory = functools.partial(_env, env_id, control_mode, episode_length)
     try:
         return from_gymnasium(

@@ -12,9 +12,9 @@ from typing import Any
 import mujoco
 
 from envs.adapters.gymnasium import from_gymnasium
+from envs.packages import not_imported
 from envs.registry import nearest
 
-_MISSING = "metaworld is not installed; run: pip install 'mjxwm[suites]'"
 _STEPS = 200  # of Meta-World, two per action
 
 
@@ -85,7 +85,7 @@ def _tasks() -> tuple[str, ...]:
             from metaworld.env_dict import ALL_V3_ENVIRONMENTS
             from metaworld.sawyer_xyz_env import SawyerMocapBase
     except ImportError as error:
-        raise ValueError(_MISSING) from error
+        raise not_imported("metaworld", "mjxwm[suites]", error) from error
     # It writes the eleven numbers that a weld had; MuJoCo has twelve since.
     SawyerMocapBase.reset_mocap_welds = _reset_mocap_welds
     return tuple(ALL_V3_ENVIRONMENTS)

@@ -20,10 +20,10 @@ from envs import engines
 from envs.batch import BatchEnv
 from envs.core import EnvSpec, Failure, Physics, SimState, State
 from envs.engines.limits import limits
+from envs.packages import not_imported
 from envs.precision import in_full
 from envs.registry import nearest
 
-_MISSING = "playground is not installed; run: pip install 'mjxwm[playground]'"
 _IMPLS = {"mjx": "jax", "warp": "warp"}
 _SIZED_FOR = 2048
 """Worlds that Playground's own contact buffers are made for, at least."""
@@ -262,5 +262,5 @@ def _registry() -> Any:
     try:
         from mujoco_playground import registry
     except ImportError as error:
-        raise ValueError(_MISSING) from error
+        raise not_imported("mujoco_playground", "mjxwm[playground]", error) from error
     return registry

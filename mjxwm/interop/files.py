@@ -39,6 +39,8 @@ def load(path: Path) -> Any:
     try:
         import torch
     except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise ValueError(f"{path} is read by torch, which needs {error.name!r}") from error
         raise ValueError(
             f"{path} is a file of torch's, and torch is not installed: pip install 'mjxwm[torch]'"
         ) from error

@@ -32,11 +32,11 @@ def test_report_and_json(findings):
 
 def test_no_rendering_is_a_finding(monkeypatch):
     def video(*args, **kwargs):
-        raise view.RenderingUnavailableError("no working OpenGL here. On Debian: install it")
+        raise view.RenderingUnavailableError("no working OpenGL here", "on Debian: install it")
 
     monkeypatch.setattr(view, "video", video)
     finding = doctor._rendering()
-    assert (finding.status, finding.remedy) == (doctor.MISSING, "On Debian: install it")
+    assert (finding.status, finding.remedy) == (doctor.MISSING, "on Debian: install it")
 
 
 def test_a_wrong_version_and_an_error_are_findings(monkeypatch):
@@ -54,3 +54,30 @@ def test_a_wrong_version_and_an_error_are_findings(monkeypatch):
     assert finding.detail == "OSError: no such library"
     assert finding.remedy
     assert doctor.report([finding]).endswith("1 broken")
+
+
+@pytest.mark.parametrize(
+    ("environ", "remedy"),
+    [
+        ({"JAX_PLATFORMS": "cpu"}, "unset JAX_PLATFORMS, which is 'cpu'"),
+        ({"CUDA_VISIBLE_DEVICES": ""}, "unset CUDA_VISIBLE_DEVICES, which is ''"),
+        ({"CUDA_VISIBLE_DEVICES": "0"}, "pip install 'mjxwm[cuda]' (driver R580 or newer)"),
+    ],
+)
+def test_what_keeps_jax_from_a_gpu_is_said(environ, remedy, monkeypatch):
+    monkeypatch.setattr(doctor.os, "environ", environ)
+    monkeypatch.setattr(doctor.system, "version", lambda name: None)
+    monkeypatch.setattr(doctor.engines, "has_nvidia", lambda: False)
+    monkeypatch.setattr(doctor.Path, "is_dir", lambda path: True)
+    status, _, todo = doctor._devices()
+    assert (status, todo) == (doctor.WARNING, remedy)
+
+
+def test_a_refusal_of_ours_is_not_answered_with_pip(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ValueError("MJXWM_WARP_GRAPH='x' is unknown; choose WARP")
+
+    monkeypatch.setattr(doctor.envs, "make", refuse)
+    finding = doctor._engine("warp")
+    assert finding.detail.endswith("choose WARP")
+    assert not finding.remedy
