@@ -85,7 +85,8 @@ def read_yaml(path: Path) -> Any:
             "save it as UTF-8"
         ) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
+        raise ConfigError(f"{path} is not valid YAML: {said}") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply to be read") from error
     except ValueError as error:  # a date that is none, a number of too many digits
