@@ -62,11 +62,13 @@ def test_a_run_of_shac_ends_where_all_gradients_are_dropped(run, tmp_path, capsy
 
 
 def test_a_share_of_dropped_gradients_is_said_and_ends_a_run_past_its_bound(run, capsys):
-    folder = run(everywhere=False, max_dropped=1.0)
+    folder = run(everywhere=False, max_dropped=1.0, actor_lr=1e-6)
     shares = [row["actor/dropped"] for row in track.read(folder.metrics)]
     assert len(shares) == 3
     assert 0 < min(shares) <= max(shares) < 1
-    assert "gradients dropped" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "gradients dropped" in said
+    assert "note     final_lr=1e-05 is above actor_lr=1e-06" in said
     strict = dataclasses.replace(shac.Config(), max_dropped=0.01)
     assert "more than max_dropped=0.01 allows" in shac.trouble(strict, {"actor/dropped": 0.02})
 
