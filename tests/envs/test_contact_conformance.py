@@ -4,11 +4,17 @@ MJX makes others between a plane and a box, mesh or cylinder, between parallel c
 a sphere and what it touches; engine mjx puts them right. What it cannot put right it says.
 """
 
+import warnings
+
 import contact_worlds as worlds
 import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
+
+from envs.core import Initial
+from envs.engines.mjx import Mjx
 
 PAIRS = [
     ("plane", "box", ""),
@@ -95,3 +101,64 @@ def test_parallel_capsules_touch_twice_as_in_c_mujoco():
     beside(model, states, rng)
     numbers = assert_equal_accelerations(model, states)
     assert {0, 1, 2} <= set(np.ravel(numbers).tolist())
+
+
+@pytest.mark.slow
+def test_gradients_of_contacts_put_right_are_c_mujocos_differences():
+    model = worlds.world([pair for pair in PAIRS if pair[1] != "ellipsoid"])
+    model.opt.timestep = 0.004
+    qpos, qvel = (x[0] for x in worlds.touching(model, 1, seed=4))
+    rng = np.random.default_rng(7)
+    weights, engine = rng.normal(size=model.nv), Mjx(model, 1)
+    zero = engine.reset(Initial(jnp.asarray(qpos), jnp.asarray(qvel), jnp.zeros(0)))
+
+    def end(qpos, qvel):
+        sim = zero._replace(physics=zero.physics._replace(qpos=qpos, qvel=qvel))
+        return engine.step(sim, jnp.zeros(0)).physics.qvel @ weights
+
+    slopes = jax.jit(jax.grad(end, argnums=(0, 1)))(jnp.asarray(qpos), jnp.asarray(qvel))
+
+    def moved(direction, by):
+        data = mujoco.MjData(model)
+        data.qpos[:], data.qvel[:] = qpos, qvel + by * direction[model.nv :]
+        mujoco.mj_integratePos(model, data.qpos, direction[: model.nv], by)
+        start = data.qpos.copy()
+        mujoco.mj_step(model, data)
+        return start, data.qvel @ weights
+
+    for _ in range(12):
+        direction = rng.normal(size=2 * model.nv)
+        (ahead, high), (behind, low) = moved(direction, 1e-6), moved(direction, -1e-6)
+        found = slopes[0] @ (ahead - behind) / 2e-6 + slopes[1] @ direction[model.nv :]
+        np.testing.assert_allclose(found, (high - low) / 2e-6, rtol=1e-6)
+
+
+def test_contacts_that_mjx_has_otherwise_are_named_when_the_engine_is_made():
+    model = worlds.world([("capsule", "box", ""), ("box", "mesh", ""), ("sphere", "ellipsoid", "")])
+    with (
+        pytest.warns(UserWarning, match="only approximates contacts of sphere-ellipsoid"),
+        pytest.warns(UserWarning, match="makes contacts of capsule-box, box-mesh in other places"),
+    ):
+        Mjx(model, 1)
+
+
+def test_contacts_put_right_need_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Mjx(worlds.world(PAIRS), 1)
+
+
+def test_frictionless_contacts_under_elliptic_cones_are_refused_by_name():
+    model = worlds.world([("sphere", "box", ""), ("plane", "box", 'condim="1"')], 'cone="elliptic"')
+    with pytest.raises(ValueError, match=r"condim=1.*'plane' and 'box1b'.*'pyramidal'"):
+        Mjx(model, 1)
+
+
+def test_no_contact_is_dropped_for_mjxs_own_limits_in_the_model_file():
+    text = """
+      <mujoco>
+        <custom><numeric name="max_contact_points" data="1"/></custom>
+        <worldbody><geom type="plane" size="1 1 1"/>
+          <body><freejoint/><geom type="box" size=".1 .1 .1"/></body></worldbody>
+      </mujoco>"""
+    assert Mjx(mujoco.MjModel.from_xml_string(text), 1)._template._impl.ncon == 4
