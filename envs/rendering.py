@@ -54,6 +54,9 @@ def scene_of(env: Env, fields: dict[str, Any], goal: Any) -> Scene:
         env: the environment.
         fields: `SimState.fields` of that world.
         goal: `Physics.goal` of that world.
+
+    Raises:
+        RenderingUnavailableError: the task's `show` fails.
     """
     model = copy.copy(env.engine.model)
     # Or MuJoCo would not look at the places of what the model file has at its body's origin.
@@ -64,7 +67,11 @@ def scene_of(env: Env, fields: dict[str, Any], goal: Any) -> Scene:
             own[...] = np.asarray(value).reshape(own.shape)
         else:
             setattr(model.opt, name.removeprefix("opt."), np.asarray(value).item())
-    return Scene(model, tuple(env.task.show(model, jax.tree.map(_on_host, goal))))
+    try:
+        markers = tuple(env.task.show(model, jax.tree.map(_on_host, goal)) or ())
+    except Exception as error:  # whatever a task of a user's own may raise
+        raise RenderingUnavailableError(f"show of task {env.name!r}: {_first(error)}") from error
+    return Scene(model, markers)
 
 
 class Camera:

@@ -157,6 +157,27 @@ def test_a_choice_that_mujoco_cannot_be_imported_with_is_said_and_all_else_works
     assert environ == {"MUJOCO_GL": "off"}
 
 
+def test_a_task_whose_show_fails_is_named_and_nothing_to_add_is_fine():
+    class Broken(Posts):
+        def show(self, model, goal):
+            return model.site("aimm")
+
+    class Silent(Posts):
+        def show(self, model, goal):
+            model.site("aim").pos = goal
+
+    env = envs.make("cartpole-balance", "native")
+    broken, silent = (dataclasses.replace(env, name="posts", task=t()) for t in (Broken, Silent))
+    with pytest.raises(
+        rendering.RenderingUnavailableError, match=r"show of task 'posts': KeyError"
+    ):
+        rendering.scene_of(broken, {}, np.zeros(3))
+    engine = type(env.engine)(Posts().model(), 2)
+    scene = rendering.scene_of(dataclasses.replace(silent, engine=engine), {}, np.ones(3))
+    assert scene.markers == ()
+    np.testing.assert_array_equal(scene.model.site("aim").pos, 1)
+
+
 def show(name):
     """A world's goal, its model with the goal in it, and the bodies of a start state."""
     env = envs.make(name, "native")
