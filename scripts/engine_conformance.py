@@ -55,13 +55,13 @@ def _wanted(row: conformance.Row, parts: list[str], words: list[str]) -> bool:
 
 def _keep(name: str, rows: list[conformance.Row], outcomes: list[conformance.Outcome]) -> None:
     # Read anew: two processes may measure one engine each.
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for row, outcome in zip(rows, outcomes, strict=True):
         results.setdefault(conformance_table.key(row), {})[name] = outcome._asdict()
     results = {
         k: results[k] for r in conformance_table.ROWS if (k := conformance_table.key(r)) in results
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     conformance_table.write(PAGE, results)
 
 
