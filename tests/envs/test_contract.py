@@ -57,7 +57,7 @@ def fields(**changed):
 
 
 FAULTS = [
-    # qpos and qvel
+    # start states
     ({"initial": start(qpos=jnp.zeros(4))}, r"initial: qpos has 4 numbers, the model 5 \(nq\)"),
     ({"initial": start(qvel=jnp.zeros(5))}, r"initial: qvel has 5 numbers, the model 4 \(nv\)"),
     ({"initial": start(act=jnp.zeros(0))}, r"initial: act has 0 numbers, the model 1 \(na\)"),

@@ -22,12 +22,11 @@ def opengl():
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_reacher_s_target_in_the_film_is_the_episode_s(seed, opengl, tmp_path, monkeypatch):
+def test_the_reacher_s_target_in_the_film_is_the_episode_s(opengl, tmp_path, monkeypatch):
     env = envs.make("reacher-easy", "native", episode_length=3, target_size=0.08)
-    seen = evaluate(env, lambda obs: jnp.zeros((len(obs), 2)), jax.random.key(seed), 2)
+    seen = evaluate(env, lambda obs: jnp.zeros((len(obs), 2)), jax.random.key(0), 2)
     seen = jax.device_get(seen)
-    start = jax.tree.map(lambda x: x[0], env.worlds(2).reset(jax.random.key(seed)).state.sim)
+    start = jax.tree.map(lambda x: x[0], env.worlds(2).reset(jax.random.key(0)).state.sim)
     np.testing.assert_array_equal(seen.goal, start.physics.goal)
     monkeypatch.setattr(outcome, "make_env", lambda cfg: env)
     film = outcome.film(types.SimpleNamespace(), seen, tmp_path / "film.mp4")
