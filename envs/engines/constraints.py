@@ -103,6 +103,6 @@ def impedance(solimp: Float[Array, "c 5"], pos: Float[Array, " c"]) -> Float[Arr
     # stands in, for a power of a negative number is none.
     reach = jnp.where(near, midpoint, 1 - midpoint)
     distance = jnp.where(inside, jnp.where(near, x, 1 - x), reach)
-    part = (1 / jnp.power(reach, power - 1)) * jnp.power(distance, power)
+    part = reach * jnp.power(distance / reach, power)
     share = jnp.where(inside, jnp.where(near, part, 1 - part), 1)
     return jnp.where(flat, (dmin + dmax) / 2, dmin + share * (dmax - dmin))

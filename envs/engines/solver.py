@@ -81,7 +81,21 @@ def obstacle(model: mjx.Model, data: mjx.Data) -> str | None:
             "it): MJX's search for the path has none; move the sidesite outside, or use "
             "engine='native' or 'warp' where no gradient is needed"
         )
+    if _looks_for_round_geoms(model):
+        return (
+            "there is no gradient for rangefinders where there are round geoms, whose distance "
+            "MJX takes a root of where a ray misses them, too; leave sensordata out of `derived`, "
+            "or use engine='native' or 'warp' where no gradient is needed"
+        )
     return None
+
+
+def _looks_for_round_geoms(model: mjx.Model) -> bool:
+    kinds = mujoco.mjtGeom
+    curved = (kinds.mjGEOM_SPHERE, kinds.mjGEOM_CAPSULE, kinds.mjGEOM_ELLIPSOID)
+    rays = np.asarray(model.sensor_type) == int(mujoco.mjtSensor.mjSENS_RANGEFINDER)
+    seen = not model.opt.disableflags & mjx.DisableBit.SENSOR
+    return bool(seen and rays.any() and np.isin(model.geom_type, [int(k) for k in curved]).any())
 
 
 def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:

@@ -23,6 +23,7 @@ SOLIMPS = (
     ".95 .5 .01 .7 2.2",
     ".3 .8 0 .5 2",
     "0 1 .01 .5 6.5",
+    ".1 .9 .01 .001 15",
 )
 OFF = (0.0005, 0.0029, 0.0071, 0.0099, 0.03)
 """How far [rad] joints are beyond their limits: before and past midpoints, and past the width."""
@@ -78,6 +79,12 @@ def test_randomised_settings_have_finite_slopes(limits):
     sizes = np.clip(model.jnt_solimp[:, 1], 0.01, 0.99)
     with jax.enable_x64(False):
         put = mjx.put_model(model)
+        # The last power underflows where it is not taken of a quotient.
+        np.testing.assert_allclose(
+            constraints.impedance(np.float32(model.jnt_solimp), np.float32(data.efc_pos)),
+            data.efc_KBIP[:, 2],
+            rtol=1e-5,
+        )
         solimp, solref, pos = map(np.float32, (model.jnt_solimp, model.jnt_solref, data.efc_pos))
         by_solimp = jax.grad(lambda x: constraints.impedance(x, pos).sum())(solimp)
         by_solref = jax.grad(lambda x: constraints.reference(put, x, np.float32(sizes))[0].sum())(

@@ -53,9 +53,10 @@ def speed_after(model, data, push, step=solver.step):
 
 def test_values_are_those_of_stock_mjx(ball):
     push = jnp.array([1.0, 0, -3, 0, 0.1, 0])
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         jax.jit(speed_after)(*ball, push),
         jax.jit(speed_after, static_argnums=3)(*ball, push, mjx.step),
+        rtol=1e-13,
     )
 
 
@@ -161,6 +162,21 @@ def test_tendons_inside_of_geoms_are_refused_with_the_remedy():
     )
     assert outside.differentiable
     assert "move the sidesite outside" in inside.obstacle
+
+
+@pytest.mark.parametrize(("kind", "right"), [("sphere", False), ("box", True)])
+def test_rangefinders_among_round_geoms_are_refused_with_the_remedy(kind, right):
+    model = mujoco.MjModel.from_xml_string(f"""
+    <mujoco>
+      <asset><material name="grey"/></asset>
+      <worldbody>
+        <geom type="{kind}" size=".1 .1 .1"/>
+        <body pos="0 0 1"><joint/><geom type="box" size=".1 .1 .1"/><site name="eye"/></body>
+      </worldbody>
+      <sensor><rangefinder site="eye"/></sensor>
+    </mujoco>""")
+    assert Mjx(model, 1, ("sensordata",)).differentiable is right
+    assert Mjx(model, 1).differentiable
 
 
 def test_single_precision_is_finite_and_near(ball):
