@@ -4,7 +4,7 @@ MJX makes fewer contacts than C MuJoCo between parallel capsules, a cylinder and
 or mesh and a plane, where it drops all corners but those within 1 mm of the deepest; it misses a
 sphere that is nearer to a box than the margin; and it only approximates a sphere on a cylinder or a
 capsule. Here these have C's contacts. MJX's arrays have one fixed place for each contact that a
-pair of geoms can have; places for what C has more are appended.
+pair of geoms can have; there are more places for what C has more.
 
 The layout of the contacts is that of two internal functions of mjx 3.17.
 """
@@ -57,11 +57,11 @@ class _Group(NamedTuple):
     types: tuple[int, int]
     mesh: int
     """Of the second geom."""
+    key: Any
+    """MJX's own."""
     condim: int
     pairs: Int[np.ndarray, "n 3"]
     """Two geoms, and their explicit `<pair>` or -1."""
-    first: int
-    """Its first place."""
     places: int
     """For each pair."""
 
@@ -101,15 +101,13 @@ def _types(model: Any, a: int, b: int) -> tuple[int, int]:
 
 def _groups(model: Any) -> list[_Group]:
     """In the order of MJX's contacts."""
-    found, first = [], 0
+    found = []
     by_condim = sorted(driver._geom_groups(model).items(), key=lambda item: int(item[0].condim))
     for key, pairs in by_condim:
         places = driver._COLLISION_FUNC[key.types].ncon  # pyright: ignore[reportArgumentType]
         types = int(key.types[0]), int(key.types[1])
-        mesh = int(key.data_ids[1])
-        group = _Group(types, mesh, int(key.condim), np.array(pairs), first, places)
-        found.append(group)
-        first += places * len(pairs)
+        condim = int(key.condim)
+        found.append(_Group(types, int(key.data_ids[1]), key, condim, np.array(pairs), places))
     return found
 
 
@@ -124,7 +122,7 @@ def _more(group: _Group, plan: Plan) -> tuple[int, Int[np.ndarray, " m"]]:
 
 
 def condims(model: mujoco.MjModel, plan: Plan) -> Int[np.ndarray, " n"]:
-    """The dimension of each contact's friction, MJX's and those appended, in ascending order."""
+    """The dimension of each contact's friction, MJX's and those it lacks, in ascending order."""
     found = driver.make_condim(model)
     for group in _groups(model) if found.size else []:
         count, pairs = _more(group, plan)
@@ -132,35 +130,43 @@ def condims(model: mujoco.MjModel, plan: Plan) -> Int[np.ndarray, " n"]:
     return np.sort(found)
 
 
-def put_right(model: mjx.Model, data: mjx.Data, plan: Plan) -> mjx.Data:
-    """`data` after `mjx.collision`, with C MuJoCo's contacts in the places that `condims` has."""
-    if not data._impl.ncon:
-        return data
-    contact, more, dims = data._impl.contact, [], []
-    for group in _groups(model):
-        dims += [group.condim] * (group.places * len(group.pairs))
-        if group.types in _SHAPES:
-            contact, appended = _group_put_right(model, data, plan, contact, group)
-            more += [] if appended is None else [(group.condim, appended)]
-    if more:
-        for condim, appended in more:
-            dims += [condim] * appended.dist.shape[0]
-        order = np.argsort(dims, kind="stable")
-        appended = [appended for _, appended in more]
-        contact = jax.tree.map(lambda *x: jnp.concatenate(x)[order], contact, *appended)
+def collision(model: mjx.Model, data: mjx.Data, plan: Plan) -> mjx.Data:
+    """`mjx.collision` with C MuJoCo's contacts; `data` has places for them, see `condims`."""
+    groups = _groups(model) if data._impl.ncon else []
+    if not any(group.types in _SHAPES and _more(group, plan)[1].size for group in groups):
+        return mjx.collision(model, data)
+    # MJX's functions are not even called for what is put right: their derivatives may be infinite,
+    # and infinity times nothing is NaN.
+    contacts, parts = driver._contact_groups(model, data), []
+    for group in groups:
+        contact = contacts[group.key]
+        _, right = _more(group, plan)
+        if group.types not in _SHAPES:
+            right = right[:0]
+        stock = np.setdiff1d(np.arange(len(group.pairs)), right)
+        if stock.size:
+            mine = jax.tree.map(lambda x, i=stock: x[i], contact)
+            function = driver._COLLISION_FUNC[group.key.types]
+            dist, pos, frame = function(model, data, group.key, mine.geom)
+            mine = jax.tree.map(lambda x, n=group.places: jnp.repeat(x, n, axis=0), mine)
+            parts.append(mine.replace(dist=dist, pos=pos, frame=frame))
+        if right.size:
+            mine = jax.tree.map(lambda x, i=right: x[i], contact)
+            parts.append(_touching(model, data, plan, group, right, mine))
+    contact = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     return data.tree_replace({"_impl.contact": contact})
 
 
-def _group_put_right(
-    model: mjx.Model, data: mjx.Data, plan: Plan, contact: Any, group: _Group
-) -> tuple[Any, Any]:
-    """The contacts with those of one group put right, and what to append; None for nothing."""
-    count, pairs = _more(group, plan)
-    if not pairs.size:
-        return contact, None
-    places = group.first + pairs[:, None] * group.places + np.arange(group.places)
+def _touching(
+    model: mjx.Model,
+    data: mjx.Data,
+    plan: Plan,
+    group: _Group,
+    pairs: Int[np.ndarray, " n"],
+    contact: Any,
+) -> Any:
+    """C MuJoCo's contacts of some pairs of a group; `contact` has the settings of each pair."""
     one, two, explicit = group.pairs[pairs].T
-    margin = contact.includemargin[places[:, 0]]
     gap = model.geom_gap[one] + model.geom_gap[two]
     if (explicit >= 0).any():
         gap = jnp.where(explicit >= 0, model.pair_gap[explicit], gap)
@@ -170,13 +176,8 @@ def _group_put_right(
     geoms = [
         shapes.Geom(data.geom_xpos[g], data.geom_xmat[g], model.geom_size[g]) for g in (one, two)
     ]
-    touch = jax.vmap(function)(*geoms, margin + gap)
-    new = {"dist": touch.dist, "pos": touch.pos}
-    new["frame"] = jax.vmap(jax.vmap(math.make_frame))(touch.normal)
-    old = {k: getattr(contact, k).at[places].set(x[:, : group.places]) for k, x in new.items()}
-    contact = contact.replace(**old)
-    if not count:
-        return contact, None
-    appended = jax.tree.map(lambda x: jnp.repeat(x[places[:, 0]], count, axis=0), contact)
-    last = {k: jnp.concatenate(x[:, group.places :]) for k, x in new.items()}
-    return contact, appended.replace(**last)
+    touch = jax.vmap(function)(*geoms, contact.includemargin + gap)
+    frame = jax.vmap(jax.vmap(math.make_frame))(touch.normal)
+    contact = jax.tree.map(lambda x: jnp.repeat(x, touch.dist.shape[1], axis=0), contact)
+    dist, pos, frame = map(jnp.concatenate, (touch.dist, touch.pos, frame))
+    return contact.replace(dist=dist, pos=pos, frame=frame)

@@ -51,11 +51,10 @@ def fwd_position(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None = 
 
 def collide(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None) -> mjx.Data:
     """C MuJoCo's contacts, in full precision where boxes and meshes may touch one another, too."""
+    collision = mjx.collision if plan is None else functools.partial(contacts.collision, plan=plan)
     if np.isin(model.geom_type, _EDGED).sum() < 2:
-        data = mjx.collision(model, data)
-    else:
-        data = all_in_full(lambda data: mjx.collision(model, data))(data)
-    return data if plan is None else contacts.put_right(model, data, plan)
+        return collision(model, data)
+    return all_in_full(lambda data: collision(model, data))(data)
 
 
 def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:
