@@ -59,7 +59,8 @@ def bound(env: Env) -> Limits:
     """
     import warp
 
-    warp.config.quiet = True  # a banner in the middle of what is reported
+    settings: Any = warp.config  # pyright takes it for another module
+    settings.quiet = True  # no banner in the middle of what is reported
     engine = env.engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

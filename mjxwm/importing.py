@@ -100,7 +100,7 @@ def _task(name: str, action_repeat: int | None) -> TaskInfo:
     except config.ConfigError as error:
         sets = ", ".join(TASK_SETS)
         raise ValueError(f"{name!r} is neither a task set ({sets}) nor a task: {error}") from error
-    return dataclasses.replace(trainer.task_info(spec), name=name)
+    return dataclasses.replace(TaskInfo.of(spec), name=name)
 
 
 def chunks(

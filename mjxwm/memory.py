@@ -86,3 +86,26 @@ def too_many(worlds: int, whole: int, half: Callable[[], int], among: Sequence[A
         f"can be had on {mine[0].device_kind}. {largest}; or lower `capacity`, if it is the "
         "replay that is large"
     )
+
+
+_MANY_EPISODES = 10_000
+"""Up to so many nobody asks whether there is memory for their worlds: it takes a trace."""
+
+
+def too_many_episodes(episodes: int, worlds: Callable[[int], Any]) -> str:
+    """Why an evaluation, with a world for each episode, does not fit; empty where it does.
+
+    Args:
+        episodes: how many are asked for.
+        worlds: number of worlds -> something whose `reset` makes them from a key.
+    """
+    if episodes < _MANY_EPISODES:
+        return ""
+    whole = size(jax.eval_shape(worlds(episodes).reset, jax.random.key(0)))
+    free = available(jax.devices()[0])
+    if free is None or whole <= free:
+        return ""
+    return (
+        f"episodes={episodes:,}: their worlds take about {whole / 1e9:.1f} GB, but "
+        f"{free / 1e9:.1f} GB can be had; evaluate fewer episodes"
+    )

@@ -138,7 +138,7 @@ def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
         if assumed:
             print(f"note     {assumed}", flush=True)
     env = trainer.make_env(trainer.Config(task=task.name, engine=cfg.engine, action_repeat=repeat))
-    here = trainer.task_info(env.spec)
+    here = TaskInfo.of(env.spec)
     if not here.fits(task):
         raise config.ConfigError(f"the model knows {task}; here it is {here}")
     planning = tdmpc2.Planning()

@@ -108,26 +108,19 @@ def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
         cfg: the configuration.
         engine: another engine than the configuration's.
     """
+    # How much room engine warp makes for contacts; nothing where that is left to the engine.
+    room = {name: getattr(cfg, name) for name in ("contacts_per_world", "rows_per_world")}
+    room = {name: number for name, number in room.items() if number is not None}
+    options = cfg.task_fields | (room if engine in (None, cfg.engine) else {})
     try:
         with registry.beside(cfg.task_folder):
             return envs.make(
-                cfg.task,
-                engine or cfg.engine,
-                cfg.action_repeat,
-                cfg.randomise,
-                **(_room(cfg) if engine in (None, cfg.engine) else {}),
-                **cfg.task_fields,
+                cfg.task, engine or cfg.engine, cfg.action_repeat, cfg.randomise, **options
             )
     except ValueError as error:
         away = cfg.task_folder is not None and Path(cfg.task_folder) != Path.cwd()
         way = f" (the run's task was in {cfg.task_folder}: try it there)" if away else ""
         raise config.ConfigError(f"{error}{way}") from error
-
-
-def _room(cfg: Config) -> dict[str, int]:
-    """What is asked for of a world's room; nothing where it is left to the engine."""
-    asked = {name: getattr(cfg, name) for name in ("contacts_per_world", "rows_per_world")}
-    return {name: value for name, value in asked.items() if value is not None}
 
 
 def build(cfg: Config, fits: bool = True) -> Trainer:
@@ -144,7 +137,10 @@ def build(cfg: Config, fits: bool = True) -> Trainer:
     env = make_env(cfg)
     algorithm = _algorithm(cfg, env, fits)
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
-    _check_episodes(cfg, eval_env)
+    if isinstance(eval_env, envs.Env) and (
+        said := memory.too_many_episodes(cfg.episodes, eval_env.worlds)
+    ):
+        raise config.ConfigError(said)
 
     def run_policy(state: Any, key: jax.Array) -> Evaluation:
         planner = algorithm.planner
@@ -178,23 +174,6 @@ def _check(cfg: Config) -> None:
             f"algorithm={cfg.algorithm!r} does not fit the preset's settings, which are another "
             f"algorithm's; choose a preset of {cfg.algorithm}, such as {', '.join(named)}"
         )
-
-
-def _check_episodes(cfg: Config, env: envs.Env) -> None:
-    """Raises ConfigError where the worlds of an evaluation, one per episode, do not fit."""
-    if cfg.episodes < _MANY or not isinstance(env, envs.Env):
-        return
-    whole = memory.size(jax.eval_shape(env.worlds(cfg.episodes).reset, jax.random.key(0)))
-    free = memory.available(jax.devices()[0])
-    if free is not None and whole > free:
-        raise config.ConfigError(
-            f"episodes={cfg.episodes:,}: their worlds take about {whole / 1e9:.1f} GB, but "
-            f"{free / 1e9:.1f} GB can be had; evaluate fewer episodes"
-        )
-
-
-_MANY = 10_000
-"""Episodes of an evaluation up to which nobody asks whether there is memory for them."""
 
 
 def _recorded(cfg: Config, env: Any) -> Algorithm:
@@ -261,15 +240,7 @@ def writer(cfg: Config, env: envs.Env) -> Writer:
     Raises:
         ValueError: it is none, or knows the task with other sizes.
     """
-    spec = env.spec
-    return Writer(Path(cfg.data or ""), task_info(spec))
-
-
-def task_info(spec: envs.EnvSpec) -> TaskInfo:
-    """What a data set keeps of a task's sizes."""
-    return TaskInfo(
-        spec.name, spec.obs_size, spec.action_size, spec.episode_length, spec.action_repeat
-    )
+    return Writer(Path(cfg.data or ""), TaskInfo.of(env.spec))
 
 
 def start(trainer: Trainer, run: RunFolder, key: jax.Array, resume: bool) -> tuple[Any, int, float]:

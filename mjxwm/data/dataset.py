@@ -35,6 +35,12 @@ class TaskInfo:
     """Control steps per action; None in data sets that were written without it, so that `fits`
     compares it, and equality does not."""
 
+    @classmethod
+    def of(cls, spec: Any) -> "TaskInfo":
+        """What a data set keeps of an `envs.EnvSpec`."""
+        sizes = spec.obs_size, spec.action_size, spec.episode_length
+        return cls(spec.name, *sizes, spec.action_repeat)
+
     def fits(self, other: "TaskInfo") -> bool:
         """Whether both are of the same task in the same sizes, as far as both say."""
         repeats = {self.action_repeat, other.action_repeat} - {None}

@@ -32,8 +32,8 @@ def without(path) -> None:
 def test_what_is_collected_says_its_action_repeat(tmp_path, repeat):
     cfg = trainer.Config(task="hopper", engine="native", action_repeat=repeat, data=str(tmp_path))
     env = trainer.make_env(cfg)
-    assert trainer.task_info(env.spec).action_repeat == repeat
-    write(tmp_path, trainer.task_info(env.spec))
+    assert TaskInfo.of(env.spec).action_repeat == repeat
+    write(tmp_path, TaskInfo.of(env.spec))
     assert open_data(tmp_path).tasks[0].action_repeat == repeat
     trainer.writer(cfg, env)
 
@@ -77,7 +77,7 @@ def test_what_data_say_needs_no_word():
     assert repeats.action_repeat(HOPPER) == (1, "")
     assert {task.action_repeat for task in task_set("mt80")} == {2}
     spec = envs.make("cup-spin", engine="native", action_repeat=2).spec
-    assert vars(trainer.task_info(spec)) == vars(task_set("cup-spin")[0])
+    assert vars(TaskInfo.of(spec)) == vars(task_set("cup-spin")[0])
     assert data.TaskInfo("cup-spin", 8, 2, 500).fits(task_set("cup-spin")[0])
 
 
