@@ -6,6 +6,7 @@ by `scripts/engine_conformance.py`; what that finds to be neither equal nor corr
 """
 
 import re
+import warnings
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -30,10 +31,12 @@ class Feature(NamedTuple):
     """How the model does without."""
     read: frozenset[str] = frozenset()
     """Derived fields that it makes a difference to; none: it is part of the motion."""
+    warned: bool = False
+    """Whether the engine has it otherwise than C MuJoCo and says so, rather than refuse."""
 
 
 def check(model: mujoco.MjModel, engine: str, derived: Collection[str] = ()) -> None:
-    """Refuses a model with a feature that an engine lacks.
+    """Refuses a model with a feature that an engine lacks, or warns of what it does otherwise.
 
     Args:
         model: compiled model.
@@ -49,8 +52,11 @@ def check(model: mujoco.MjModel, engine: str, derived: Collection[str] = ()) -> 
         if feature.read and not feature.read.intersection(derived):
             continue
         elements = feature.used(model)
-        if elements:
+        if elements and not feature.warned:
             raise ValueError(refusal(engine, feature, elements))
+        if elements:
+            said = refusal(engine, feature, elements)
+            warnings.warn(f"{said}; its motion is another one", stacklevel=5)
 
 
 def refusal(engine: str, feature: Feature, elements: list[str]) -> str:
@@ -170,6 +176,39 @@ def _touch_in_cylinders(model: mujoco.MjModel) -> Any:
     site = np.where(touch, model.sensor_objid, 0)
     cylinders = model.site_type[site] == int(_GEOM.mjGEOM_CYLINDER) if model.nsite else touch
     return touch & cylinders
+
+
+_ROUGH_ON_WARP = frozenset(
+    {("hfield", kind) for kind in ("ellipsoid", "cylinder", "box", "mesh")}
+    | {("plane", "cylinder"), ("capsule", "capsule")}
+    | {(a, b) for a in ("ellipsoid", "cylinder") for b in ("ellipsoid", "cylinder")}
+)
+"""Types of geoms whose contacts MuJoCo Warp finds in other places than C MuJoCo, as measured."""
+
+
+def _rough_pairs(model: mujoco.MjModel) -> list[str]:
+    kinds = {kind for pair in _ROUGH_ON_WARP for kind in pair}
+    names = [_GEOM(int(kind)).name.removeprefix("mjGEOM_").lower() for kind in model.geom_type]
+    if not kinds.intersection(names):
+        return []
+    from mujoco.mjx._src import collision_driver
+
+    pairs = {(names[a], names[b]) for a, b, _ in collision_driver.geom_pairs(model)}
+    rough = {pair for pair in pairs if pair in _ROUGH_ON_WARP or pair[::-1] in _ROUGH_ON_WARP}
+    return [f"{a} and {b}" for a, b in sorted(rough)]
+
+
+def _clamped_dampers(model: mujoco.MjModel) -> Any:
+    """Actuators that damp until their force is clamped, where C drops the derivative."""
+    fast = model.opt.integrator == int(mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
+    bends = (model.actuator_biasprm[:, 2] != 0) | (model.actuator_gainprm[:, 2] != 0)
+    return fast & bends & (model.actuator_forcelimited > 0)
+
+
+def _turning(model: mujoco.MjModel) -> Any:
+    """C takes (dJ/dt) v off what these ask for; MuJoCo Warp does not, so that they lag behind."""
+    kinds = (int(mujoco.mjtEq.mjEQ_CONNECT), int(mujoco.mjtEq.mjEQ_WELD))
+    return np.isin(model.eq_type, kinds)
 
 
 def _ellipsoid_fluid(model: mujoco.MjModel) -> Any:
@@ -325,5 +364,54 @@ FEATURES = (
         "give the site another shape",
         frozenset({"sensordata"}),
     ),
+    Feature(
+        "cutoff of framelinacc and frameangacc sensors",
+        _JAX,
+        _named(
+            _OBJ.mjOBJ_SENSOR,
+            lambda m: (
+                _sensors(_SENSOR.mjSENS_FRAMELINACC, _SENSOR.mjSENS_FRAMEANGACC)(m)
+                & (m.sensor_cutoff > 0)
+            ),
+        ),
+        "set cutoff='0'",
+        frozenset({"sensordata"}),
+    ),
+    Feature(
+        "gains that a user's callback computes",
+        _NOT_NATIVE,
+        _named(_ACTUATOR, lambda m: m.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_USER)),
+        "choose another gaintype",
+    ),
+    Feature(
+        "connect and weld constraints that turn with their bodies as in C MuJoCo",
+        ("warp",),
+        _named(_OBJ.mjOBJ_EQUALITY, _turning),
+        "take them as they are",
+        warned=True,
+    ),
+    Feature(
+        "implicitfast without the damping of actuators at their forcerange",
+        _JAX,
+        _named(_ACTUATOR, _clamped_dampers),
+        "remove forcerange",
+        warned=True,
+    ),
+    Feature(
+        "the discrete integrator",
+        _JAX,
+        _option(
+            "integrator='discrete'",
+            lambda m: m.opt.integrator == int(mujoco.mjtIntegrator.mjINT_DISCRETE),
+        ),
+        "choose another integrator",
+    ),
+    Feature(
+        "C MuJoCo's places of contacts between some geoms",
+        ("warp",),
+        _rough_pairs,
+        "take them as they are",
+        warned=True,
+    ),
 )
-"""What is refused, and of which engines."""
+"""What is refused, or warned of, and of which engines."""

@@ -266,11 +266,25 @@ def _supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjMode
             model.numeric_data[number] = -1
     if "energy" not in derived:
         model.opt.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_ENERGY)
+    _disable_springs_and_dampers(model)
     if model.opt.disableflags & int(flags.mjDSBL_CONTACT | flags.mjDSBL_CONSTRAINT):
         model.geom_contype[:] = model.geom_conaffinity[:] = 0
     if "sensordata" not in derived:
         model.opt.disableflags |= int(flags.mjDSBL_SENSOR)
     return model
+
+
+def _disable_springs_and_dampers(model: mujoco.MjModel) -> None:
+    """By their numbers: with either flag MJX leaves out all passive forces, but damps in Euler."""
+    spring = int(mujoco.mjtDisableBit.mjDSBL_SPRING)
+    damper = int(mujoco.mjtDisableBit.mjDSBL_DAMPER)
+    off = model.opt.disableflags & (spring | damper)
+    if off & spring:
+        model.jnt_stiffness[:] = model.tendon_stiffness[:] = 0
+    if off & damper:
+        model.dof_damping[:] = model.tendon_damping[:] = 0
+    if off != spring | damper:  # with both, C leaves out all passive forces, too
+        model.opt.disableflags &= ~(spring | damper)
 
 
 def field_of(data: Any, name: str) -> Any:

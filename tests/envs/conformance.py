@@ -64,7 +64,7 @@ def mjcf(rows: Sequence[Row]) -> str:
     """The model of rows that share one."""
     first = rows[0]
     places = [
-        {"n": i, "x": f"{30 * i}", "bit": f'contype="{1 << i % 31}" conaffinity="{1 << i % 31}"'}
+        {"n": i, "x": f"{2 * i}", "bit": f'contype="{1 << i % 31}" conaffinity="{1 << i % 31}"'}
         for i in range(len(rows))
     ]
     flag = f"<flag {first.flag}/>" if first.flag else ""

@@ -1,20 +1,23 @@
 """Rows of the conformance sweep: geoms in pairs, and the attributes of contacts."""
 
-from conformance import Row
+import functools
+
+import mujoco
+from conformance import Row, compiled
 
 TETRAHEDRON = '<mesh name="tetra" vertex="0 0 .25  .2 0 -.1  -.1 .17 -.1  -.1 -.17 -.1"/>'
 HILLS = '<hfield name="hills" nrow="4" ncol="4" size="1 1 .2 .1" elevation="0 1 0 0 1 0 .5 0 0 .3 0 1 .2 0 1 0"/>'
 SHAPES = {
-    "sphere": ('type="sphere" size=".15"', 0.15),
-    "capsule": ('type="capsule" size=".08 .12" euler="0 1.3 .2"', 0.11),
-    "ellipsoid": ('type="ellipsoid" size=".2 .15 .1"', 0.1),
-    "cylinder": ('type="cylinder" size=".15 .1"', 0.1),
-    "box": ('type="box" size=".15 .12 .1"', 0.1),
-    "mesh": ('type="mesh" mesh="tetra"', 0.0875),
+    "sphere": 'type="sphere" size=".15"',
+    "capsule": 'type="capsule" size=".08 .12" euler="0 1.3 {turn}"',
+    "ellipsoid": 'type="ellipsoid" size=".2 .15 .1"',
+    "cylinder": 'type="cylinder" size=".15 .1"',
+    "box": 'type="box" size=".15 .12 .1"',
+    "mesh": 'type="mesh" mesh="tetra"',
 }
 GROUND = {
-    "plane": ('type="plane" size="2 2 .1"', 0.0),
-    "hfield": ('type="hfield" hfield="hills"', 0.15),
+    "plane": 'type="plane" size="2 2 .1"',
+    "hfield": 'type="hfield" hfield="hills"',
     **SHAPES,
 }
 
@@ -22,14 +25,30 @@ GROUND = {
 def falling(
     shape: str, on: str = "plane", geom: str = "", ground: str = "", deep: float = 0.004
 ) -> str:
-    """A free body that touches what is fixed below it."""
-    below, height = GROUND[on]
-    above, half = SHAPES[shape]
-    z = height + half - deep
+    """A free body that reaches into what is fixed below it; `deep` is by how much [m]."""
+    return _placed(shape, on, geom, ground).replace("{z}", f"{_height(shape, on) - deep:.6f}")
+
+
+def _placed(shape: str, on: str, geom: str = "", ground: str = "") -> str:
+    below, above = GROUND[on].replace("{turn}", "0"), SHAPES[shape].replace("{turn}", "1")
     return (
         f'<geom name="f{{n}}" pos="{{x}} 0 0" {below} {{bit}} {ground}/>'
-        f'<body name="b{{n}}" pos="{{x}} 0 {z}"><freejoint/><geom name="g{{n}}" {above} {{bit}} {geom}/></body>'
+        f'<body name="b{{n}}" pos="{{x}} 0 {{z}}"><freejoint/>'
+        f'<geom name="g{{n}}" {above} {{bit}} {geom}/></body>'
     )
+
+
+@functools.cache
+def _height(shape: str, on: str) -> float:
+    """Where the body begins to touch, by C MuJoCo, halving an interval."""
+    row = Row("", "", _placed(shape, on).replace("{z}", "2"), asset=TETRAHEDRON + HILLS)
+    model = compiled([row])
+    data, low, high = mujoco.MjData(model), 0.0, 1.0
+    for _ in range(20):
+        data.qpos[2] = (low + high) / 2
+        mujoco.mj_forward(model, data)
+        low, high = (data.qpos[2], high) if data.ncon else (low, data.qpos[2])
+    return low
 
 
 def _pair(shape: str, on: str, **more) -> Row:

@@ -9,7 +9,7 @@ from envs.engines.native import Native
 
 ARM = """
 <mujoco>
-  <option density="{density}"><flag {flags}/></option>
+  <option density="{density}" integrator="{integrator}"><flag {flags}/></option>
   <worldbody>
     <body>
       <joint name="elbow" axis="0 1 0" {joint}/>
@@ -25,7 +25,7 @@ ARM = """
 
 def arm(**parts: str) -> mujoco.MjModel:
     fields = dict.fromkeys(("joint", "geom", "tendon", "actuator"), "")
-    fields |= {"density": "0", "flags": 'contact="enable"'}
+    fields |= {"density": "0", "integrator": "Euler", "flags": 'contact="enable"'}
     return mujoco.MjModel.from_xml_string(ARM.format(**fields | parts))
 
 
@@ -42,6 +42,7 @@ def arm(**parts: str) -> mujoco.MjModel:
         ("mjx", {"geom": 'surfacevel="1 0 0 0 0 0"'}, "moving surfaces .geom 'bone'"),
         ("mjx", {"geom": 'adhesion="1"'}, "adhesion of contacts .geom 'bone'"),
         ("mjx", {"flags": 'override="enable"'}, "overridden .*<flag override='enable'/>"),
+        ("mjx", {"integrator": "discrete"}, "the discrete integrator"),
         ("native", {"flags": 'sleep="enable"'}, "sleeping .* remove it"),
         ("mjx", {"flags": 'sleep="enable"'}, "sleeping .* remove it"),
         ("warp", {"flags": 'sleep="enable"'}, "sleeping .* remove it"),
@@ -76,3 +77,17 @@ def test_a_reason_is_the_first_error_and_not_the_traceback_around_it():
         "Traceback (most recent call last):\n  File ...\nOSError: later"
     )
     assert first_cause(RuntimeError(wrapped)) == "KeyError: 'x'"
+
+
+def test_what_differs_but_is_usable_is_warned_of_by_name():
+    hung = """
+    <mujoco>
+      <worldbody>
+        <body name="hand" mocap="true"/>
+        <body name="cup"><freejoint/><geom size=".1"/></body>
+      </worldbody>
+      <equality><weld name="grip" body1="hand" body2="cup"/></equality>
+    </mujoco>"""
+    model = mujoco.MjModel.from_xml_string(hung)
+    with pytest.warns(UserWarning, match="engine='warp' .*weld constraints .*'grip'"):
+        ENGINES["warp"](model, 1)
