@@ -180,7 +180,8 @@ def _touch_in_cylinders(model: mujoco.MjModel) -> Any:
 
 _ROUGH_ON_WARP = frozenset(
     {("hfield", kind) for kind in ("ellipsoid", "cylinder", "box", "mesh")}
-    | {("plane", "cylinder"), ("capsule", "capsule")}
+    | {("plane", "cylinder"), ("capsule", "capsule"), ("box", "box")}
+    | {("cylinder", "box"), ("cylinder", "mesh")}
     | {(a, b) for a in ("ellipsoid", "cylinder") for b in ("ellipsoid", "cylinder")}
 )
 """Types of geoms whose contacts MuJoCo Warp finds in other places than C MuJoCo, as measured."""
