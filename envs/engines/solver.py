@@ -29,6 +29,7 @@ from mujoco.mjx._src import forward as stages
 
 from envs.engines import actuation, limit_rows
 from envs.engines.contacts import Plan
+from envs.engines.implicitfast import implicit
 from envs.engines.joints import fwd_velocity
 from envs.engines.positions import fwd_position
 from envs.engines.rotations import advance
@@ -287,5 +288,5 @@ def _runge_kutta(model: mjx.Model, first: mjx.Data, plan: Plan | None) -> mjx.Da
 
 INTEGRATORS = {
     mjx.IntegratorType.EULER: mjx.euler,
-    mjx.IntegratorType.IMPLICITFAST: mjx.implicit,
+    mjx.IntegratorType.IMPLICITFAST: implicit,
 }
