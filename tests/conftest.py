@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import dataclasses
+import gc
 
 import jax
 import pytest
@@ -28,6 +29,14 @@ def shared_programs():
         for module in (train, trainer):
             patch.setattr(module, "build", build)
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgotten_programs():
+    """A file's compiled programs go with it: a worker that keeps all of them needs 13 GB."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

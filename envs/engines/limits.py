@@ -82,8 +82,8 @@ def limits(
     """
     if model.nflex or (model.geom_type == _G.mjGEOM_SDF).any():
         raise ValueError(
-            "the contacts of flexes and signed distance fields have no bound in advance; "
-            "give contacts_per_world and rows_per_world, or use engine='native'"
+            "engine='warp': the contacts of flexes and signed distance fields have no bound in "
+            "advance; give contacts_per_world and rows_per_world, or use engine='native'"
         )
     contacts = contact_rows = 0
     disabled = mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
@@ -117,7 +117,7 @@ def _other_rows(model: mujoco.MjModel) -> int:
     unknown = set(model.eq_type.tolist()) - set(_EQUALITY_ROWS)
     if unknown:
         names = ", ".join(_E(kind).name for kind in unknown)
-        raise ValueError(f"no bound is known for {names}; give rows_per_world")
+        raise ValueError(f"engine='warp': no bound is known for {names}; give rows_per_world")
     equality = sum(_EQUALITY_ROWS[kind] for kind in model.eq_type.tolist())
     friction = (model.dof_frictionloss > 0).sum() + (model.tendon_frictionloss > 0).sum()
     return int(equality + friction + model.jnt_limited.sum() + model.tendon_limited.sum())

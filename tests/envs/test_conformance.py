@@ -59,6 +59,7 @@ def test_rows_of_contacts_do_touch(row):
 def test_the_results_have_no_silent_difference():
     assert set(RESULTS) == {key(row) for row in ROWS}
     for feature, engines in RESULTS.items():
+        assert set(engines) == set(conformance.ENGINES), feature
         for name, outcome in engines.items():
             assert outcome["verdict"] != "different", f"{name} {feature}"
             if outcome["verdict"] in ("refused", "warned"):
