@@ -41,7 +41,7 @@ def test_room_is_asked_for_by_name():
     assert whole == room.bound(envs.make("hopper", "native")) == Limits(6, 27)
     env = envs.make("hopper", "warp", contacts_per_world=2)
     assert env.engine.room == Limits(2, 27)
-    assert env.for_worlds(8).engine._data()._impl.naconmax == 16
+    assert env.for_worlds(8).engine._data(())._impl.naconmax == 16
     assert envs.make("hopper", "warp", rows_per_world=9).engine.room == Limits(6, 9)
     for value in (0, -1, 2.5):
         with pytest.raises(ValueError, match=f"rows_per_world={value} is out of range"):
