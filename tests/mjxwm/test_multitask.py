@@ -186,7 +186,7 @@ def run(*args):
         ("pretrain mt4-cpu --tasks pendulum-swingup --data {folder}/data --latent 12", "latent=12"),
         ("pretrain mt4-cpu --tasks ,", "names no task"),
         ("pretrain mt4-cpu --data {model}/config.yaml", "is not a data set"),
-        ("collect pwm-dmc-cpu --data {model}/config.yaml --folder {folder}", "is a file, not a folder"),
+        ("collect pwm-dmc-cpu --data {model}/config.yaml --folder {folder}", "is a file, not"),
         ("eval --suite reacher-easy --model {model} --episodes 0", "episodes=0 is out of range"),
         ("bench learner --sizes 1M --task-set mt4 --samples 0", "samples=0 is out of range"),
         ("bench learner --updates 0", "updates=0 is out of range"),
