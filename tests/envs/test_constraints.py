@@ -126,6 +126,7 @@ STIFF = """
 </mujoco>"""
 
 
+@pytest.mark.slow
 def test_a_step_with_powers_that_are_no_integers_has_the_gradient_of_c_mujoco():
     """Limits, friction, a tendon's limit, an equality and a contact, near and past their widths."""
     model = mujoco.MjModel.from_xml_string(STIFF)

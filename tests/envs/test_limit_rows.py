@@ -101,6 +101,7 @@ def test_in_float32_too_joints_stay_where_two_limits_hold_them(model):
     np.testing.assert_allclose(in_mjx(Mjx(model, 1), *state, 20)[0], expected, atol=3e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_between_two_limits_is_c_mujocos(model, double):
     point = [x[0] for x in states(model, 1)]
     weights = np.random.default_rng(1).normal(size=model.nv)
