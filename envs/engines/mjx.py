@@ -4,7 +4,6 @@ A world between two control steps is only its view and the solver's warm start. 
 rebuilds `mjx.Data` from a template, so that what crosses `jit`, `scan` and `vmap` stays small.
 """
 
-import copy
 import operator
 from collections.abc import Collection
 from typing import Any
@@ -21,6 +20,7 @@ from envs.engines import contacts, features, limit_rows, room, rough_contacts, s
 from envs.engines import derived as fields_of
 from envs.engines.joints import fwd_velocity
 from envs.engines.positions import fwd_position
+from envs.engines.supported import supported
 from envs.precision import in_full
 
 ACCELERATION_STAGE = frozenset(
@@ -65,7 +65,7 @@ class Mjx:
         features.check(model, self.name, derived)
         fields_of.check(model, derived, self._computed, self.name)
         self.model, self.n_substeps, self.derived = model, n_substeps, derived
-        self._supported = _supported(model, derived)
+        self._supported = supported(model, derived)
         self._model = self._put(self._supported)
         self._template = self._make_template()
         self._shapes = self._derived_shapes()
@@ -253,38 +253,6 @@ def _from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Ar
     if "eq_active0" in fields:
         state["eq_active"] = fields["eq_active0"]
     return state
-
-
-def _supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel:
-    """The model without what makes no difference here and is refused."""
-    flags, model = mujoco.mjtDisableBit, copy.copy(model)
-    # MJX never restarts a diverged world, and Warp refuses the flag that asks for that.
-    model.opt.disableflags &= ~int(flags.mjDSBL_AUTORESET)
-    for name in ("max_contact_points", "max_geom_pairs"):  # C MuJoCo keeps all contacts
-        number = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, name)
-        if number >= 0:
-            model.numeric_data[number] = -1
-    if "energy" not in derived:
-        model.opt.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_ENERGY)
-    _disable_springs_and_dampers(model)
-    if model.opt.disableflags & int(flags.mjDSBL_CONTACT | flags.mjDSBL_CONSTRAINT):
-        model.geom_contype[:] = model.geom_conaffinity[:] = 0
-    if "sensordata" not in derived:
-        model.opt.disableflags |= int(flags.mjDSBL_SENSOR)
-    return model
-
-
-def _disable_springs_and_dampers(model: mujoco.MjModel) -> None:
-    """By their numbers: with either flag MJX leaves out all passive forces, but damps in Euler."""
-    spring = int(mujoco.mjtDisableBit.mjDSBL_SPRING)
-    damper = int(mujoco.mjtDisableBit.mjDSBL_DAMPER)
-    off = model.opt.disableflags & (spring | damper)
-    if off & spring:
-        model.jnt_stiffness[:] = model.tendon_stiffness[:] = 0
-    if off & damper:
-        model.dof_damping[:] = model.tendon_damping[:] = 0
-    if off != spring | damper:  # with both, C leaves out all passive forces, too
-        model.opt.disableflags &= ~(spring | damper)
 
 
 def field_of(data: Any, name: str) -> Any:
