@@ -61,7 +61,8 @@ def _keep(name: str, rows: list[conformance.Row], outcomes: list[conformance.Out
     results = {
         k: results[k] for r in conformance_table.ROWS if (k := conformance_table.key(r)) in results
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in results.items()]
+    RESULTS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     conformance_table.write(PAGE, results)
 
 
