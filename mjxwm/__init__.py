@@ -1,3 +1,7 @@
 """Policies learned through world models and through simulators, from thousands of MuJoCo worlds."""
 
 __version__ = "0.1.0"
+
+
+class ConfigError(ValueError):
+    """A user's mistake in a preset, a field or a name; the message says the way out."""

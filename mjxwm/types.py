@@ -70,12 +70,12 @@ class Algorithm(NamedTuple):
     """iteration -> an iterator over what `iterate` takes beside the state, from there on, for one
     that learns from data; such a state is made uncompiled, of what is on disk."""
     replay: Callable[[Any], Any] | None = None
-    """state -> its `mjxwm.replay.Replay`; None where none is kept."""
+    """state -> its `mjxwm.data.replay.Replay`; None where none is kept."""
     worlds: Callable[[Any], Any] | None = None
     """state -> its worlds, of one that steps some and keeps no replay."""
     layout: Callable[[Any], Any] | None = None
     """state -> the `PartitionSpec` of every leaf, under which `init` and `iterate` run on several
-    devices (`envs.shards`); None for one that runs on one device alone."""
+    devices (`mjxwm_envs.shards`); None for one that runs on one device alone."""
     spread: dict[str, int] = {}  # noqa: RUF012  # never changed
     """Sizes, by the names of their settings, that the number of devices has to divide."""
     trouble: Callable[[dict[str, Any]], str] = lambda row: ""

@@ -19,15 +19,16 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco.batch
 import numpy as np
+from mjxwm_envs.engines.native import Native
 
-import envs
-from envs.engines.native import Native
-from mjxwm import config, rollout, system, train
 from mjxwm.algos import pwm
 from mjxwm.algos.pwm import learner
-from mjxwm.running import Iteration, Running
+from mjxwm.data import rollout
+from mjxwm.runs import loop, presets, system
+from mjxwm.runs.running import Iteration, Running
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--json", type=Path)
@@ -35,7 +36,7 @@ parser.add_argument("--turns", type=int, default=80)
 options = parser.parse_args()
 
 WORLDS, WARMUP = 1024, 4
-preset = config.load_preset(train.Config, "pwm-hopper-cpu").algo
+preset = presets.load_preset(loop.Config, "pwm-hopper-cpu").algo
 algo = dataclasses.replace(preset, worlds=WORLDS)
 env = envs.make("hopper", "native")
 batch = envs.BatchEnv(env, WORLDS)

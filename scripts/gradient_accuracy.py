@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "envs"))
 import gradient_cases as cases
 
-from mjxwm import system
+from mjxwm.runs import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("bodies", nargs="*", help=", ".join(cases.CASES))

@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mjxwm import system
+from mjxwm.runs import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=Path)

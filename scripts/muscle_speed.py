@@ -19,10 +19,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 
-import envs
-from mjxwm import config, system, train
 from mjxwm.bench import simulation
+from mjxwm.runs import loop, presets, system
 
 PRESET = "pwm-muscle-humanoid-cpu"
 
@@ -32,7 +32,7 @@ def native(task: str, pairs: int) -> dict[str, Any]:
     settings = simulation.Config(
         engine=("native",), task=task, worlds=(256,), preset=PRESET, samples=pairs, warmup=32
     )
-    (row,) = simulation.run(settings, config.load_preset(train.Config, PRESET).algo)
+    (row,) = simulation.run(settings, presets.load_preset(loop.Config, PRESET).algo)
     print(simulation.table([row]))
     return row._asdict()
 

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import jax
+import mjxwm_envs as envs
 import numpy as np
+from mjxwm_envs import rendering
 
-import envs
-from envs import rendering
-from mjxwm import view
+from mjxwm.reports import video
 
 for name in sys.argv[1:] or ("hopper", "ant", "anymal", "humanoid", "muscle-humanoid"):
     env = envs.make(name, engine="native")
@@ -19,4 +19,4 @@ for name in sys.argv[1:] or ("hopper", "ant", "anymal", "humanoid", "muscle-huma
     scene = rendering.scene_of(env, sim.fields, sim.physics.goal)
     folder = Path(__file__).parents[1] / "docs" / "images"
     folder.mkdir(exist_ok=True)
-    print(view.picture(scene, np.asarray(sim.physics.qpos), folder / f"{name}.png"))
+    print(video.picture(scene, np.asarray(sim.physics.qpos), folder / f"{name}.png"))

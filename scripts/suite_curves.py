@@ -21,7 +21,7 @@ import summarise
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mjxwm import system
+from mjxwm.runs import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("runs", nargs="*", type=Path)

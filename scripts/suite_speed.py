@@ -20,11 +20,11 @@ from typing import Any
 
 import gymnasium
 import jax
+import mjxwm_envs as envs
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv
 
-import envs
-from mjxwm import system
+from mjxwm.runs import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("tasks", nargs="*", default=[])

@@ -25,10 +25,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "envs"))
 
-import envs
-from envs import check
-from envs.dm_control import EXACT
-from mjxwm import system
+import mjxwm_envs as envs
+from mjxwm_envs import check
+from mjxwm_envs.tasks.dm_control import EXACT
+
+from mjxwm.runs import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("part", choices=("parity", "engines", "speed"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from mjxwm import track
+from mjxwm.runs import record
 
 parser = argparse.ArgumentParser()
 parser.add_argument("runs", nargs="+", type=Path)
@@ -26,7 +26,7 @@ FIELDS = ("env_steps", "minutes", "eval/return", "eval/return_std", "eval/length
 
 def summary(run: Path) -> dict[str, Any]:
     """The evaluations, configuration and machine of a run folder."""
-    rows = track.read(run / "metrics.jsonl")
+    rows = record.read(run / "metrics.jsonl")
     evaluations = [
         [round(row.get(field) or 0, 2) for field in FIELDS]
         for row in rows

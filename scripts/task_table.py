@@ -14,9 +14,9 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 
-import envs
-from mjxwm import evaluate, system
+from mjxwm.runs import evaluate, system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("tasks", nargs="*")

@@ -23,7 +23,7 @@ import numpy as np
 import summarise
 from scipy import stats
 
-from mjxwm import system
+from mjxwm.runs import system
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--out", type=Path, required=True)

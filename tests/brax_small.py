@@ -1,6 +1,6 @@
 """PPO and SAC at sizes that learn a probe within seconds."""
 
-from mjxwm.algos.brax_baselines import PPO, SAC
+from mjxwm.algos.baselines import PPO, SAC
 
 GAMMA = 0.8
 SMALL_PPO = PPO(

@@ -15,9 +15,10 @@ settings.load_profile("mjxwm")
 @pytest.fixture(scope="module")
 def shared_programs():
     """Runs of equal settings share their compiled programs, which are most of a run's time here."""
-    from mjxwm import train, trainer
+    from mjxwm.runs import build as building
+    from mjxwm.runs import loop
 
-    made, real = {}, trainer.build
+    made, real = {}, building.build
 
     def build(cfg, fits=True):
         settings = repr(dataclasses.replace(cfg, seed=0))  # a seed changes no program
@@ -26,7 +27,7 @@ def shared_programs():
         return made[settings]
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (train, trainer):
+        for module in (loop, building):
             patch.setattr(module, "build", build)
         yield
 

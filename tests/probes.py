@@ -10,9 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import mujoco
-
-from envs.core import Initial, Physics, SimState, Task
-from envs.env import Env
+from mjxwm_envs.core import Initial, Physics, SimState, Task
+from mjxwm_envs.env import Env
 
 
 class Analytic:

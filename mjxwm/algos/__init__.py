@@ -1,13 +1,14 @@
-"""Algorithms: `make(config, env) -> mjxwm.types.Algorithm`. They never import one another.
+"""Algorithms: `make(config, env) -> mjxwm.types.Algorithm`.
 
-Here they are by name.
+They do not import one another, but for those of many tasks (`multitask`), which are built on PWM
+and TD-MPC2. Here they are by name.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from envs.core import Source
-from mjxwm.algos import brax_baselines, pwm, shac, tdmpc2
+from mjxwm.algos import baselines, pwm, shac, tdmpc2
+from mjxwm.algos.multitask import extract
 from mjxwm.types import Algorithm
 
 
@@ -17,15 +18,19 @@ class Entry(NamedTuple):
     config: Any
     """A frozen dataclass, of which `env_steps`, `worlds`, `steps_per_iteration` and `updates` are
     read from outside."""
-    make: Callable[[Any, Source], Algorithm]
-    """Raises ValueError on a setting out of range, and where an optional package is missing."""
+    make: Callable[..., Algorithm]
+    """(config, env) -> the algorithm; (config, env, model) where it takes a model. Raises
+    ValueError where a setting is out of range or an optional package is missing."""
+    takes_model: bool = False
+    """Whether it starts from a model of many tasks, whose run folder `config.model` names."""
 
 
 ALGORITHMS: dict[str, Entry] = {
     "pwm": Entry(pwm.Config, pwm.make),
     "tdmpc2": Entry(tdmpc2.Config, tdmpc2.make),
     "shac": Entry(shac.Config, shac.make),  # SAPO and APG, too
-    "ppo": Entry(brax_baselines.PPO, brax_baselines.make_ppo),
-    "sac": Entry(brax_baselines.SAC, brax_baselines.make_sac),
+    "ppo": Entry(baselines.PPO, baselines.make_ppo),
+    "sac": Entry(baselines.SAC, baselines.make_sac),
+    "extract": Entry(extract.Config, extract.make, takes_model=True),
 }
 """By the name that a preset gives as `algorithm`. To add one, add its line."""

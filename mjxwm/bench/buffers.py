@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxwm import ranges, replay
 from mjxwm.bench import timing
 from mjxwm.bench.record import Report, Series
+from mjxwm.data import replay
+from mjxwm.maths import ranges
 from mjxwm.types import Transition
 
 _INSERTS = 8

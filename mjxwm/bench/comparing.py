@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mjxwm import ConfigError
 from mjxwm.bench import record
-from mjxwm.config import ConfigError
 
 _RESAMPLES = 2000
 _LEAST = 5

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 from jax.experimental.compilation_cache import compilation_cache
 from jaxtyping import Array, Float
+from mjxwm_envs import seeds
+from mjxwm_envs.engines.mjx import Mjx
 
-import envs
-from envs import seeds
-from envs.engines.mjx import Mjx
-from mjxwm import ranges
+from mjxwm import ConfigError
 from mjxwm.bench.unrolled import Unrolled
-from mjxwm.config import ConfigError
+from mjxwm.maths import ranges
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,21 +16,23 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 from jaxtyping import Array
+from mjxwm_envs import seeds
 
-import envs
-from envs import seeds
-from mjxwm import config as configuration
-from mjxwm import ranges, replay, trainer
+from mjxwm import ConfigError
 from mjxwm.algos import pwm
 from mjxwm.algos.pwm import learner
 from mjxwm.bench import simulation
 from mjxwm.bench.record import Report, Series
-from mjxwm.config import ConfigError
-from mjxwm.loop import Cadence, Loop
-from mjxwm.running import Iteration, Running
-from mjxwm.runs import RunFolder
-from mjxwm.track import ConsoleLine, JsonLines
+from mjxwm.data import replay
+from mjxwm.maths import ranges
+from mjxwm.runs import build
+from mjxwm.runs import presets as configuration
+from mjxwm.runs.between import Cadence, Loop
+from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.record import ConsoleLine, JsonLines
+from mjxwm.runs.running import Iteration, Running
 from mjxwm.types import Metrics, Transition
 
 _PARTS = ("physics", "policy", "insert", "task, resets, copies", "updates", "host")
@@ -55,7 +57,7 @@ class Config:
 class _Bench:
     """A run's programs and the state that they work on."""
 
-    def __init__(self, config: Config, cfg: trainer.Config, env: envs.Env):
+    def __init__(self, config: Config, cfg: build.Config, env: envs.Env):
         self.algo, self.env = cfg.algo, env
         self.batch = envs.BatchEnv(env, self.algo.worlds)
         self.algorithm = pwm.make(self.algo, env)
@@ -154,7 +156,7 @@ def run(config: Config) -> Report:
         ConfigError: a preset that is not of pwm, a foreign task, or a number out of range.
     """
     ranges.at_least(config, 1, "samples", "iterations")
-    cfg = configuration.load_preset(trainer.Config, config.preset)
+    cfg = configuration.load_preset(build.Config, config.preset)
     if cfg.algorithm != "pwm":
         raise ConfigError(
             f"preset {config.preset!r} is of {cfg.algorithm}; bench train takes one of pwm"
@@ -164,7 +166,7 @@ def run(config: Config) -> Report:
         rows = max(algo.horizon + 1, 2 * algo.unroll)
         algo = dataclasses.replace(algo, capacity=max(algo.capacity, config.worlds * rows))
         cfg = dataclasses.replace(cfg, algo=algo)
-    env = trainer.make_env(cfg)
+    env = build.make_env(cfg)
     if not isinstance(env, envs.Env):
         raise ConfigError(f"task {cfg.task!r} is foreign: its physics cannot be measured alone")
     bench = _Bench(config, cfg, env)
@@ -200,7 +202,7 @@ def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[flo
     return times
 
 
-def _table(config: Config, cfg: trainer.Config, times: dict[str, list[float]]) -> str:
+def _table(config: Config, cfg: build.Config, times: dict[str, list[float]]) -> str:
     whole = statistics.median(times["iteration of a run"])
     lines = [f"{'':24}{'ms':>10}{'share':>9}"]
     for name in (*_PARTS, "iteration of a run"):

@@ -15,12 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mjxwm import ranges, replay, world_model
 from mjxwm.algos import pwm
+from mjxwm.algos.multitask.tasks import described, network_sizes, sizes, task_set
 from mjxwm.algos.tdmpc2 import networks, updates
 from mjxwm.bench import flops, timing
-from mjxwm.multitask.tasks import described, network_sizes, sizes, task_set
-from mjxwm.world_model import Batch, WorldModel
+from mjxwm.data import replay
+from mjxwm.maths import ranges
+from mjxwm.models import world_model
+from mjxwm.models.world_model import Batch, WorldModel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,19 +4,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mjxwm import config as configuration
-from mjxwm import trainer
-from mjxwm.bench import (
-    buffers,
-    gradients,
-    iteration,
-    learner,
-    planning,
-    scaling,
-    simulation,
-)
+from mjxwm import ConfigError
+from mjxwm.bench import buffers, gradients, iteration, learner, planning, scaling, simulation
 from mjxwm.bench.record import Report, Series
-from mjxwm.config import ConfigError
+from mjxwm.runs import build
+from mjxwm.runs import presets as configuration
 
 Say = Callable[[str], None]
 
@@ -32,7 +24,7 @@ class Part(NamedTuple):
 
 
 def _simulation(config: simulation.Config, say: Say) -> Report:
-    preset = configuration.load_preset(trainer.Config, config.preset)
+    preset = configuration.load_preset(build.Config, config.preset)
     if preset.algorithm != "pwm":
         raise ConfigError(
             f"preset {config.preset!r} is of {preset.algorithm}; bench sim measures the "

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxwm import ranges
-from mjxwm.actor_critic import Actor
 from mjxwm.algos import tdmpc2
+from mjxwm.algos.multitask.config import Extract
+from mjxwm.algos.multitask.tasks import described, network_sizes, sizes, task_set
 from mjxwm.algos.tdmpc2 import networks
 from mjxwm.bench import timing
-from mjxwm.multitask.config import Extract
-from mjxwm.multitask.tasks import described, network_sizes, sizes, task_set
+from mjxwm.maths import ranges
+from mjxwm.models.actor_critic import Actor
 
 
 @dataclasses.dataclass(frozen=True)

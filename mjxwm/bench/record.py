@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mjxwm import system
-from mjxwm.config import ConfigError
+from mjxwm import ConfigError
+from mjxwm.runs import system
 
 
 class Series(NamedTuple):

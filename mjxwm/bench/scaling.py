@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mjxwm import config as configuration
-from mjxwm import devices, ranges, trainer
+from mjxwm import ConfigError
 from mjxwm.algos import pwm
 from mjxwm.bench import simulation, timing
 from mjxwm.bench.record import Report, Series
-from mjxwm.config import ConfigError
-from mjxwm.running import Running
+from mjxwm.maths import ranges
+from mjxwm.runs import build, devices
+from mjxwm.runs import presets as configuration
+from mjxwm.runs.running import Running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     ranges.some(config, "worlds", "devices")
     if min(*config.worlds, *config.devices, config.samples, config.worlds_per_device) < 1:
         raise ConfigError("worlds, devices and samples must be at least 1")
-    cfg = configuration.load_preset(trainer.Config, config.preset)
+    cfg = configuration.load_preset(build.Config, config.preset)
     if cfg.algorithm != "pwm":
         raise ConfigError(
             f"preset {config.preset!r} is of {cfg.algorithm}; bench scaling takes one of pwm"
@@ -74,28 +75,26 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     return Report(text, _series(worlds, spread), [row._asdict() for row in (*worlds, *spread)])
 
 
-def _worlds(
-    config: Config, cfg: trainer.Config, say: Callable[[str], None]
-) -> list[simulation.Row]:
+def _worlds(config: Config, cfg: build.Config, say: Callable[[str], None]) -> list[simulation.Row]:
     rows = []
     for number in config.worlds:
         settings = simulation.Config(
             task=cfg.task, preset=config.preset, samples=config.samples, worlds=(number,)
         )
-        env = trainer.make_env(cfg)
+        env = build.make_env(cfg)
         rows.append(simulation.measure(settings, cfg.algo, env, number))
         say(f"{number} worlds: {rows[-1].control_steps_per_s:,.0f} env steps/s")
     return rows
 
 
-def _devices(config: Config, cfg: trainer.Config) -> list[Spread]:
+def _devices(config: Config, cfg: build.Config) -> list[Spread]:
     there = len(jax.devices())
     running: dict[int, Running] = {}
     calls: dict[str, Callable[[], Any]] = {}
     counted: dict[int, tuple[int, int]] = {}
     for number in sorted({n for n in config.devices if n <= there}):
         algo = _sized(cfg.algo, config.worlds_per_device, number)
-        algorithm = pwm.make(algo, trainer.make_env(cfg))
+        algorithm = pwm.make(algo, build.make_env(cfg))
         programs = devices.programs(algorithm, "pwm", devices.chosen(number))
         running[number] = Running(programs.iteration, programs.init(jax.random.key(0)))
         program = running[number].compiled().as_text()

@@ -17,18 +17,18 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco.batch
 import numpy as np
 from jaxtyping import Array, Float
+from mjxwm_envs import seeds
+from mjxwm_envs.core import SimState
 
-import envs
-from envs import seeds
-from envs.core import SimState
-from mjxwm import ranges
+from mjxwm import ConfigError
 from mjxwm.algos import pwm
 from mjxwm.bench.record import Series
-from mjxwm.config import ConfigError
-from mjxwm.running import Iteration, Running
+from mjxwm.maths import ranges
+from mjxwm.runs.running import Iteration, Running
 from mjxwm.types import Metrics
 
 Bare = Callable[[SimState, Float[Array, "T B u"]], float]

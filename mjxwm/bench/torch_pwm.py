@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mjxwm import world_model
 from mjxwm.bench.torch_peer import SimNorm, mlp
+from mjxwm.models import world_model
 
 
 class PWMUpdater:

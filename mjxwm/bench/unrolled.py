@@ -8,12 +8,11 @@ the pull requests to MJX, and MJX's own line search), and backpropagation throug
 import jax
 import jax.numpy as jnp
 import mujoco
+from mjxwm_envs.engines import solver
+from mjxwm_envs.engines.mjx import Mjx
 from mujoco import mjx
 from mujoco.mjx._src import math
 from mujoco.mjx._src import solver as stock
-
-from envs.engines import solver
-from envs.engines.mjx import Mjx
 
 
 class Unrolled(Mjx):

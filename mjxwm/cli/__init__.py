@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mjxwm import __version__
+from mjxwm import ConfigError, __version__
 from mjxwm.cli import mistakes
 from mjxwm.cli.usage import GROUPS, USAGE, group_usage
-from mjxwm.config import ConfigError, nearest
+from mjxwm.runs.presets import nearest
 
 _COMMANDS = {
     "train": "training.train",

@@ -6,17 +6,11 @@ from typing import Any
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import first, load_multitask, multitask_presets
 from mjxwm.cli.training import trained
-from mjxwm.config import (
-    ConfigError,
-    is_file_name,
-    load_preset,
-    nearest,
-    preset_names,
-    read_yaml,
-)
+from mjxwm.runs.presets import is_file_name, load_preset, nearest, preset_names, read_yaml
 
 
 def collect(args: list[str]) -> int:
@@ -42,7 +36,7 @@ def _of_many_tasks(name: str) -> bool:
 
 
 def _collect_all(name: str, args: list[str]) -> int:
-    from mjxwm.multitask import Collect
+    from mjxwm.algos.multitask import Collect
 
     preset = load_multitask(name)
 
@@ -72,7 +66,7 @@ def _collect_all(name: str, args: list[str]) -> int:
 
 
 def _chosen(tasks: str, only: str) -> list[str]:
-    from mjxwm.multitask import task_set
+    from mjxwm.algos.multitask import task_set
 
     try:
         names = [task.name for task in task_set(tasks)]
@@ -87,12 +81,12 @@ def _chosen(tasks: str, only: str) -> list[str]:
 
 def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
     """The configurations by the runs' names; what is missing for any of them is said at once."""
-    from mjxwm import train
-    from mjxwm.runs import name_of
+    from mjxwm.runs import loop
+    from mjxwm.runs.folders import name_of
 
     runs, missing = {}, {}
     for task in tasks:
-        cfg = load_preset(train.Config, preset.collect.preset)
+        cfg = load_preset(loop.Config, preset.collect.preset)
         repeat = None if task.startswith("mw-") else 2
         cfg = dataclasses.replace(
             cfg, task=task, data=preset.data, action_repeat=repeat, video=False
@@ -101,7 +95,7 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
             algo = dataclasses.replace(cfg.algo, env_steps=preset.collect.env_steps)
             cfg = dataclasses.replace(cfg, algo=algo)
         try:
-            train.make_env(cfg)
+            loop.make_env(cfg)
         except ConfigError as error:
             missing[task] = f"{task}: {error}"
         for seed in range(preset.collect.seed, preset.collect.seed + preset.collect.seeds):
@@ -115,13 +109,14 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
 
 def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
     """Trains, or goes on with, one run; whether it came to its end."""
-    from mjxwm import checkpoint, config, data, runs, train
+    from mjxwm import data
+    from mjxwm.runs import checkpoint, folders, loop, presets
 
-    found = runs.RunFolder(folder / name)
+    found = folders.RunFolder(folder / name)
     if not found.config.is_file():
-        run = train.new_run(cfg, preset, name, folder)
+        run = loop.new_run(cfg, preset, name, folder)
         return trained(cfg, run, False, None).evaluation is not None
-    kept = config.load_yaml(train.Config, found.config)
+    kept = presets.load_yaml(loop.Config, found.config)
     if dataclasses.replace(kept, task_folder=cfg.task_folder) != cfg:
         raise ConfigError(
             f"{found.path} exists with other settings; give another --folder, or remove it"
@@ -129,7 +124,7 @@ def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
     done = checkpoint.latest(found.checkpoints)
     if done is None:
         raise ConfigError(f"{found.path} exists without a checkpoint; remove it to start anew")
-    if done < train.build(cfg).algorithm.iterations:
+    if done < loop.build(cfg).algorithm.iterations:
         return trained(cfg, found, True, None).evaluation is not None
     try:
         data.open_data(Path(cfg.data)).of((cfg.task,))

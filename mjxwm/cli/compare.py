@@ -5,8 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
-from mjxwm.config import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +34,13 @@ class _Score:
 
 def plot(args: list[str]) -> int:
     """Draws the learning curves of runs."""
-    from mjxwm import plot, runs, track
+    from mjxwm.reports import plot
+    from mjxwm.runs import folders, record
 
     options = parse(_Plot, args, "plot")
     names = [path.name for path in options.runs]
     found = {  # two runs of one name in different folders are two curves
-        path.name if names.count(path.name) == 1 else str(path): runs.find(path).metrics
+        path.name if names.count(path.name) == 1 else str(path): folders.find(path).metrics
         for path in options.runs
     }
     if not found:
@@ -47,22 +48,23 @@ def plot(args: list[str]) -> int:
     for path in found.values():
         if not path.is_file():
             raise ConfigError(f"{path} does not exist: nothing was logged in this run yet")
-        if not track.read(path):
+        if not record.read(path):
             raise ConfigError(f"{path} has no row: there is nothing to draw")
-    write({name: track.evaluations(p)[-1:] for name, p in found.items()}, options.json)
+    write({name: record.evaluations(p)[-1:] for name, p in found.items()}, options.json)
     print(plot.learning_curve(found, options.out, options.title))
     return 0
 
 
 def score(args: list[str]) -> int:
     """Prints runs' returns in units of PPO's."""
-    from mjxwm import runs, scores
+    from mjxwm.reports import scores
+    from mjxwm.runs import folders
 
     options = parse(_Score, args, "score")
     if not options.runs:
         raise ConfigError("score needs at least one run folder")
     ends, references = (
-        scores.distinguish([scores.read(runs.find(path)) for path in paths])
+        scores.distinguish([scores.read(folders.find(path)) for path in paths])
         for paths in (options.runs, options.reference)
     )
     scored = scores.score(ends, references)
@@ -75,7 +77,7 @@ def score(args: list[str]) -> int:
 
 def compare(args: list[str]) -> int:
     """Trains several algorithms on one task under equal conditions and draws their curves."""
-    from mjxwm import comparison, plot
+    from mjxwm.reports import comparison, plot
 
     @dataclasses.dataclass(frozen=True)
     class Options:

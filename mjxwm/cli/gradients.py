@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
-from mjxwm.config import ConfigError, load_preset, preset_names
 from mjxwm.gradients.config import Config
+from mjxwm.runs.presets import load_preset, preset_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +35,9 @@ class _Options:
 
 def gradients(args: list[str]) -> int:
     """Measures, writes the report, and prints its verdict."""
-    from mjxwm import system
     from mjxwm.gradients import experiment, findings, report, results
     from mjxwm.gradients.subject import take
+    from mjxwm.runs import system
 
     options = parse(_Options, args, "gradients")
     cfg, state, run = _policy(options)
@@ -68,10 +69,10 @@ def gradients(args: list[str]) -> int:
 
 def _policy(options: _Options) -> tuple[Any, Any, Any]:
     """Configuration, training state and folder of the run to look at."""
-    from mjxwm import runs, train
+    from mjxwm.runs import folders, loop
 
-    run = _trained(options) if options.policy is None else runs.find(options.policy)
-    cfg, _, state, _ = train.load(run)
+    run = _trained(options) if options.policy is None else folders.find(options.policy)
+    cfg, _, state, _ = loop.load(run)
     if cfg.algorithm != "pwm":
         raise ConfigError(
             f"run {run.path} is of {cfg.algorithm}, which has no world model; give a run of pwm"
@@ -81,20 +82,20 @@ def _policy(options: _Options) -> tuple[Any, Any, Any]:
 
 def _trained(options: _Options) -> Any:
     """Trains a preset of the task for a while."""
-    from mjxwm import runs, train
+    from mjxwm.runs import folders, loop
 
-    fitting = [n for n in preset_names() if _fits(load_preset(train.Config, n), options.task)]
+    fitting = [n for n in preset_names() if _fits(load_preset(loop.Config, n), options.task)]
     if not fitting:
         raise ConfigError(
             f"there is no preset of pwm for task {options.task!r}; train one "
-            f"(mjxwm train debug --task {runs.quoted(options.task)}) and give it with --policy"
+            f"(mjxwm train debug --task {folders.quoted(options.task)}) and give it with --policy"
         )
     preset = max(fitting, key=lambda name: name.endswith("-cpu"))
-    cfg = load_preset(train.Config, preset)
+    cfg = load_preset(loop.Config, preset)
     algo = dataclasses.replace(cfg.algo, env_steps=options.train_steps)
     cfg = dataclasses.replace(cfg, algo=algo, evaluations=4, checkpoints=0, video=False)
-    run = train.new_run(cfg, preset, None, options.folder)
-    train.train(cfg, run)
+    run = loop.new_run(cfg, preset, None, options.folder)
+    loop.train(cfg, run)
     return run
 
 

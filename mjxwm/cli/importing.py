@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import Output
-from mjxwm.config import ConfigError, nearest
+from mjxwm.runs.presets import nearest
 
 
 def import_(args: list[str]) -> int:
@@ -22,7 +23,7 @@ def import_(args: list[str]) -> int:
 
 
 def _import_checkpoint(args: list[str]) -> int:
-    from mjxwm import importing
+    from mjxwm.interop import importing
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -53,7 +54,7 @@ def _import_checkpoint(args: list[str]) -> int:
 
 
 def _import_data(args: list[str]) -> int:
-    from mjxwm import importing
+    from mjxwm.interop import importing
 
     @dataclasses.dataclass(frozen=True)
     class Options:

@@ -5,7 +5,7 @@ What is of none of these classes is a fault of the program, and keeps its traceb
 
 import errno
 
-from mjxwm.config import ConfigError
+from mjxwm import ConfigError
 
 _NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _LESS = "take fewer worlds, smaller batches or networks, or a smaller replay (`capacity`)"

@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import Output, first, load_multitask
 from mjxwm.cli.training import finish
-from mjxwm.config import ConfigError
 
 
 def pretrain(args: list[str]) -> int:
     """Learns a model of many tasks from a data set."""
-    from mjxwm import pretraining, runs
-    from mjxwm.multitask import Pretrain, model
+    from mjxwm.algos.multitask import Pretrain
+    from mjxwm.runs import folders, pretrained, pretraining
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
 
@@ -27,8 +27,8 @@ def pretrain(args: list[str]) -> int:
             """File for the result."""
 
         again = parse(Resume, args, "pretrain", ("resume",))
-        card = model.read_card(again.resume)
-        return _pretrained(pretraining.run(card, runs.RunFolder(again.resume), True), again.json)
+        card = pretrained.read_card(again.resume)
+        return _pretrained(pretraining.run(card, folders.RunFolder(again.resume), True), again.json)
     name, rest = first(args, "pretrain", "a multi-task preset")
     preset = load_multitask(name)
 
@@ -58,15 +58,15 @@ def pretrain(args: list[str]) -> int:
 
 
 def _pretrained(result: Any, target: Path | None) -> int:
-    from mjxwm import runs
+    from mjxwm.runs import folders
 
     path = result.run.path
     if result.finished:
         print(f"{result.updates:,} updates in {result.seconds / 60:.1f} minutes. Go on with")
-        print(f"  mjxwm extract TASK --model {runs.quoted(path)}")
+        print(f"  mjxwm extract TASK --model {folders.quoted(path)}")
     else:
         print(f"stopped after {result.updates:,} updates; checkpoint saved. Go on with")
-        print(f"  mjxwm pretrain --resume {runs.quoted(path)}")
+        print(f"  mjxwm pretrain --resume {folders.quoted(path)}")
     write(
         {"run": str(path), "updates": result.updates, "seconds": round(result.seconds, 1)}, target
     )
@@ -75,22 +75,22 @@ def _pretrained(result: Any, target: Path | None) -> int:
 
 def extract(args: list[str]) -> int:
     """Makes the policy of one task through a model."""
-    from mjxwm import repeats, train
-    from mjxwm.multitask import Extract, model
-    from mjxwm.multitask import extract as extraction
-    from mjxwm.multitask.tasks import number
-    from mjxwm.runs import name_of
+    from mjxwm.algos.multitask import Card, Extract
+    from mjxwm.algos.multitask import extract as extraction
+    from mjxwm.algos.multitask.tasks import number
+    from mjxwm.runs import loop, pretrained, repeats
+    from mjxwm.runs.folders import name_of
 
     args = [part for a in args for part in (a.split("=", 1) if a[:8] == "--model=" else [a])]
     found = [i for i, a in enumerate(args) if a == "--model"]
     helping = "-h" in args or "--help" in args
     if helping:
-        args, found, task, path, card = ["--help"], [1], "TASK", Path("RUN"), model.Card()
+        args, found, task, path, card = ["--help"], [1], "TASK", Path("RUN"), Card()
     elif not args or args[0].startswith("-") or not found or found[0] + 1 == len(args):
         raise ConfigError("extract needs a task and a model: mjxwm extract TASK --model RUN")
     else:
         task, path = args[0], Path(args[found[0] + 1])
-        card = model.read_card(path)
+        card = pretrained.read_card(path)
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -125,7 +125,7 @@ def extract(args: list[str]) -> int:
         repeat, assumed = repeats.action_repeat(described)
         if assumed:
             print(f"note     {assumed}", flush=True)
-    cfg = train.Config(
+    cfg = loop.Config(
         task=task,
         engine=options.engine,
         action_repeat=repeat,
@@ -138,5 +138,5 @@ def extract(args: list[str]) -> int:
         algo=algo,
     )
     name = options.output.run or name_of(path.name, task, options.seed)
-    run = train.new_run(cfg, "extract", name, options.output.folder)
+    run = loop.new_run(cfg, "extract", name, options.output.folder)
     return finish(cfg, run, False, options.output.json)

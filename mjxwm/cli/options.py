@@ -6,8 +6,8 @@ from typing import Any
 
 import tyro
 
-from mjxwm import ranges
 from mjxwm.cli import outputs
+from mjxwm.maths import ranges
 
 
 def parse(

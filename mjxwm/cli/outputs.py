@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mjxwm import runs
-from mjxwm.config import ConfigError
+from mjxwm import ConfigError
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".gif")
 _FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
@@ -15,24 +14,26 @@ _SUFFIXES = {"video": VIDEOS, "out": _FIGURES}
 """What the encoder and matplotlib know."""
 
 
-def check(options: Any, folders: tuple[str, ...] = ("folder",)) -> None:
+def check(options: Any, folder_fields: tuple[str, ...] = ("folder",)) -> None:
     """Tries the places that a command's options name; nothing is left there.
 
     Args:
         options: a dataclass, whose fields may be dataclasses.
-        folders: the fields that are folders to write to.
+        folder_fields: the fields that are folders to write to.
 
     Raises:
         ConfigError: one cannot be written to, or the run's name is no name of a folder.
     """
+    from mjxwm.runs import folders
+
     for name, value in _fields(options):
         said = ""
         if name in ("json", "html", "out") and isinstance(value, Path):
             said = refused(name, value)
-        elif name in folders and isinstance(value, str | Path):
+        elif name in folder_fields and isinstance(value, str | Path):
             said = _refused_folder(name, Path(value))
         elif name == "run" and isinstance(value, str):
-            runs.check_name(value)
+            folders.check_name(value)
         if said:
             raise ConfigError(said)
 

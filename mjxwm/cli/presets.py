@@ -4,14 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from mjxwm.config import (
-    ConfigError,
-    is_file_name,
-    load_preset,
-    nearest,
-    preset_names,
-    presets_folder,
-)
+from mjxwm import ConfigError
+from mjxwm.runs.presets import is_file_name, load_preset, nearest, preset_names, presets_folder
 
 _FOLDER = "multitask"
 
@@ -35,7 +29,7 @@ def multitask_presets() -> list[str]:
 
 def load_multitask(name: str) -> Any:
     """A shipped multi-task preset by name, or any YAML file by its path."""
-    from mjxwm.multitask import Config
+    from mjxwm.algos.multitask import Config
 
     if is_file_name(name):
         return load_preset(Config, name)

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli import task_fields
 from mjxwm.cli.options import parse, write
-from mjxwm.config import ConfigError
 
 _ABOUT = "Lists environments. `mjxwm envs check NAME ...` says whether they are sound."
 _CHECK = (
@@ -20,7 +20,9 @@ _HEADER = f"{'task':30} {'obs':>4} {'actions':>7} {'steps':>6}  engines"
 
 def envs(args: list[str]) -> int:
     """Lists environments, or checks some."""
-    from envs import listing  # MuJoCo looks for its renderer at import, see `choose_rendering`
+    from mjxwm_envs import (
+        listing,  # MuJoCo looks for its renderer at import, see `choose_rendering`
+    )
 
     if args and args[0] == "check":
         return _check(args[1:])
@@ -63,7 +65,7 @@ def _line(row: Any) -> str:
 
 
 def _check(args: list[str]) -> int:
-    from envs import check, listing
+    from mjxwm_envs import check, listing
 
     @dataclasses.dataclass(frozen=True)
     class Options:

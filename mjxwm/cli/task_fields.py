@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from mjxwm.config import ConfigError
+from mjxwm import ConfigError
 
 _PREFIX = "--task."
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.usage import parts
-from mjxwm.config import ConfigError, nearest
+from mjxwm.runs.presets import nearest
 
 
 def bench(args: list[str]) -> int:
@@ -65,7 +66,7 @@ def _compare(args: list[str]) -> int:
 
 def doctor(args: list[str]) -> int:
     """Says what was found here, and what to do about gaps."""
-    from mjxwm import doctor
+    from mjxwm.cli import doctor
 
     @dataclasses.dataclass(frozen=True)
     class Options:

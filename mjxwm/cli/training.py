@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli import outputs, task_fields
 from mjxwm.cli.options import parse, write
-from mjxwm.config import ConfigError, load_preset, load_yaml, preset_names
+from mjxwm.runs.presets import load_preset, load_yaml, preset_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,25 +52,25 @@ class _Eval:
 
 def train(args: list[str]) -> int:
     """Trains a preset, or goes on with a run."""
-    from mjxwm import runs, train
+    from mjxwm.runs import folders, loop
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
         options = parse(_Resume, args, "train", ("resume",))
-        run = runs.find(options.resume)
+        run = folders.find(options.resume)
         _join(options.distributed)
-        cfg = load_yaml(train.Config, run.config)
+        cfg = load_yaml(loop.Config, run.config)
         if options.devices is not None:
             cfg = dataclasses.replace(cfg, devices=options.devices)
         return finish(cfg, run, True, options.json)
     fields, args = task_fields.take(args)
     preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
-    default = load_preset(train.Config, preset)
+    default = load_preset(loop.Config, preset)
     default = dataclasses.replace(default, task_fields={**default.task_fields, **fields})
 
     @dataclasses.dataclass(frozen=True)
     class Options:
         # No prefixes: `--worlds 64`, not `--config.algo.worlds 64`.
-        config: tyro.conf.OmitArgPrefixes[train.Config] = default
+        config: tyro.conf.OmitArgPrefixes[loop.Config] = default
         output: Annotated[_Output, tyro.conf.OmitArgPrefixes] = _Output()
 
     rest = args[1:] if args and args[0] == preset else args
@@ -78,13 +79,13 @@ def train(args: list[str]) -> int:
     )
     output = options.output
     _join(output.distributed)
-    run = train.new_run(options.config, preset, output.run, output.folder)
+    run = loop.new_run(options.config, preset, output.run, output.folder)
     return finish(options.config, run, False, output.json)
 
 
 def _join(distributed: bool) -> None:
     if distributed:
-        from mjxwm import devices
+        from mjxwm.runs import devices
 
         devices.join()
 
@@ -105,9 +106,10 @@ def finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
 
 def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
     """Trains, says what came of it, and returns it."""
-    from mjxwm import devices, outcome, runs, train
+    from mjxwm.reports import outcome
+    from mjxwm.runs import devices, folders, loop
 
-    result = train.train(cfg, run, resume)
+    result = loop.train(cfg, run, resume)
     if not devices.leads():
         return result
     summary: dict[str, Any] = {
@@ -119,7 +121,7 @@ def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
     }
     if result.evaluation is None:
         print(f"stopped at iteration {result.iteration}; checkpoint saved. Go on with")
-        print(f"  mjxwm train --resume {runs.quoted(run.path)}")
+        print(f"  mjxwm train --resume {folders.quoted(run.path)}")
     else:
         summary |= _returns(result.evaluation)
         write(summary, target)  # before pictures, which may fail
@@ -129,7 +131,7 @@ def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
         for name in ("curve", "video"):
             if name in summary:
                 print(f"  {summary[name]}")
-        print(f"  mjxwm eval {runs.quoted(run.path)} --episodes 100")
+        print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
     write(summary, target)
     return result
 
@@ -160,13 +162,14 @@ def _sentence(evaluation: Any, when: str) -> str:
 
 def evaluate(args: list[str]) -> int:
     """Evaluates the newest checkpoint of a run."""
-    from mjxwm import outcome, runs, view
+    from mjxwm.reports import outcome, video
+    from mjxwm.runs import folders
 
     if any(a == "--suite" or a.startswith("--suite=") for a in args):
         return _suite(args)
     fields, args = task_fields.take(args)
     options = parse(_Eval, args, "eval")
-    run = runs.find(options.run)
+    run = folders.find(options.run)
     if options.episodes is not None and options.episodes < 1:
         raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")
     refused = outputs.refused("video", options.video) if options.video else ""
@@ -181,13 +184,13 @@ def evaluate(args: list[str]) -> int:
     if options.video:
         try:
             print(outcome.film(cfg, evaluation, options.video))
-        except view.RenderingUnavailableError as error:
+        except video.RenderingUnavailableError as error:
             print(f"no video: {error}")
     return 0
 
 
 def _suite(args: list[str]) -> int:
-    from mjxwm import suite
+    from mjxwm.reports import suite
 
     @dataclasses.dataclass(frozen=True)
     class Options:

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from mjxwm import ranges
-from mjxwm.config import ConfigError
+from mjxwm import ConfigError
+from mjxwm.maths import ranges
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+from mjxwm_envs import engines, seeds
+from mjxwm_envs.env import Env
 
-from envs import engines, seeds
-from envs.env import Env
 from mjxwm.gradients import estimators, laboratory, paths, sampling
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.estimators import Estimator

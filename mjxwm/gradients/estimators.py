@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm.gradients.paths import Path
 from mjxwm.gradients.subject import Parameters, Subject, Switches, flatten
-from mjxwm.ops import returns
+from mjxwm.maths import returns
 
 World = Any
 """Where a path starts: an `Initial`, or an observation for the model."""

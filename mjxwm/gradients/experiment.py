@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import mjxwm_envs as envs
 import numpy as np
+from mjxwm_envs import seeds
+from mjxwm_envs.env import Env
 
-import envs
-from envs import seeds
-from envs.env import Env
-from mjxwm.config import ConfigError
+from mjxwm import ConfigError
 from mjxwm.gradients import config as settings
 from mjxwm.gradients import engine_gates, gates, laboratory, landscape, strata, summary
 from mjxwm.gradients.config import Config

@@ -15,13 +15,12 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
+from mjxwm_envs import seeds
+from mjxwm_envs.env import Env
 from numpy.typing import NDArray
 
-import envs
-from envs import seeds
-from envs.env import Env
-from mjxwm import actor_critic, world_model
 from mjxwm.algos import pwm
 from mjxwm.gradients import estimators, laboratory, metrics, paths, sampling
 from mjxwm.gradients.bootstrap import LEAST_GROUPS, bootstrap
@@ -30,6 +29,7 @@ from mjxwm.gradients.gate import Gate
 from mjxwm.gradients.laboratory import TRUTH, Bench, Entry, Found
 from mjxwm.gradients.sampling import Sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches, take
+from mjxwm.models import actor_critic, world_model
 
 PENDULUM = "cartpole-swingup"
 """A system without contacts, for G2."""

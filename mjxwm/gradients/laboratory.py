@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
+from mjxwm_envs import engines, seeds
+from mjxwm_envs.core import Initial
+from mjxwm_envs.env import Env
 from numpy.typing import NDArray
 
-from envs import engines, seeds
-from envs.core import Initial
-from envs.env import Env
 from mjxwm.gradients import estimators, paths, sampling
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.estimators import Estimator

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
+from mjxwm_envs import seeds
+from mjxwm_envs.env import Env
 from numpy.typing import NDArray
 
-from envs import seeds
-from envs.env import Env
 from mjxwm.gradients import metrics, paths
 from mjxwm.gradients.bootstrap import Interval, bootstrap
 from mjxwm.gradients.config import Config

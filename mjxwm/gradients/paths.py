@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from mjxwm_envs.core import Initial, State
+from mjxwm_envs.env import Env
 
-from envs.core import Initial, State
-from envs.env import Env
 from mjxwm.gradients.subject import Parameters, Subject, Switches, act, total
 
 Step = Callable[[State, Float[Array, " a"]], State]

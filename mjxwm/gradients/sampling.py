@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float
+from mjxwm_envs import seeds
 from numpy.typing import NDArray
 
-from envs import seeds
 from mjxwm.gradients.estimators import Estimator, World
 from mjxwm.gradients.subject import Parameters, Subject, Switches
 from mjxwm.gradients.sums import Sums, merge, summarize

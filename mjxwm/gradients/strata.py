@@ -14,11 +14,11 @@ import jax
 import mujoco
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from mjxwm_envs.batch import BatchEnv, Step, Worlds
+from mjxwm_envs.core import Initial
+from mjxwm_envs.env import Env
 from numpy.typing import NDArray
 
-from envs.batch import BatchEnv, Step, Worlds
-from envs.core import Initial
-from envs.env import Env
 from mjxwm.gradients.subject import Subject
 
 NAMES = ("flight", "impact", "stance", "free", "ending")

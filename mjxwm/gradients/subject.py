@@ -15,12 +15,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from mjxwm import actor_critic
-from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos import pwm
-from mjxwm.ops import moments
-from mjxwm.ops.moments import Moments
-from mjxwm.world_model import WorldModel
+from mjxwm.maths import moments
+from mjxwm.maths.moments import Moments
+from mjxwm.models import actor_critic
+from mjxwm.models.actor_critic import Actor, Critic
+from mjxwm.models.world_model import WorldModel
 
 
 class Subject(NamedTuple):

@@ -16,7 +16,7 @@ from mjxwm.algos.tdmpc2 import config as settings
 from mjxwm.algos.tdmpc2.networks import Networks, init
 from mjxwm.interop import layouts
 from mjxwm.interop.files import load
-from mjxwm.nets import MLP
+from mjxwm.models.nets import MLP
 
 _PLACES = {
     ("layers", "kernel"): "weight",

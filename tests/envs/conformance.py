@@ -14,11 +14,10 @@ import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-
-from envs.core import Initial
-from envs.engines.mjx import Mjx
-from envs.engines.native import Native
-from envs.engines.warp import Warp
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.native import Native
+from mjxwm_envs.engines.warp import Warp
 
 ENGINES: dict[str, Any] = {"native": Native, "mjx": Mjx, "warp": Warp}
 TOLERANCE = {"native": 0.0, "mjx": 1e-6, "warp": 2e-3}

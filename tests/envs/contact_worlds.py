@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-
-from envs.core import Initial
-from envs.engines.mjx import Mjx
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines.mjx import Mjx
 
 GEOMS = {
     "sphere": 'type="sphere" size=".12"',

@@ -6,12 +6,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from envs.core import Initial, Task
-from envs.engines.mjx import Mjx
-from envs.engines.native import Native
-from envs.engines.warp import Warp
-from envs.env import load_model
+from mjxwm_envs.core import Initial, Task
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.native import Native
+from mjxwm_envs.engines.warp import Warp
+from mjxwm_envs.env import load_model
 
 ENGINES = {"native": Native, "mjx": Mjx, "warp": Warp}
 B = 8

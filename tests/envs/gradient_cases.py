@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 from jaxtyping import Array, Float
-
-from envs.core import Initial
-from envs.engines.mjx import Mjx
-from envs.env import load_model
-from envs.locomotion.ant import Ant
-from envs.locomotion.hopper import Hopper
-from envs.locomotion.humanoid import Humanoid
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.locomotion.ant import Ant
+from mjxwm_envs.tasks.locomotion.hopper import Hopper
+from mjxwm_envs.tasks.locomotion.humanoid import Humanoid
 
 HELD = 4
 """Physics steps for which a control is held where there are several."""

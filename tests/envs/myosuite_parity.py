@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import myosuite_peer as mp
 import numpy as np
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.env import Env
 from scipy.stats import ks_2samp
-
-import envs
-from envs.core import Initial, Physics
-from envs.env import Env
 
 
 class Agreement(NamedTuple):

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
-
-from envs.core import Physics
-from envs.env import Env
+from mjxwm_envs.core import Physics
+from mjxwm_envs.env import Env
 
 PEERS = {
     "myo-elbow-pose": "myoElbowPose1D6MFixed-v0",

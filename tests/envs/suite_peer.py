@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from dm_control import suite
 from dm_control.utils import rewards
-
-from envs.core import Initial
+from mjxwm_envs.core import Initial
 
 INF = float("inf")
 _LINEAR = {"sigmoid": "linear"}

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from envs import BatchEnv, Env, Initial, Task
-from envs.engines.mjx import Mjx
-from envs.engines.native import Native
-from envs.env import load_model
+from mjxwm_envs import BatchEnv, Env, Initial, Task
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.native import Native
+from mjxwm_envs.env import load_model
 
 B = 4
 

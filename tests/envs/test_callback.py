@@ -2,11 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
-
-import envs
-from envs.engines import callback
+from mjxwm_envs.engines import callback
 
 
 def COPIED(*args, cpu, default):  # noqa: N802

@@ -2,12 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
 from dm_control import suite
-
-import envs
-from envs import Initial
+from mjxwm_envs import Initial
 
 VARIANTS = {
     "cartpole-balance": "balance",

@@ -6,10 +6,9 @@ import mujoco
 import numpy as np
 import pytest
 from gradient_cases import Point
+from mjxwm_envs.engines import constraints
 from mujoco import mjx
 from test_rest_gradients import gradient
-
-from envs.engines import constraints
 
 SOLREFS = (".02 1", ".05 .3", "-400 -20", "-900 0", "0 -3", ".02 -1", "-300 5", ".0001 1")
 SOLIMPS = (

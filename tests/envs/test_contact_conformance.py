@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-
-from envs.core import Initial
-from envs.engines.mjx import Mjx
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines.mjx import Mjx
 
 PAIRS = [
     ("plane", "box", ""),

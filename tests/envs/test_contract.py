@@ -4,13 +4,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-
-import envs
-from envs import registry
-from envs.core import Initial, Task
+from mjxwm_envs import registry
+from mjxwm_envs.core import Initial, Task
 
 XML = """
 <mujoco>

@@ -4,13 +4,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-
-import envs
-from envs import Initial, Randomisation, Task
-from envs.derived_constants import derived_constants
+from mjxwm_envs import Initial, Randomisation, Task
+from mjxwm_envs.derived_constants import derived_constants
 
 TREE = """
 <mujoco>

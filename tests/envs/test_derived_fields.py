@@ -6,11 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 from engine_cases import ENGINES
-
-from envs.core import Initial
-from envs.engines import derived
-from envs.engines.mjx import Mjx
-from envs.engines.native import Native
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines import derived
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.native import Native
 
 # A leg presses a free box onto the floor; an arm hangs on a wall by a weld and swings.
 LEGGED = """

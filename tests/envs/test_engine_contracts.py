@@ -5,16 +5,15 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
+from mjxwm_envs.core import Initial, Physics, SimState
+from mjxwm_envs.engines.limits import Limits, Room, limits
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.native import Native
+from mjxwm_envs.engines.warp import Warp
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.dm_control.cartpole import Cartpole
+from mjxwm_envs.tasks.locomotion.hopper import Hopper
 from mujoco import mjx
-
-from envs.core import Initial, Physics, SimState
-from envs.dm_control.cartpole import Cartpole
-from envs.engines.limits import Limits, Room, limits
-from envs.engines.mjx import Mjx
-from envs.engines.native import Native
-from envs.engines.warp import Warp
-from envs.env import load_model
-from envs.locomotion.hopper import Hopper
 
 PENDULUM = """
 <mujoco>

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from engine_cases import ENGINES, B, Bouncer, actions, bouncer_starts, compiled
-
-from envs.env import load_model
+from mjxwm_envs.env import load_model
 
 
 @pytest.mark.parametrize("name", ENGINES)

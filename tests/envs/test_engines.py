@@ -6,13 +6,12 @@ import mujoco
 import numpy as np
 import pytest
 from engine_cases import B, Bouncer, actions, bouncer_starts, compiled, hopper_starts, random_starts
-
-from envs.dm_control.cartpole import Cartpole
-from envs.engines.mjx import Mjx
-from envs.engines.native import Native
-from envs.engines.warp import Warp
-from envs.env import load_model
-from envs.locomotion.hopper import Hopper
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.native import Native
+from mjxwm_envs.engines.warp import Warp
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.dm_control.cartpole import Cartpole
+from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
 
 def exact(hidden, model) -> dict[str, np.ndarray]:

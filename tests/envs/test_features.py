@@ -3,9 +3,8 @@
 import mujoco
 import pytest
 from engine_cases import ENGINES
-
-from envs.check import first_cause
-from envs.engines.native import Native
+from mjxwm_envs.check import first_cause
+from mjxwm_envs.engines.native import Native
 
 ARM = """
 <mujoco>

@@ -2,19 +2,18 @@
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
 from engine_cases import B, actions, compiled
-
-import envs
-from envs.core import Initial, Physics
-from envs.env import load_model
-from envs.locomotion.ant import Ant
-from envs.locomotion.anymal import Anymal
-from envs.locomotion.floating import root, rotate
-from envs.locomotion.humanoid import Humanoid
-from envs.locomotion.start import tilt
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.locomotion.ant import Ant
+from mjxwm_envs.tasks.locomotion.anymal import Anymal
+from mjxwm_envs.tasks.locomotion.floating import root, rotate
+from mjxwm_envs.tasks.locomotion.humanoid import Humanoid
+from mjxwm_envs.tasks.locomotion.start import tilt
 
 BODIES = [Ant(), Anymal(), Humanoid()]
 ids = {"ids": lambda body: type(body).__name__.lower()}

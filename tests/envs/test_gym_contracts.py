@@ -3,13 +3,12 @@
 import gymnasium
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-
-import envs
-from envs.dm_control.pendulum import Pendulum
+from mjxwm_envs.tasks.dm_control.pendulum import Pendulum
 
 B, LIMIT = 3, 4
 

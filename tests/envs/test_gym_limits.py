@@ -3,6 +3,7 @@
 import functools
 
 import gymnasium
+import mjxwm_envs as envs
 import numpy as np
 import pytest
 from gym_worlds import Counter
@@ -15,8 +16,6 @@ from gymnasium.wrappers import (
     TimeLimit,
 )
 from gymnasium.wrappers.vector import RecordEpisodeStatistics as VectorStatistics
-
-import envs
 
 SAME, NEXT, DISABLED = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED
 

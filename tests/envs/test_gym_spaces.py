@@ -1,13 +1,12 @@
 """Gymnasium's spaces both ways, as gymnasium itself flattens and steps them."""
 
 import gymnasium
+import mjxwm_envs as envs
 import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-
-import envs
-from envs.adapters import spaces as forms
+from mjxwm_envs.adapters import spaces as forms
 
 BOX = spaces.Box(-1, 1, (2,))
 FLAT = {

@@ -4,14 +4,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
 from gym_worlds import Counter
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-
-import envs
-from envs.adapters import spaces as forms
+from mjxwm_envs.adapters import spaces as forms
 
 B = 3
 
@@ -254,11 +253,14 @@ def test_what_there_is_not_is_said(name, message):
 def test_a_name_with_a_colon_is_your_own(monkeypatch):
     env = envs.make("gym_worlds:Counter", episode_length=7)
     assert (env.spec.obs_size, env.spec.episode_length) == (2, 7)
-    assert envs.make("envs.locomotion.hopper:Hopper").name == "envs.locomotion.hopper:Hopper"
+    assert (
+        envs.make("mjxwm_envs.tasks.locomotion.hopper:Hopper").name
+        == "mjxwm_envs.tasks.locomotion.hopper:Hopper"
+    )
     with pytest.raises(ValueError, match="is the class dict"):
         envs.make("builtins:dict")
     with pytest.raises(ValueError, match="without arguments"):
-        envs.make("envs.core:Task")
+        envs.make("mjxwm_envs.core:Task")
     with pytest.raises(ValueError, match="episode_lenth"):
         envs.make("gymnasium/InvertedPendulum-v5", episode_lenth=7)
     with pytest.raises(ValueError, match="episode_length=-5 is out of range"):

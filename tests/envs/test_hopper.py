@@ -2,14 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-
-import envs
-from envs.core import Physics
-from envs.env import load_model
-from envs.locomotion.hopper import Hopper
+from mjxwm_envs.core import Physics
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
 
 @pytest.fixture(scope="module")

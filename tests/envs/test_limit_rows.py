@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-
-from envs.core import Initial
-from envs.engines import contacts, room
-from envs.engines.mjx import Mjx
-from envs.engines.warp import Warp
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines import contacts, room
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.warp import Warp
 
 ARM = """
 <mujoco>

@@ -4,11 +4,10 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import pytest
-
-import envs
-from envs import engines, registry
-from envs.locomotion.hopper import Hopper
+from mjxwm_envs import engines, registry
+from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
 
 def test_every_name_makes_an_environment_that_steps(key):

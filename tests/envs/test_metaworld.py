@@ -4,11 +4,10 @@ import builtins
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
-
-import envs
-from envs.adapters import metaworld
+from mjxwm_envs.adapters import metaworld
 
 pytest.importorskip("metaworld")
 B = 2

@@ -5,9 +5,8 @@ import importlib
 import mujoco
 import numpy as np
 import pytest
-
-from envs.locomotion import muscle_body
-from envs.locomotion.muscle_body import poses
+from mjxwm_envs.tasks.locomotion import muscle_body
+from mjxwm_envs.tasks.locomotion.muscle_body import poses
 
 pytest.importorskip("myo_sim")
 BODIES = tuple(muscle_body.BODIES)

@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-
-from envs.core import Initial
-from envs.engines.mjx import Mjx
-from envs.env import load_model
-from envs.locomotion.muscle_humanoid import MuscleHumanoid
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.locomotion.muscle_humanoid import MuscleHumanoid
 
 pytest.importorskip("myo_sim")
 STEPS = 16

@@ -4,17 +4,16 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
 from engine_cases import B, compiled
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.locomotion.muscle_body import poses
+from mjxwm_envs.tasks.locomotion.muscle_humanoid import TASKS, MuscleHumanoid
 from mujoco import mjx
-
-import envs
-from envs.core import Initial, Physics
-from envs.env import load_model
-from envs.locomotion.muscle_body import poses
-from envs.locomotion.muscle_humanoid import TASKS, MuscleHumanoid
 
 pytest.importorskip("myo_sim")
 BODIES = {name: make() for name, make in TASKS.items()}
@@ -214,7 +213,8 @@ def test_native_equals_a_loop_over_mj_step(name):
     "name", ["muscle-humanoid", "muscle-humanoid-muscle", "muscle-humanoid-full"]
 )
 def test_tendons_and_forces_in_mjx_are_those_of_c(name):
-    # In float64. Poses off the couplings would be another matter: see envs.locomotion.muscle_body.
+    # In float64. Poses off the couplings would be another matter: see
+    # mjxwm_envs.tasks.locomotion.muscle_body.
     task, worlds = BODIES[name], 16
     model, rng = load_model(task), np.random.default_rng(5)
     with jax.enable_x64(True):

@@ -9,9 +9,8 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
-
-from envs.locomotion import muscle_body
-from envs.locomotion.muscle_body import bodies, cache, sources
+from mjxwm_envs.tasks.locomotion import muscle_body
+from mjxwm_envs.tasks.locomotion.muscle_body import bodies, cache, sources
 
 myo_sim = pytest.importorskip("myo_sim")
 

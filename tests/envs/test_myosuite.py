@@ -10,21 +10,20 @@ import types
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-
-import envs
-from envs.core import Physics
-from envs.myosuite import TASKS, hold, models, muscles, pen, pose
-from envs.myosuite import key as key_turn
-from envs.myosuite.hold import HandHold
-from envs.myosuite.key import HandKey
-from envs.myosuite.pen import HandPen
-from envs.myosuite.pose import HandPose
-from envs.myosuite.reach import FingerReach, HandReach
-from envs.myosuite.walk import LegWalk
-from envs.packages import compose
+from mjxwm_envs.core import Physics
+from mjxwm_envs.packages import compose
+from mjxwm_envs.tasks.myosuite import TASKS, hold, models, muscles, pen, pose
+from mjxwm_envs.tasks.myosuite import key as key_turn
+from mjxwm_envs.tasks.myosuite.hold import HandHold
+from mjxwm_envs.tasks.myosuite.key import HandKey
+from mjxwm_envs.tasks.myosuite.pen import HandPen
+from mjxwm_envs.tasks.myosuite.pose import HandPose
+from mjxwm_envs.tasks.myosuite.reach import FingerReach, HandReach
+from mjxwm_envs.tasks.myosuite.walk import LegWalk
 
 PACKAGES = ("myo_sim", "myosuite")
 needs_bodies = pytest.mark.skipif(

@@ -2,10 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
-
-import envs
 
 pytest.importorskip("myosuite")
 pytestmark = pytest.mark.slow

@@ -7,8 +7,7 @@ pytest.importorskip("myosuite")
 
 import myosuite_parity as parity
 import myosuite_peer as mp
-
-from envs.myosuite import reach
+from mjxwm_envs.tasks.myosuite import reach
 
 QUICK = ["myo-hand-pose", "myo-hand-reach"]
 

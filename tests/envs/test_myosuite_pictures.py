@@ -3,12 +3,11 @@
 import functools
 
 import jax
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-
-import envs
-from envs import rendering
+from mjxwm_envs import rendering
 
 pytest.importorskip("myo_sim")
 

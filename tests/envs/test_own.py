@@ -5,14 +5,13 @@ import functools
 import sys
 
 import gymnasium
+import mjxwm_envs as envs
 import numpy as np
 import pytest
 from gym_worlds import Counter
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-
-import envs
-from envs import registry
-from envs.dm_control.pendulum import Pendulum
+from mjxwm_envs import registry
+from mjxwm_envs.tasks.dm_control.pendulum import Pendulum
 
 
 @pytest.fixture(autouse=True)

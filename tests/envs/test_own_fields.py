@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-
-from envs import Initial, engines
+from mjxwm_envs import Initial, engines
 
 # Frames that coincide with their body's, of which MuJoCo's compiler takes note.
 ARM = """

@@ -4,10 +4,9 @@ import subprocess
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
-
-import envs
 
 pytest.importorskip("mujoco_playground")
 B, T = 8, 12

@@ -2,15 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
-
-import envs
-from envs.core import Initial
-from envs.engines.mjx import Mjx
-from envs.precision import all_in_full, in_full
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.precision import all_in_full, in_full
 
 HIGHEST = jax.lax.Precision.HIGHEST
 BOXES = """

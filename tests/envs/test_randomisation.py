@@ -4,13 +4,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-
-import envs
-from envs import Randomisation
-from envs.env import load_model
+from mjxwm_envs import Randomisation
+from mjxwm_envs.env import load_model
 
 B = 4
 ALL = Randomisation(mass=(0.5, 2), friction=(0.3, 2), gain=(0.5, 1.5), gravity=(0.5, 1.5))

@@ -2,10 +2,9 @@
 
 import sys
 
+import mjxwm_envs as envs
 import pytest
-
-import envs
-from envs.packages import not_imported
+from mjxwm_envs.packages import not_imported
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-
-import envs
-from envs import headless, rendering
-from envs.core import Initial, Marker, Task
+from mjxwm_envs import headless, rendering
+from mjxwm_envs.core import Initial, Marker, Task
 
 XML = """
 <mujoco>

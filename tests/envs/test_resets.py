@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-
-from envs.batch import BatchEnv
-from envs.core import Initial, Task
-from envs.engines.mjx import Mjx
-from envs.engines.native import Native
-from envs.engines.warp import Warp
-from envs.env import Env, load_model
+from mjxwm_envs.batch import BatchEnv
+from mjxwm_envs.core import Initial, Task
+from mjxwm_envs.engines.mjx import Mjx
+from mjxwm_envs.engines.native import Native
+from mjxwm_envs.engines.warp import Warp
+from mjxwm_envs.env import Env, load_model
 
 DELAYS = """
 <mujoco>

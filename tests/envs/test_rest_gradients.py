@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import rest_bodies as bodies
 from gradient_cases import Point
+from mjxwm_envs.core import Initial
+from mjxwm_envs.engines import rotations, solver
+from mjxwm_envs.engines.mjx import Mjx
 from mujoco import mjx
 from mujoco.mjx._src import math
-
-from envs.core import Initial
-from envs.engines import rotations, solver
-from envs.engines.mjx import Mjx
 
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """The same program, compiled in a third of the time."""

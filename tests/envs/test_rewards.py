@@ -7,8 +7,7 @@ import pytest
 from dm_control.utils import rewards as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from envs.rewards import height_bonus, tolerance
+from mjxwm_envs.tasks.rewards import height_bonus, tolerance
 
 SIGMOIDS = ("gaussian", "quadratic", "linear", "long_tail")
 # Exact in float32, so that both sides see the same point on the same side of a bound.

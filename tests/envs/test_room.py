@@ -1,17 +1,17 @@
 """Room for contacts: what a task needs, what engine warp makes, and how to ask for less."""
 
 import jax
+import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
+from mjxwm_envs import room, shards
+from mjxwm_envs.engines.limits import Limits
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
-import envs
-from envs import room, shards
-from envs.engines.limits import Limits
-from envs.env import load_model
-from envs.locomotion.hopper import Hopper
-from mjxwm import trainer
-from mjxwm.config import ConfigError
+from mjxwm import ConfigError
+from mjxwm.runs import build
 
 
 def test_what_a_task_needs_is_what_c_mujoco_counts():
@@ -52,7 +52,7 @@ def test_room_is_for_engine_warp_and_for_our_own_tasks():
     with pytest.raises(ValueError, match="are for engine='warp', not for 'native'"):
         envs.make("hopper", "native", contacts_per_world=3)
     with pytest.raises(ConfigError, match="are for engine='warp', not for 'mjx'"):
-        trainer.make_env(trainer.Config("hopper", engine="mjx", rows_per_world=3))
+        build.make_env(build.Config("hopper", engine="mjx", rows_per_world=3))
     with pytest.raises(ValueError, match="foreign environment; contacts_per_world"):
         envs.make("gymnasium/Hopper-v5", contacts_per_world=3)
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from envs import shards
+from mjxwm_envs import shards
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=8), st.integers(1, 2**31 - 1))

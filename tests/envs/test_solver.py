@@ -11,10 +11,9 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
+from mjxwm_envs.engines import solver
+from mjxwm_envs.engines.mjx import Mjx
 from mujoco import mjx
-
-from envs.engines import solver
-from envs.engines.mjx import Mjx
 
 BOUNCE = """
 <mujoco>

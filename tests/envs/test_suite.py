@@ -7,13 +7,12 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import pytest
+from mjxwm_envs.tasks.dm_control import EXACT
 from scipy import stats
 from suite_peer import NO_PEER, OWN, Peer
-
-import envs
-from envs.dm_control import EXACT
 
 QUICK = ("cup-spin", "hopper-hop", "reacher-easy")
 PEERS = [name for name in EXACT if name not in NO_PEER]
@@ -163,7 +162,7 @@ def test_tdmpc2_s_thirty_nine_tasks_are_all_there():
 def test_without_dm_control_the_remedy_is_named(monkeypatch):
     import importlib.util
 
-    from envs.dm_control import suite
+    from mjxwm_envs.tasks.dm_control import suite
 
     suite._compiled.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

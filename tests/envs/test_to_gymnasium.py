@@ -3,13 +3,12 @@
 import warnings
 
 import gymnasium
+import mjxwm_envs as envs
 import numpy as np
 import pytest
 from gym_worlds import Counter
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-
-import envs
 
 B = 3
 

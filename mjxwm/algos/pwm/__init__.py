@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray
+from mjxwm_envs import batch, shards
+from mjxwm_envs.batch import BatchEnv, Worlds
+from mjxwm_envs.core import Source
 
-from envs import batch, shards
-from envs.batch import BatchEnv, Worlds
-from envs.core import Source
-from mjxwm import replay, rollout
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
 from mjxwm.algos.pwm.critics import fit_critic, replayed_targets, update_critic
@@ -29,7 +28,8 @@ from mjxwm.algos.pwm.updates import (
     update_model,
     update_policy,
 )
-from mjxwm.replay import Replay
+from mjxwm.data import replay, rollout
+from mjxwm.data.replay import Replay
 from mjxwm.types import Algorithm, Metrics, Policy
 
 __all__ = [

@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Literal
 
-from mjxwm import actor_critic, ranges, world_model
-from mjxwm.budget import Replayed
+from mjxwm.algos.budget import Replayed
+from mjxwm.maths import ranges
+from mjxwm.models import actor_critic, world_model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,16 +10,16 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
+from mjxwm_envs import shards
 
-from envs import shards
-from mjxwm import actor_critic
-from mjxwm.actor_critic import Critic
 from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
-from mjxwm.ops import returns
-from mjxwm.replay import Sequence
+from mjxwm.data.replay import Sequence
+from mjxwm.maths import returns
+from mjxwm.models import actor_critic
+from mjxwm.models.actor_critic import Critic
+from mjxwm.models.world_model import Imagined
 from mjxwm.types import Metrics
-from mjxwm.world_model import Imagined
 
 
 def update_critic(

@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
+from mjxwm_envs import shards
 
-from envs import shards
-from mjxwm import actor_critic, nets
-from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
-from mjxwm.ops import moments
-from mjxwm.ops.moments import Moments
+from mjxwm.maths import moments
+from mjxwm.maths.moments import Moments
+from mjxwm.models import actor_critic, nets
+from mjxwm.models.actor_critic import Actor, Critic
+from mjxwm.models.world_model import LatentModel, WorldModel
 from mjxwm.types import Metrics, Trajectory
-from mjxwm.world_model import LatentModel, WorldModel
 
 
 class Learner(NamedTuple):

@@ -10,17 +10,18 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
+from mjxwm_envs import shards
 
-from envs import shards
-from mjxwm import actor_critic, replay, world_model
-from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.critics import update_critic
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, return_scale, reward_scale, seen
-from mjxwm.ops import moments, returns
-from mjxwm.replay import Replay, Sequence
+from mjxwm.data import replay
+from mjxwm.data.replay import Replay, Sequence
+from mjxwm.maths import moments, returns
+from mjxwm.models import actor_critic, world_model
+from mjxwm.models.actor_critic import Actor, Critic
+from mjxwm.models.world_model import Imagined, LatentModel
 from mjxwm.types import Known, Metrics
-from mjxwm.world_model import Imagined, LatentModel
 
 
 def run_updates(

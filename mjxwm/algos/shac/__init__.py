@@ -16,16 +16,16 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray
+from mjxwm_envs import batch, shards
+from mjxwm_envs.batch import BatchEnv, Worlds
+from mjxwm_envs.core import Source
 
-from envs import batch, shards
-from envs.batch import BatchEnv, Worlds
-from envs.core import Source
 from mjxwm.algos.shac import learner
 from mjxwm.algos.shac.config import Config, validate
 from mjxwm.algos.shac.learner import Learner, Optimizers
 from mjxwm.algos.shac.updates import targets, update_actor, update_critic, update_entropy
 from mjxwm.algos.shac.window import Window, combine, gradients, run, segments
-from mjxwm.ops import moments
+from mjxwm.maths import moments
 from mjxwm.types import Algorithm, Metrics
 
 __all__ = [

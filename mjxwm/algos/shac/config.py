@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Literal
 
-from mjxwm import actor_critic, ranges
+from mjxwm.maths import ranges
+from mjxwm.models import actor_critic
 
 
 @dataclasses.dataclass(frozen=True)

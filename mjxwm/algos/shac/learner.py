@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mjxwm import actor_critic
-from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.shac.config import Config
-from mjxwm.ops import moments
-from mjxwm.ops.moments import Moments
+from mjxwm.maths import moments
+from mjxwm.maths.moments import Moments
+from mjxwm.models import actor_critic
+from mjxwm.models.actor_critic import Actor, Critic
 
 
 class Learner(NamedTuple):

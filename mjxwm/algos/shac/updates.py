@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from mjxwm_envs import shards
 
-from envs import shards
-from mjxwm import actor_critic
-from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.shac.config import Config
 from mjxwm.algos.shac.learner import Learner, Optimizers
 from mjxwm.algos.shac.window import Window, value
-from mjxwm.ops import moments, returns
+from mjxwm.maths import moments, returns
+from mjxwm.models import actor_critic
+from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.types import Metrics
 
 _TARGET = 0.25

@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
+from mjxwm_envs import shards
+from mjxwm_envs.batch import BatchEnv, Worlds
 
-from envs import shards
-from envs.batch import BatchEnv, Worlds
-from mjxwm import actor_critic, rollout
-from mjxwm.actor_critic import Actor, Critic
 from mjxwm.algos.shac.config import Config
 from mjxwm.algos.shac.learner import Learner
-from mjxwm.ops import moments
+from mjxwm.data import rollout
+from mjxwm.maths import moments
+from mjxwm.models import actor_critic
+from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.types import Metrics, Trajectory
 
 

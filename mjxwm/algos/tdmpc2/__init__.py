@@ -10,12 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from mjxwm_envs import batch as worlds
+from mjxwm_envs import shards
+from mjxwm_envs.batch import BatchEnv, Worlds
+from mjxwm_envs.core import Source
 
-from envs import batch as worlds
-from envs import shards
-from envs.batch import BatchEnv, Worlds
-from envs.core import Source
-from mjxwm import replay, rollout
 from mjxwm.algos.tdmpc2 import networks, planner, updates
 from mjxwm.algos.tdmpc2.config import (
     Config,
@@ -28,9 +27,10 @@ from mjxwm.algos.tdmpc2.config import (
 )
 from mjxwm.algos.tdmpc2.networks import Given, Networks, Tasks, given
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
-from mjxwm.replay import Replay, Sequence
+from mjxwm.data import replay, rollout
+from mjxwm.data.replay import Replay, Sequence
+from mjxwm.models.world_model import Batch
 from mjxwm.types import Algorithm, Known, Metrics, Planner
-from mjxwm.world_model import Batch
 
 __all__ = [
     "Config",

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from mjxwm import ranges, world_model
-from mjxwm.budget import Replayed
+from mjxwm.algos.budget import Replayed
+from mjxwm.maths import ranges
+from mjxwm.models import world_model
 
 SIZES = {
     "1M": (256, 384, 128, 2, 2),

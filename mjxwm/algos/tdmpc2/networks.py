@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mjxwm.algos.tdmpc2 import config as settings
-from mjxwm.nets import MLP
-from mjxwm.ops import twohot
-from mjxwm.ops.moments import Moments
-from mjxwm.world_model import Conditioned, WorldModel
+from mjxwm.maths import twohot
+from mjxwm.maths.moments import Moments
+from mjxwm.models.nets import MLP
+from mjxwm.models.world_model import Conditioned, WorldModel
 
 _MIN_LOG_STD, _MAX_LOG_STD = -10.0, 2.0
 

@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from mjxwm_envs import shards
 
-from envs import shards
-from mjxwm import world_model
 from mjxwm.algos.tdmpc2.networks import Networks, Tasks, given, project, two_of
-from mjxwm.nets import MLP
-from mjxwm.ops import twohot
+from mjxwm.maths import twohot
+from mjxwm.models import world_model
+from mjxwm.models.nets import MLP
+from mjxwm.models.world_model import Batch
 from mjxwm.types import Metrics
-from mjxwm.world_model import Batch
 
 
 class Rates(NamedTuple):

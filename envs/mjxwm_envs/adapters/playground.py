@@ -1,0 +1,266 @@
+"""MuJoCo Playground's environments in our worlds: `envs.make("playground/CheetahRun")`.
+
+They run as they are, on `engine="mjx"` (their impl "jax") or "warp". What Playground's own wrappers
+lose is kept: every episode starts anew instead of from a world's first state, and the observation
+before a reset stays. Their bodies are not dm_control's: solver iterations, time steps and contacts
+differ, so returns compare in scale only. `dm_control`'s tasks proper are shipped by plain names.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from mjxwm_envs import engines
+from mjxwm_envs.batch import BatchEnv
+from mjxwm_envs.core import EnvSpec, Failure, Physics, SimState, State
+from mjxwm_envs.engines.limits import limits
+from mjxwm_envs.packages import not_imported
+from mjxwm_envs.precision import in_full
+from mjxwm_envs.registry import nearest
+
+_IMPLS = {"mjx": "jax", "warp": "warp"}
+_SIZED_FOR = 2048
+"""Worlds that Playground's own contact buffers are made for, at least."""
+
+
+def names() -> tuple[str, ...]:
+    """Playground's names.
+
+    Raises:
+        ValueError: playground is not installed.
+    """
+    return tuple(_registry().ALL_ENVS)
+
+
+def make(env_id: str, action_repeat: int = 1, engine: str = "auto", **config: Any) -> Any:
+    """A Playground environment.
+
+    Args:
+        env_id: Playground's name, such as "CheetahRun".
+        action_repeat: control steps per action; rewards add up.
+        engine: "mjx", "warp", or "auto": warp on an NVIDIA GPU, else mjx.
+        config: values for entries of Playground's configuration, such as `episode_length`.
+
+    Raises:
+        ValueError: there is no such environment, engine or entry; it needs files that cannot be
+            downloaded; or it sees pixels.
+    """
+    registry = _registry()
+    if env_id not in registry.ALL_ENVS:
+        raise ValueError(
+            f"playground has no {env_id!r}{nearest(env_id, registry.ALL_ENVS)}. "
+            f"It has: {', '.join(registry.ALL_ENVS)}"
+        )
+    if engine == "auto":
+        engine = "warp" if engines.has_nvidia() else "mjx"
+    if engine not in _IMPLS:
+        raise ValueError(
+            f"playground/{env_id} does not run on engine={engine!r}; use 'mjx' or 'warp'"
+        )
+    known = list(registry.get_default_config(env_id))
+    for field in config:
+        if field not in known:
+            raise ValueError(
+                f"playground/{env_id} has no {field!r}{nearest(field, known)}. "
+                f"It has: {', '.join(known)}"
+            )
+    return PlaygroundEnv(env_id, engine, action_repeat, tuple(sorted(config.items())))
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaygroundEnv:
+    """One world, pure, with the interface of `envs.Env` except for its task and engine."""
+
+    env_id: str
+    engine_name: str
+    action_repeat: int = 1
+    config: tuple[tuple[str, Any], ...] = ()
+    num_worlds: int = 1
+    """Worlds that its contact buffers are sized for."""
+
+    @property
+    def name(self) -> str:
+        """`playground/` and Playground's name."""
+        return f"playground/{self.env_id}"
+
+    @property
+    def env(self) -> Any:
+        """Playground's own environment."""
+        return _load(self)
+
+    @property
+    def mj_model(self) -> Any:
+        """Its body, to be looked at."""
+        return self.env.mj_model
+
+    @functools.cached_property
+    def spec(self) -> EnvSpec:
+        """Sizes and times; the first access traces a reset."""
+        env = self.env
+        obs = jax.eval_shape(lambda key: self.reset(key).obs, jax.random.key(0))
+        return EnvSpec(
+            name=self.name,
+            engine=self.engine_name,
+            obs_size=obs.shape[0],
+            action_size=self.action_size,
+            ctrl_dt=env.dt * self.action_repeat,
+            sim_dt=env.sim_dt,
+            n_substeps=env.n_substeps * self.action_repeat,
+            episode_length=self.episode_length,
+            differentiable=False,
+            obstacle="Playground's environments step MJX's own solver, which has no reverse "
+            "gradient; use one of this project's tasks on engine mjx",
+            action_repeat=self.action_repeat,
+        )
+
+    @property
+    def action_size(self) -> int:
+        """Numbers in an action."""
+        return self.env.action_size
+
+    @property
+    def episode_length(self) -> int:
+        """Actions until truncation."""
+        return -(-_settings(self).episode_length // self.action_repeat)
+
+    @property
+    def reset_computes(self) -> bool:
+        """False: a start state comes with everything computed, see `initial`."""
+        return False
+
+    def worlds(self, num_worlds: int) -> BatchEnv:
+        """So many worlds."""
+        return BatchEnv(self, num_worlds)  # pyright: ignore[reportArgumentType]
+
+    def failures(self) -> list[Failure]:
+        """None: what diverges is reset and counted, see `mjxwm_envs.batch`."""
+        return []
+
+    def for_worlds(self, num_worlds: int) -> "PlaygroundEnv":
+        """The same with contact buffers for so many worlds."""
+        return dataclasses.replace(self, num_worlds=num_worlds)
+
+    @in_full
+    def initial(self, key: PRNGKeyArray) -> Any:
+        """A start, Playground's own state."""
+        return self.env.reset(key)
+
+    def reset(self, key: PRNGKeyArray) -> State:
+        """A fresh start."""
+        return self._fresh(self.initial(key))
+
+    def reset_where(self, done: Bool[Array, ""], initial: Any, state: State) -> State:
+        """A world at `initial` where `done`, `state` elsewhere."""
+        old, where = state.sim.hidden, functools.partial(jnp.where, done)
+        # Some of Warp's buffers are of all worlds together: `where` of the data leaves them be.
+        merged = jax.tree.map(where, initial.replace(data=None), old.replace(data=None))
+        fresh = self._fresh(merged.replace(data=old.data.where(done, initial.data)))
+        kept = jax.tree.map(where, fresh._replace(sim=()), state._replace(sim=()))
+        return kept._replace(sim=fresh.sim)
+
+    @in_full
+    def step(self, state: State, action: Float[Array, " a"]) -> State:
+        """One action, held for `action_repeat` control steps; rewards add up until an end."""
+        action = jnp.clip(action, -1, 1)
+
+        def control_step(carry: Any, _: None) -> tuple[Any, None]:
+            inner, total, ended = carry
+            inner = self.env.step(inner, action)
+            total = total + jnp.where(ended, 0, inner.reward)
+            return (inner, total, ended | (inner.done > 0)), None
+
+        start = (state.sim.hidden, jnp.zeros_like(state.reward), jnp.zeros((), bool))
+        (inner, total, ended), _ = jax.lax.scan(control_step, start, None, self.action_repeat)
+        view = self._fresh(inner)
+        return view._replace(reward=total, terminated=ended, terms=_terms(inner.metrics))
+
+    def _fresh(self, inner: Any) -> State:
+        data = inner.data
+        physics = Physics(data.time, data.qpos, data.qvel, data.act, data.ctrl, {})
+        if self.engine_name == "warp":
+            lost = (data._impl.overflow & _dropped()) != 0
+            physics = physics._replace(qpos=jnp.where(lost, jnp.nan, physics.qpos))
+        zero = jnp.zeros((), physics.qpos.dtype)
+        return State(
+            sim=SimState(physics, inner),
+            obs=_vector(inner.obs, self.name),
+            reward=zero,
+            terminated=jnp.zeros((), bool),
+            terms=jax.tree.map(jnp.zeros_like, _terms(inner.metrics)),
+            success=None,
+        )
+
+
+@functools.cache
+def _load(env: PlaygroundEnv) -> Any:
+    settings = _settings(env)
+    try:
+        # It may be first asked for inside of a program, whose values must not stay in it.
+        with jax.ensure_compile_time_eval():
+            made = _registry().load(env.env_id, config=settings)
+            if env.engine_name == "warp":
+                settings = _with_buffers(settings, made, env.num_worlds)
+                made = _registry().load(env.env_id, config=settings)
+    except Exception as error:  # a download by git, or files of it that are not there
+        raise ValueError(
+            f"playground/{env.env_id} cannot be made ({type(error).__name__}: {error}). Bodies of "
+            "its locomotion and manipulation come from mujoco_menagerie, which Playground clones "
+            "from GitHub at first use: run it once with a network"
+        ) from error
+    return made
+
+
+def _settings(env: PlaygroundEnv) -> Any:
+    settings = _registry().get_default_config(env.env_id)
+    settings.update(dict(env.config))
+    settings.impl = _IMPLS[env.engine_name]
+    return settings
+
+
+def _with_buffers(settings: Any, made: Any, num_worlds: int) -> Any:
+    """Playground's own settings with buffers in which no contact of so many worlds is lost."""
+    impl = made.mjx_model._impl
+    try:
+        bound = limits(made.mj_model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0])
+        contacts, rows = bound.contacts, bound.rows
+    except ValueError:
+        contacts, rows = -(-settings.naconmax // _SIZED_FOR), settings.njmax
+    with settings.unlocked():
+        settings.naconmax = max(1, contacts * num_worlds)
+        settings.njmax = max(1, rows)
+    return settings
+
+
+def _dropped() -> int:
+    from mjxwm_envs.engines.warp import DROPPED
+
+    return DROPPED
+
+
+def _vector(obs: Any, name: str) -> Float[Array, " o"]:
+    if isinstance(obs, Mapping):
+        if "state" not in obs:
+            raise ValueError(f"{name} observes {', '.join(obs)}: there is no vector 'state'")
+        obs = obs["state"]
+    if obs.ndim != 1:
+        raise ValueError(f"{name} observes an array of shape {obs.shape}, not a vector")
+    return obs
+
+
+def _terms(metrics: Any) -> dict[str, Float[Array, ""]]:
+    scalars = {k: jnp.asarray(v) for k, v in metrics.items() if np.ndim(v) == 0}
+    return {k.removeprefix("reward/").replace("/", "_"): v * 1.0 for k, v in scalars.items()}
+
+
+def _registry() -> Any:
+    try:
+        from mujoco_playground import registry
+    except ImportError as error:
+        raise not_imported("mujoco_playground", "mjxwm[playground]", error) from error
+    return registry

@@ -1,0 +1,198 @@
+"""Is an environment sound? For shipped tasks, foreign ones and your own: `mjxwm envs check NAME`.
+
+It is stepped with random actions in compiled programs: shapes, finite numbers, the same key giving
+the same numbers, steps per second; and one control step on each engine from the same states.
+"""
+
+import dataclasses
+import time
+import warnings
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mjxwm_envs import engines, room, seeds
+from mjxwm_envs.core import Source, State
+from mjxwm_envs.env import Env
+from mjxwm_envs.registry import make
+
+AGREEMENT = 1e-2
+"""How far engines may be apart after a control step, in units of the observation's own change: at
+nine of ten states. Contacts that begin in that step amplify rounding without bound."""
+
+
+class Finding(NamedTuple):
+    """One thing looked at."""
+
+    what: str
+    ok: bool | None
+    """None: nothing to say either way."""
+    said: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """How much to do."""
+
+    worlds: int = 64
+    """Worlds stepped together."""
+    steps: int = 64
+    """Steps in each."""
+    engines: tuple[str, ...] = ("native",)
+    """Engines to compare with C MuJoCo; compiling mjx or warp takes up to minutes."""
+    seed: int = 0
+    """Seed of starts and actions."""
+
+    def __post_init__(self):
+        """Refuses what cannot be done."""
+        for name in ("worlds", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} is out of range; at least 1")
+        seeds.checked(self.seed)
+        for engine in self.engines:
+            if engine not in engines.NAMES:
+                raise ValueError(f"engine {engine!r} is unknown. There are: {engines.NAMES}")
+
+
+def check(name: str, config: Config = Config(), **fields: Any) -> list[Finding]:
+    """All findings on one environment.
+
+    Args:
+        name: for `envs.make`.
+        config: how much to do.
+        fields: values for the task's own fields, such as `episode_length=200`.
+
+    Raises:
+        ValueError: it cannot be made at all.
+    """
+    env = make(name, **fields)
+    try:
+        findings = _rollout(env, config)
+    except Exception as error:  # whatever a user's own task may raise
+        return [Finding("runs", False, first_cause(error))]
+    if isinstance(env, Env):
+        findings.append(_room(env, config))
+        for engine in config.engines:
+            if engine not in ("native", env.engine.name):
+                findings.append(_agreement(env, engine, config))
+    return findings
+
+
+def first_cause(error: Exception) -> str:
+    """What went wrong, in one line: the error that began it, where others were raised on its way.
+
+    JAX puts the whole traceback of a function on the host into the message of an error of its own.
+    """
+    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    _, inside, below = str(error).partition("Traceback (most recent call last):")
+    if inside:
+        for line in below.splitlines():
+            if line and not line[0].isspace():
+                return line
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
+def _rollout(env: Source, config: Config) -> list[Finding]:
+    batch, spec = env.worlds(config.worlds), env.spec
+    shape = (config.steps, config.worlds, env.action_size)
+
+    @jax.jit
+    def run(key: Any) -> Any:
+        key_start, key_act = jax.random.split(key)
+        actions = jax.random.uniform(key_act, shape, minval=-1, maxval=1)
+        worlds = batch.reset(key_start)
+        return worlds.obs, jax.lax.scan(batch.step, worlds, actions)[1]
+
+    key = seeds.key(config.seed)
+    first, step = jax.block_until_ready(run(key))
+    begin = time.perf_counter()
+    again = jax.block_until_ready(run(key))
+    seconds = time.perf_counter() - begin
+    wanted = (config.worlds, spec.obs_size)
+    sizes = first.shape == wanted and step.next_obs.shape[1:] == wanted
+    seen = np.concatenate([np.ravel(first), np.ravel(step.next_obs), np.ravel(step.reward)])
+    same = all(
+        np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(jax.tree.leaves((first, step)), jax.tree.leaves(again), strict=True)
+    )
+    valid = float(np.asarray(step.valid).mean())
+    rate = config.steps * config.worlds / seconds
+    failures = env.failures()
+    return [
+        Finding("runs", not failures, str(failures[0]) if failures else f"engine {spec.engine}"),
+        Finding("shapes", sizes, f"{spec.obs_size} observations, {spec.action_size} actions"),
+        Finding("finite", bool(np.isfinite(seen).all()) and valid > 0.99, f"{valid:.1%} of steps"),
+        Finding("repeats", same, "the same key, the same numbers" if same else "numbers differ"),
+        Finding("speed", None, f"{rate:,.0f} steps/s of {config.worlds} worlds"),
+    ]
+
+
+def _room(env: Env, config: Config) -> Finding:
+    key, shape = seeds.key(config.seed), (config.steps, config.worlds, env.action_size)
+    actions = np.asarray(jax.random.uniform(key, shape, minval=-1, maxval=1))
+    return Finding("contacts", None, room.described(env, actions, config.seed))
+
+
+def _agreement(env: Env, engine: str, config: Config) -> Finding:
+    what = f"{engine} = native"
+    try:
+        middle, most = against_native(env, engine, config)
+    except ValueError as error:
+        return Finding(what, None, f"refused: {error}")
+    said = f"apart by {middle:.0e} of a step's change (median), {most:.0e} (nine of ten)"
+    return Finding(what, most < AGREEMENT, said)
+
+
+def against_native(env: Env, engine: str, config: Config) -> tuple[float, float]:
+    """How far a control step is from C MuJoCo's, in units of the observation's own change.
+
+    Returns:
+        The median over states on the way of random actions, and what nine of ten are within.
+
+    Raises:
+        ValueError: the engine refuses the body.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = [
+            engines.make(e, env.engine.model, env.engine.n_substeps, env.task.derived)
+            for e in ("native", engine)
+        ]
+        pair = [dataclasses.replace(env, engine=e).for_worlds(config.worlds) for e in made]
+    starts, action = _states(pair[0], config)
+    before, *after = _one_step(pair, starts, action)
+    change = np.linalg.norm(after[0] - before, axis=1)
+    apart = np.linalg.norm(after[1] - after[0], axis=1) / np.maximum(change, 1e-6)
+    middle, most = np.quantile(apart, [0.5, 0.9])
+    return float(middle), float(most)
+
+
+def _states(env: Env, config: Config) -> tuple[Any, jax.Array]:
+    """States on the way of random actions, on C MuJoCo, as starts; and an action for each."""
+    batch, key = env.worlds(config.worlds), seeds.key(config.seed)
+    shape = (config.steps, config.worlds, env.action_size)
+    actions = jax.random.uniform(key, shape, minval=-1, maxval=1)
+    keys = jax.random.split(key, config.worlds)
+    fresh = jax.jit(jax.vmap(env.initial))(keys)
+    worlds = jax.jit(batch.reset)(key)
+    placed: State = jax.jit(jax.vmap(env.place))(fresh)
+    worlds = worlds._replace(state=placed)
+    step = jax.jit(lambda w, a: jax.lax.scan(batch.step, w, a)[0])
+    physics = step(worlds, actions).state.sim.physics
+    starts = fresh._replace(
+        qpos=physics.qpos, qvel=physics.qvel, act=physics.act, goal=physics.goal
+    )
+    return starts, actions[0]
+
+
+def _one_step(pair: list[Env], starts: Any, action: jax.Array) -> list[np.ndarray]:
+    """Observations before, and after a step on each."""
+    seen = []
+    for env in pair:
+        state = jax.jit(jax.vmap(env.place))(starts)
+        after = jax.jit(jax.vmap(env.step))(state, jnp.asarray(action))
+        seen += [np.asarray(state.obs)] * (not seen) + [np.asarray(after.obs)]
+    return seen

@@ -1,0 +1,237 @@
+"""What a task must return: looked at when its environment is made, so that nothing slides later.
+
+The task's functions are traced, on abstract values, for shapes and types alone: nothing is compiled
+and nothing is computed.
+"""
+
+import operator
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+
+from mjxwm_envs.core import Engine, Initial, Physics, Task
+
+_SIZES = {"qpos": "nq", "qvel": "nv", "act": "na"}
+_WHOLE_NUMBERS = (
+    *("body_conaffinity", "body_contype", "eq_active0", "geom_conaffinity", "geom_condim"),
+    *("geom_contype", "geom_priority", "jnt_actgravcomp", "pair_dim", "light_active"),
+    *("opt.iterations", "opt.ls_iterations", "opt.noslip_iterations", "opt.ccd_iterations"),
+    *("opt.disableflags", "opt.enableflags", "opt.disableactuator"),
+)
+"""Fields of whole numbers that say how a model behaves; the others say how it is built."""
+
+
+def check_task(task: Task, engine: Engine) -> None:
+    """Traces everything that a task returns.
+
+    Raises:
+        ValueError: a function that fails, or returns another thing than `envs.Task` asks for; the
+            message has its name, what it returned and what was expected.
+    """
+    model, dtype = engine.model, jnp.result_type(float)
+    initial = _traced(task, "initial", jax.random.key(0))
+    check_initial(initial, model)
+    _check_fields(initial.fields, engine)
+    action = jax.ShapeDtypeStruct((model.nu,), dtype)
+    physics = _physics(model, initial, engine.derived)
+    _check_array("shape", _traced(task, "shape", action), (model.nu,), "f", "the actuators")
+    obs = _traced(task, "observe", physics)
+    _check_array("observe", obs, (None,), "f")
+    if not obs.size:
+        raise ValueError("observe: returns no numbers; a policy needs at least one")
+    _check_reward(_traced(task, "reward", physics, action, physics))
+    _check_array("terminated", _traced(task, "terminated", physics), (), "b")
+    success = _traced(task, "success", physics)
+    if success is not None:
+        _check_array("success", success, (), "b")
+
+
+def check_initial(initial: Any, model: mujoco.MjModel) -> None:
+    """Refuses a start state that is none of this model's.
+
+    Raises:
+        ValueError: with the name, what was returned and what was expected.
+    """
+    if not isinstance(initial, Initial):
+        raise ValueError(f"initial: returns {_kind(initial)}, not an envs.Initial")
+    for name, size in _SIZES.items():
+        value, expected = getattr(initial, name), getattr(model, size)
+        if not _is_array(value):
+            raise ValueError(
+                f"initial: {name} is {_kind(value)}; an array of {expected} numbers is expected"
+            )
+        if len(np.shape(value)) != 1:
+            shape = np.shape(value)
+            raise ValueError(f"initial: {name} has shape {shape}; ({expected},) is expected")
+        if np.shape(value)[0] != expected:
+            found = np.shape(value)[0]
+            raise ValueError(f"initial: {name} has {found} numbers, the model {expected} ({size})")
+        _check_type(f"initial: {name}", value, "f")
+    if not isinstance(initial.fields, dict):
+        raise ValueError(f"initial: fields is {_kind(initial.fields)}; a dict is expected")
+    for name, value in initial.fields.items():
+        _check_field(name, value, model)
+
+
+def check_model(task: Task) -> mujoco.MjModel:
+    """The task's model, compiled.
+
+    Raises:
+        ValueError: there is none, or what the task declares beside it is not what it has to be.
+    """
+    steps = task.episode_length
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise ValueError(f"episode_length={steps!r}: a whole number of at least 1 is expected")
+    for name in ("ctrl_dt", "sim_dt"):
+        value: Any = getattr(task, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ValueError(f"{name}={value!r}: seconds above 0 are expected")
+    derived: Any = task.derived
+    if isinstance(derived, str) or not all(isinstance(name, str) for name in derived):
+        raise ValueError(f"derived: {derived!r}; a tuple of names is expected, as ('xpos',)")
+    model: Any = _called(task, "model", task.model)
+    if not isinstance(model, mujoco.MjModel):
+        raise ValueError(f"model: returns {_kind(model)}, not a mujoco.MjModel")
+    return model
+
+
+def _physics(model: mujoco.MjModel, initial: Initial, derived: tuple[str, ...]) -> Physics:
+    data, dtype = mujoco.MjData(model), jnp.result_type(float)
+
+    def real(*shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    fields = {name: real(*np.shape(getattr(data, name))) for name in derived}
+    qpos, qvel, act, ctrl = map(real, (model.nq, model.nv, model.na, model.nu))
+    return Physics(real(), qpos, qvel, act, ctrl, fields, initial.goal)
+
+
+def _check_field(name: Any, value: Any, model: mujoco.MjModel) -> None:
+    try:
+        own = np.asarray(operator.attrgetter(name)(model))
+        known = own.dtype.kind in "fiub"
+    except (AttributeError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(f"initial: fields has {name!r}, which is no field of MjModel")
+    if not _is_array(value):
+        raise ValueError(f"initial: field {name!r} is {_kind(value)}; an array is expected")
+    shape = np.shape(value)
+    # Boxes are rows of six numbers or pairs of vectors.
+    if int(np.prod(shape)) != own.size or shape[:1] != own.shape[:1]:
+        raise ValueError(
+            f"initial: field {name!r} has shape {shape}, the model's is {own.shape}; fields are "
+            "whole arrays"
+        )
+    if own.dtype.kind == "f":
+        _check_type(f"initial: field {name!r}", value, "fiu")
+    elif name not in _WHOLE_NUMBERS:
+        raise ValueError(
+            f"initial: field {name!r} says how the model is built, and cannot differ between worlds"
+        )
+    else:
+        _check_type(f"initial: field {name!r}", value, "iub")
+
+
+def _check_fields(fields: dict[str, Any], engine: Engine) -> None:
+    for name in fields:
+        if not engine.can_differ(name):
+            raise ValueError(
+                f"initial: field {name!r} cannot differ between worlds with engine={engine.name!r}"
+            )
+
+
+def _check_reward(returned: Any) -> None:
+    asked = "a reward and a dict of its terms, (reward, {}) without any, are expected"
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        raise ValueError(f"reward: returns {_kind(returned)}; {asked}")
+    reward, terms = returned
+    _check_array("reward", reward, (), "f")
+    if not isinstance(terms, dict):
+        raise ValueError(f"reward: its terms are {_kind(terms)}; {asked}")
+    for name, term in terms.items():
+        if not isinstance(name, str):
+            raise ValueError(f"reward: a term's name is {name!r}; a word is expected")
+        _check_array(f"reward: term {name!r}", term, (), "fiub")
+
+
+def _check_array(
+    what: str, value: Any, shape: tuple[int | None, ...], kinds: str, of: str = ""
+) -> None:
+    words = {(): "one number", (None,): "a vector"}.get(shape, f"shape {shape}")
+    words += f", as {of} have" if of else ""
+    if not _is_array(value):
+        raise ValueError(f"{what}: returns {_kind(value)}; {words} is expected")
+    found = np.shape(value)
+    same = len(found) == len(shape) and all(w in (None, f) for w, f in zip(shape, found))  # noqa: B905
+    if not same:
+        raise ValueError(f"{what}: has shape {found}; {words} is expected{_hint(found, shape)}")
+    _check_type(what, value, kinds)
+
+
+def _hint(found: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
+    if shape == () and int(np.prod(found)) == 1:
+        return ": take its element [0], or .squeeze()"
+    return ": .ravel() makes one" if shape == (None,) and len(found) > 1 else ""
+
+
+def _check_type(what: str, value: Any, kinds: str) -> None:
+    dtype = jnp.result_type(value)
+    kind = "f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind
+    if kind not in kinds:
+        wanted = {"f": "a floating-point type", "b": "bool"}.get(kinds, "a real type")
+        remedy = {"f": "; .astype(float)", "b": "; a comparison, such as x > 0"}.get(kinds, "")
+        raise ValueError(f"{what}: has type {dtype}; {wanted} is expected{remedy}")
+
+
+def _traced(task: Task, what: str, *args: Any) -> Any:
+    return _called(task, what, lambda: jax.eval_shape(getattr(task, what), *args))
+
+
+def _called(task: Task, what: str, function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except NotImplementedError as error:
+        if str(error):
+            raise ValueError(f"{what}: {_said(error)}") from error
+        raise ValueError(f"{what}: {type(task).__name__} does not define it") from error
+    except Exception as error:  # whatever a task of a user's own may raise
+        raise ValueError(f"{what}: {_said(error)}{_place(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """An error in one line; of those that come from packages here the words are enough."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[:2]) if lines else ""
+    if type(error) is ValueError and said:
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _place(error: Exception) -> str:
+    """Where a task's own code failed, where that is neither here nor in a package."""
+    ours = str(__file__).removesuffix("contract.py")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if "site-packages" not in frame.filename and not frame.filename.startswith((ours, "<")):
+            return f" ({frame.filename}, line {frame.lineno})"
+    return ""
+
+
+def _is_array(value: Any) -> bool:
+    numbers = bool | int | float | complex
+    return isinstance(value, numbers) or (hasattr(value, "shape") and hasattr(value, "dtype"))
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
+    if _is_array(value):
+        return f"one array of shape {np.shape(value)}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,278 @@
+"""MuJoCo in JAX: runs on every XLA device, in float32 or float64, and is the engine with gradients.
+
+A world between two control steps is only its view and the solver's warm start. Each control step
+rebuilds `mjx.Data` from a template, so that what crosses `jit`, `scan` and `vmap` stays small.
+"""
+
+import operator
+from collections.abc import Collection
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from mujoco import mjx
+
+from mjxwm_envs.core import Initial, Physics, SimState
+from mjxwm_envs.engines import contacts, features, limit_rows, room, rough_contacts, solver
+from mjxwm_envs.engines import derived as fields_of
+from mjxwm_envs.engines.joints import fwd_velocity
+from mjxwm_envs.engines.positions import fwd_position
+from mjxwm_envs.engines.supported import supported
+from mjxwm_envs.precision import in_full
+
+ACCELERATION_STAGE = frozenset(
+    {"act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"}
+    | {"qfrc_actuator", "qfrc_constraint", "qfrc_smooth"}
+)
+"""Fields that `mj_step` leaves as they were at the start of its last step."""
+
+
+class Mjx:
+    """MuJoCo in JAX, with the precision that JAX has when the engine is made.
+
+    `differentiable` is whether `jax.grad` and `jax.jvp` work through `reset` and `step`, with the
+    implicit gradient of `mjxwm_envs.engines.solver`. Where it is False, `obstacle` says why, and so
+    does the error that an attempt raises. Backpropagation stores one state per control step and
+    recomputes the physics between.
+
+    After `step`, position and velocity fields and sensors are those of the new state. Acceleration
+    fields and sensors (touch, force, accelerometer) are those of the last physics step, as with
+    `mj_step` and the native engine; with RK4, those of its last stage, where C keeps the first.
+    """
+
+    name = "mjx"
+    _impl = "jax"
+    _computed = fields_of.MJX
+
+    def __init__(self, model: mujoco.MjModel, n_substeps: int, derived: tuple[str, ...] = ()):
+        """Args:
+            model: compiled model.
+            n_substeps: physics steps per control step.
+            derived: `MjData` fields to refresh after each control step, `sensordata` among them.
+
+        Raises:
+            ValueError: the model has delays or a feature that MJX lacks, or MJX does not compute
+                something in `derived`.
+        """
+        if model.nhistory:
+            raise ValueError(
+                f"engine={self.name!r} does not keep the history of delayed actuators and "
+                "sensors; use engine='native' or remove the delays"
+            )
+        features.check(model, self.name, derived)
+        fields_of.check(model, derived, self._computed, self.name)
+        self.model, self.n_substeps, self.derived = model, n_substeps, derived
+        self._supported = supported(model, derived)
+        self._model = self._put(self._supported)
+        self._template = self._make_template()
+        self._shapes = self._derived_shapes()
+        acceleration_sensor = model.sensor_needstage == mujoco.mjtStage.mjSTAGE_ACC
+        self._sensor_held = np.repeat(acceleration_sensor, model.sensor_dim)
+        self._needs_acceleration = bool(ACCELERATION_STAGE.intersection(derived)) or (
+            "sensordata" in derived and bool(acceleration_sensor.any())
+        )
+        self.obstacle = self._find_obstacle()
+        self.differentiable = self.obstacle is None
+
+    def for_worlds(self, num_worlds: int) -> "Mjx":
+        """Itself: nothing is sized by the number of worlds."""
+        return self
+
+    def can_differ(self, name: str) -> bool:
+        """See `mjxwm_envs.core.Engine`: what is no array of the program is built into it."""
+        try:
+            return name == "eq_active0" or isinstance(
+                operator.attrgetter(name)(self._model), jax.Array
+            )
+        except AttributeError:
+            return False
+
+    @in_full
+    def reset(self, initial: Initial) -> SimState:
+        """See `mjxwm_envs.core.Engine`."""
+        view = Physics(jnp.zeros(()), *initial[:3], jnp.zeros(self.model.nu), {}, initial.goal)
+        zero = SimState(view, jnp.zeros(self.model.nv), initial.fields)
+        model, data = self._with(zero.fields), self._load(zero, view.ctrl)
+        if self._needs_acceleration:
+            data = self._momenta(model, self._forces(model, self._forward(model, data)))
+        elif self.derived:
+            data = self._refresh(model, data)
+        return self._view(data, zero)._replace(hidden=zero.hidden)
+
+    @in_full
+    def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
+        """See `mjxwm_envs.core.Engine`."""
+        # Without differentiation a checkpoint is nothing but a call.
+        return jax.checkpoint(self._control_step)(sim, ctrl)
+
+    @in_full
+    def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
+        """T control steps of physics alone, for benchmarks: all of `mjx.Data` stays in the loop.
+
+        Returns the positions at the end.
+        """
+        model = self._with(sim.fields)
+
+        def substep(data: mjx.Data, ctrl: Array) -> tuple[mjx.Data, None]:
+            return self._substep(model, data.replace(ctrl=ctrl)), None
+
+        substeps = jnp.repeat(ctrls, self.n_substeps, axis=0)
+        return jax.lax.scan(substep, self._load(sim, ctrls[0]), substeps)[0].qpos
+
+    def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
+        """See `mjxwm_envs.core.Engine`."""
+        return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)
+
+    def _control_step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
+        model = self._with(sim.fields)
+
+        def substep(data: mjx.Data, _: None) -> tuple[mjx.Data, None]:
+            return self._substep(model, data), None
+
+        data, _ = jax.lax.scan(substep, self._load(sim, ctrl), None, self.n_substeps)
+        data = self._forces(model, data)
+        after = self._refresh(model, data) if self.derived else data
+        return self._view(after, sim)._replace(hidden=_real(data.qacc_warmstart))
+
+    def _substep(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        # Under x64, step returns some int32 fields as int64, which a scan's carry cannot do.
+        after = self._physics_step(model, data)
+        return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, data)
+
+    def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        after = self._dynamics(model, data)
+        if fields_of.RNE.intersection(self.derived):  # which are computed of many fields
+            return after
+        # Gradients run through these alone: the next step computes all other fields anew, and a
+        # scan would carry zeros for them all the way back.
+        live = ("qpos", "qvel", "act", "ctrl", *self.derived)
+        public = {f.name for f in data.fields()}
+        kept = {k if k in public else f"_impl.{k}": field_of(after, k) for k in live}
+        return jax.lax.stop_gradient(after).tree_replace(kept)
+
+    def _dynamics(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return solver.step(model, data, self._plan)
+
+    def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return solver.forward(model, data, plan=self._plan)
+
+    def _put(self, model: mujoco.MjModel) -> mjx.Model:
+        try:
+            return mjx.put_model(model, impl=self._impl, graph_mode=self._graph_mode())
+        except NotImplementedError as error:
+            lack = features.plainly(error, model)
+            raise ValueError(
+                f"engine={self.name!r} lacks a feature of this model: {lack}; use engine='native'"
+            ) from error
+
+    def _graph_mode(self) -> Any:
+        return None
+
+    def _make_template(self) -> Any:
+        rough_contacts.refuse(self._supported)
+        rough_contacts.warn(self._supported, stacklevel=5)
+        self._plan = contacts.make_plan(self._supported)
+        return jax.tree.map(jnp.asarray, room.make_data(self._supported, self._plan))
+
+    def _data(self, fields: Collection[str]) -> Any:
+        """Empty data for worlds with `fields` of the model of their own."""
+        if limit_rows.FIELDS.isdisjoint(fields):
+            return self._template
+        return room.for_both_limits(self._model, self._template)
+
+    def _find_obstacle(self) -> str | None:
+        return solver.obstacle(self._model, self._template)
+
+    def _with(self, fields: dict[str, Array]) -> mjx.Model:
+        # `_from_model` has put `eq_active0` into the state, and nothing else reads it.
+        fields = self._open({k: x for k, x in fields.items() if k != "eq_active0"})
+        old = {k: operator.attrgetter(k)(self._model) for k in fields}
+        # Warp has boxes as pairs of vectors, where MjModel has rows of six numbers.
+        new = {k: jnp.asarray(x, old[k].dtype).reshape(old[k].shape) for k, x in fields.items()}
+        return self._model.tree_replace(new)
+
+    def _open(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """`inputs`; an attempt to differentiate with respect to them meets the obstacle."""
+        return inputs if self.obstacle is None else _refuse_gradients(self.obstacle)(inputs)
+
+    def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        data = mjx.sensor_pos(model, fwd_position(model, data, self._plan))
+        return self._momenta(model, mjx.sensor_vel(model, fwd_velocity(model, data)))
+
+    def _forces(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        wanted = fields_of.RNE.intersection(self.derived)
+        return mjx.rne_postconstraint(model, data) if wanted else data
+
+    def _momenta(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        wanted = fields_of.SUBTREE.intersection(self.derived)
+        return mjx.subtree_vel(model, data) if wanted else data
+
+    def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
+        view, old = sim.physics, self._data(sim.fields)
+        new = {"qpos": view.qpos, "qvel": view.qvel, "act": view.act, "ctrl": ctrl}
+        new |= _from_model(self.model, sim.fields)
+        new = self._open(new) | {"time": view.time, "qacc_warmstart": sim.hidden}
+        return old.replace(**{k: jnp.asarray(x, getattr(old, k).dtype) for k, x in new.items()})
+
+    def _view(self, data: mjx.Data, before: SimState) -> SimState:
+        derived = {k: _real(field_of(data, k)).reshape(s) for k, s in self._shapes.items()}
+        time, qpos, qvel, act, ctrl = map(
+            _real, (data.time, data.qpos, data.qvel, data.act, data.ctrl)
+        )
+        view = Physics(time, qpos, qvel, act, ctrl, derived, before.physics.goal)
+        return SimState(view, data.qacc_warmstart, before.fields)
+
+    def _derived_shapes(self) -> dict[str, tuple[int, ...]]:
+        data, template = mujoco.MjData(self.model), self._data(())
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name in self.derived:
+            shape: tuple[int, ...] = np.shape(getattr(data, name, None))  # type: ignore[arg-type]
+            field = field_of(template, name)
+            if field is None or np.size(field) != np.prod(shape):
+                raise ValueError(
+                    f"derived field {name!r} is not available with engine={self.name!r}; "
+                    "declare a sensor for it in the MJCF, or use engine='native'"
+                )
+            shapes[name] = shape
+        return shapes
+
+
+def _from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Array]:
+    """State that `mj_resetData` reads from the model, where a world's own `fields` change it."""
+    bodies = np.flatnonzero(model.body_mocapid >= 0)
+    bodies = bodies[np.argsort(model.body_mocapid[bodies])]
+    state = {}
+    if bodies.size and "body_pos" in fields:
+        state["mocap_pos"] = fields["body_pos"][bodies]
+    if bodies.size and "body_quat" in fields:
+        quat = fields["body_quat"][bodies]
+        state["mocap_quat"] = quat / jnp.linalg.norm(quat, axis=1, keepdims=True)
+    if "eq_active0" in fields:
+        state["eq_active"] = fields["eq_active0"]
+    return state
+
+
+def field_of(data: Any, name: str) -> Any:
+    """A field of `mjx.Data`, public or the implementation's own; None where there is no such."""
+    # Data forwards to _impl too, but warns.
+    public = name in {f.name for f in data.fields()}
+    return getattr(data if public else data._impl, name, None)
+
+
+def _refuse_gradients(reason: str) -> Any:
+    @jax.custom_jvp
+    def identity(inputs: dict[str, Array]) -> dict[str, Array]:
+        return inputs
+
+    @identity.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        raise ValueError(reason)
+
+    return identity
+
+
+def _real(x: Array) -> Array:
+    return x.astype(jnp.result_type(float))

@@ -1,0 +1,248 @@
+"""C MuJoCo on a pool of CPU threads (`mujoco.batch.Batch`), called from inside compiled programs.
+
+The worlds live in JAX arrays, not in the batch: each control step carries them through one
+callback that loads the rows, steps and reads them back. That keeps `Env` pure (scan,
+vmap, donation and bitwise checkpoints work) and makes the batch a scratch pad that any number of
+programs can share. MuJoCo computes in float64 and JAX mostly in float32, so the exact bits of the
+integration state travel as uint32 pairs beside the float view: a trajectory equals a loop over
+`mj_step` to the last bit, whatever JAX's precision. Two more words keep the rows aligned and tell
+a fresh world, whose start state is not yet in float64, so that a reset needs no callback.
+"""
+
+import functools
+import math
+import threading
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import mujoco.batch
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from mjxwm_envs.core import Initial, Physics, SimState
+from mjxwm_envs.engines import derived as fields_of
+from mjxwm_envs.engines import features
+from mjxwm_envs.engines.callback import on_host
+from mjxwm_envs.engines.shortcuts import without_shortcuts
+
+_STATE, _STAGE = mujoco.mjtState, mujoco.mjtStage
+_FRESH = 1
+"""In the last word of a hidden state: its first words are a start state in JAX's precision."""
+
+
+class Native:
+    """C MuJoCo behind a host callback. Not differentiable."""
+
+    name = "native"
+    differentiable = False
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        n_substeps: int,
+        derived: tuple[str, ...] = (),
+        threads: int = 0,
+    ):
+        """Args:
+        model: compiled model; the batch keeps a copy.
+        n_substeps: physics steps per control step.
+        derived: `MjData` fields to refresh after each control step, `sensordata` among them.
+        threads: CPU threads, 0 for all.
+
+        Raises:
+            ValueError: a feature or a derived field that is not to be had, see
+                `mjxwm_envs.engines.features` and `mjxwm_envs.engines.derived`.
+        """
+        self.model, self.n_substeps, self.derived, self.threads = (
+            model,
+            n_substeps,
+            derived,
+            threads,
+        )
+        self._batches: dict[tuple[int, frozenset[str]], mujoco.batch.Batch] = {}
+        self._lock = threading.Lock()
+        self._carried, self._row = _carried(model)
+        # What comes before the warm start: time, qpos, qvel, act and the history of delays.
+        self._num_physics = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_PHYSICS)) + 1
+        # Derived fields are one substep old after mj_step; the velocity stage makes them current.
+        self._stage = _STAGE.mjSTAGE_VEL if derived else _STAGE.mjSTAGE_NONE
+        features.check(model, self.name, derived)
+        fields_of.check(model, derived, fields_of.NATIVE, self.name)
+        data = mujoco.MjData(model)
+        self._derived_shapes = {k: np.shape(getattr(data, k)) for k in derived}
+        self._forces = fields_of.RNE.intersection(derived)
+        self._momenta = fields_of.SUBTREE.intersection(derived)
+        self._stepped = fields_of.with_energy(model) if "energy" in derived else model
+
+    @property
+    def _on_demand(self) -> bool:
+        return bool(self._forces or self._momenta)
+
+    def for_worlds(self, num_worlds: int) -> "Native":
+        """Itself: batches are made for whatever number of worlds comes."""
+        return self
+
+    def can_differ(self, name: str) -> bool:
+        """See `mjxwm_envs.core.Engine`."""
+        return name in mujoco.batch.MODEL_FIELDS
+
+    def reset(self, initial: Initial) -> SimState:
+        """See `mjxwm_envs.core.Engine`. Without derived fields there is nothing to compute.
+
+        Raises:
+            ValueError: worlds differ in a field that C MuJoCo takes for the same in all.
+        """
+        without_shortcuts(self.model, initial.fields)
+        start = jnp.concatenate(initial[:3]).astype(jnp.result_type(float))
+        if self.derived:
+            return self._call(self._forward, initial.goal, initial.fields, start)
+        words = jax.lax.bitcast_convert_type(start, jnp.uint32).reshape(-1)
+        hidden = jnp.zeros(2 * self._row + 2, jnp.uint32)
+        hidden = hidden.at[-1].set(_FRESH).at[: words.size].set(words)
+        return SimState(self._physics(initial), hidden, initial.fields)
+
+    def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
+        """See `mjxwm_envs.core.Engine`."""
+        return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)
+
+    def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
+        """See `mjxwm_envs.core.Engine`."""
+        after = self._call(self._step, sim.physics.goal, sim.fields, sim.hidden, ctrl)
+        return after._replace(physics=after.physics._replace(ctrl=ctrl))
+
+    def rows(self, sim: SimState) -> np.ndarray:
+        """The exact state of each world, on the host: [..., row] in MuJoCo's order, float64."""
+        hidden, fields = np.asarray(sim.hidden), jax.tree.map(np.asarray, sim.fields)
+        with self._lock:
+            batch = self._batch(hidden.shape[:-1], fields)
+            rows = self._rows(batch, hidden, np.dtype(sim.physics.qpos.dtype))
+        return rows.reshape(*hidden.shape[:-1], -1)
+
+    def load(self, batch: mujoco.batch.Batch, rows: Float[np.ndarray, "B row"]) -> None:
+        """Puts the worlds of `rows` into a batch of this model."""
+        batch.state[:, self._carried] = rows
+
+    def _physics(self, initial: Initial) -> Physics:
+        dtype = jnp.result_type(float)
+        qpos, qvel, act = (x.astype(dtype) for x in initial[:3])
+        ctrl = jnp.zeros(self.model.nu, dtype)
+        return Physics(jnp.zeros((), dtype), qpos, qvel, act, ctrl, {}, initial.goal)
+
+    def _call(self, function: Any, goal: Any, fields: dict[str, Array], *args: Array) -> SimState:
+        dtype = jnp.result_type(float)
+        shapes = {k: jax.ShapeDtypeStruct(s, dtype) for k, s in self._derived_shapes.items()}
+        hidden, row, derived = on_host(
+            functools.partial(function, np.dtype(dtype)),
+            (
+                jax.ShapeDtypeStruct((2 * self._row + 2,), jnp.uint32),
+                jax.ShapeDtypeStruct((self._num_physics,), dtype),
+                shapes,
+            ),
+            fields,
+            *args,
+        )
+        nq, nv, na = self.model.nq, self.model.nv, self.model.na
+        qpos, qvel, act = jnp.split(row[1 : 1 + nq + nv + na], (nq, nq + nv))
+        state = Initial(qpos, qvel, act, goal)
+        physics = self._physics(state)._replace(time=row[0], derived=derived)
+        return SimState(physics, hidden, fields)
+
+    # Host side: every array below is numpy with the worlds on its leading axes; `out` is filled.
+
+    def _step(self, dtype: np.dtype, out: Any, fields: Any, hidden: Any, ctrl: Any) -> None:
+        with self._lock:
+            batch = self._batch(ctrl.shape[:-1], fields)
+            if self._starts_with(fields):  # what no step changes, but another world has otherwise
+                batch.reset(stage=_STAGE.mjSTAGE_NONE)
+            self.load(batch, self._rows(batch, hidden, dtype))
+            batch.ctrl[...] = ctrl.reshape(batch.nsim, -1)
+            stage = _STAGE.mjSTAGE_NONE if self._on_demand else self._stage
+            try:
+                batch.step(nstep=self.n_substeps, stage=stage)
+            except mujoco.batch.SimulationError as error:
+                batch.state[error.ids, : self._num_physics] = np.nan
+            values = fields_of.on_demand(batch, self._forces, bool(fields))
+            if self._on_demand:
+                batch.forward(stage=self._stage)
+                values |= fields_of.on_demand(batch, self._momenta, bool(fields))
+            self._read(batch, out, values)
+
+    def _forward(self, dtype: np.dtype, out: Any, fields: Any, start: Any) -> None:
+        with self._lock:
+            batch = self._batch(start.shape[:-1], fields)
+            batch.reset(stage=_STAGE.mjSTAGE_NONE)
+            rows = batch.state[:, self._carried]
+            rows[:, 1 : 1 + start.shape[-1]] = start.reshape(batch.nsim, -1)
+            self.load(batch, rows)
+            # All stages: a thread's scratch data still hold another world's accelerations.
+            batch.forward()
+            values = fields_of.on_demand(batch, self._forces | self._momenta, bool(fields))
+            self.load(batch, rows)  # without the warm start that `forward` leaves
+            self._read(batch, out, values)
+
+    def _rows(
+        self, batch: mujoco.batch.Batch, hidden: np.ndarray, dtype: np.dtype
+    ) -> Float[np.ndarray, "B row"]:
+        hidden = hidden.reshape(-1, hidden.shape[-1])
+        rows = hidden[:, :-2].view(np.float64)
+        fresh = np.flatnonzero(hidden[:, -1])
+        if fresh.size:
+            size = self.model.nq + self.model.nv + self.model.na
+            start = hidden[fresh, : size * dtype.itemsize // 4].copy().view(dtype)
+            batch.reset(fresh, stage=_STAGE.mjSTAGE_NONE)
+            rows = rows.copy()
+            rows[fresh] = batch.state[fresh][:, self._carried]
+            rows[fresh, 1 : 1 + size] = start
+        return rows
+
+    def _starts_with(self, fields: dict[str, Any]) -> bool:
+        """Whether `mj_resetData` reads these fields for state that is not carried along."""
+        poses = bool(self.model.nmocap) and not {"body_pos", "body_quat"}.isdisjoint(fields)
+        return poses or "eq_active0" in fields
+
+    def _batch(self, lead: tuple[int, ...], fields: dict[str, Any]) -> mujoco.batch.Batch:
+        nsim = math.prod(lead)
+        # Of the fields that it has of its own, a batch never gives one back.
+        key = nsim, frozenset(fields)
+        if key not in self._batches:
+            model = without_shortcuts(self._stepped, fields)
+            # Persistent: each world's MjData is there after a call, for what is computed on demand.
+            batch = self._batches[key] = mujoco.batch.Batch(
+                model, nsim, self.threads, persistent=self._on_demand
+            )
+            # Only fields bound before a call are copied out by it.
+            for name in self.derived:
+                if name not in self._forces | self._momenta:
+                    batch.bind(name)
+        for name, values in fields.items():
+            own = self._batches[key].expand(name)
+            own[...] = values.reshape(own.shape)
+        return self._batches[key]
+
+    def _read(self, batch: mujoco.batch.Batch, out: Any, on_demand: dict[str, np.ndarray]) -> None:
+        hidden, view, derived = out
+        hidden = hidden.reshape(batch.nsim, -1)
+        hidden[:, -2:] = 0
+        hidden[:, :-2].view(np.float64)[...] = batch.state[:, self._carried]
+        with np.errstate(over="ignore"):  # a diverged world may exceed float32: infinity says so
+            view.reshape(batch.nsim, -1)[...] = batch.state[:, : self._num_physics]
+            for name, value in derived.items():
+                field = on_demand[name] if name in on_demand else batch.bind(name)
+                value.reshape(batch.nsim, -1)[...] = field.reshape(batch.nsim, -1)
+
+
+def _carried(model: mujoco.MjModel) -> tuple[slice | np.ndarray, int]:
+    """Where in a batch's row, and how many, are the numbers that steps change.
+
+    Time, qpos, qvel, act, history and warm start are its beginning, the plugins' state its end.
+    The rest (`eq_active`, mocap poses, ...) stays as a reset has it.
+    """
+    changes = int(_STATE.mjSTATE_TIME | _STATE.mjSTATE_PHYSICS | _STATE.mjSTATE_WARMSTART)
+    begin = mujoco.mj_stateSize(model, changes)
+    whole = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_INTEGRATION))
+    plugins = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_PLUGIN))
+    if not plugins:  # no copies
+        return slice(begin), begin
+    return np.r_[:begin, whole - plugins : whole], begin + plugins

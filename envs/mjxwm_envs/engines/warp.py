@@ -1,0 +1,220 @@
+"""MuJoCo Warp: the fastest engine on an NVIDIA GPU. float32 only, no gradients.
+
+Warp captures its kernels in a CUDA graph, once per set of buffer addresses. Where XLA moves the
+buffers between calls the graph is captured again, which can cost three quarters of the speed; with
+MJXWM_WARP_GRAPH=WARP_STAGED they are copied into fixed buffers instead. `mjxwm bench sim` counts
+the captures.
+"""
+
+import copy
+import functools
+import os
+import warnings
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+import warp
+from jaxtyping import Array, Float
+from mujoco import mjx
+from mujoco.mjx.third_party.mujoco_warp import OverflowType
+
+from mjxwm_envs import shards
+from mjxwm_envs.core import SimState
+from mjxwm_envs.engines import derived as fields_of
+from mjxwm_envs.engines import limit_rows
+from mjxwm_envs.engines.limits import Limits, Room, limits
+from mjxwm_envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
+
+GRAPH_VARIABLE = "MJXWM_WARP_GRAPH"
+"""Environment variable with the name of a `warp.JaxCallableGraphMode`."""
+GraphMode: Any = getattr(warp, "JaxCallableGraphMode", None)
+
+# What drops contacts or rows; the other flags say that the solver used all of its iterations.
+DROPPED = int(
+    OverflowType.NEFC
+    | OverflowType.NJMAX_NNZ
+    | OverflowType.BROADPHASE
+    | OverflowType.NARROWPHASE
+    | OverflowType.CCD
+    | OverflowType.HFIELD
+)
+
+
+class Warp(Mjx):
+    """MuJoCo Warp through MJX. Its buffers hold `num_worlds` worlds, see `for_worlds`.
+
+    The contact buffer is shared by all worlds stepped together; it is sized for the most contacts
+    that the model can have, so that none is ever dropped.
+    """
+
+    name = "warp"
+    _impl = "warp"
+    _computed = fields_of.WARP
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        n_substeps: int,
+        derived: tuple[str, ...] = (),
+        num_worlds: int = 1,
+        per_world: Room | Limits | None = None,
+    ):
+        """Args:
+        model: compiled model.
+        n_substeps: physics steps per control step.
+        derived: `MjData` fields to refresh after each control step, `sensordata` among them.
+        num_worlds: worlds that may be stepped together.
+        per_world: room for contacts and constraint rows of a world, where the exact bound takes
+            too much memory. A world that exceeds it turns to NaN, is reset and counted.
+        """
+        both = limit_rows.can_meet(model)
+        if both:
+            raise ValueError(
+                f"engine='warp' pushes away from the nearer limit alone, but the margin of "
+                f"{', '.join(both)} is wider than half the range, so that both limits push; use "
+                "engine='native' or 'mjx', or a smaller margin"
+            )
+        self._num_worlds, self._per_world = num_worlds, per_world
+        super().__init__(model, n_substeps, derived)
+
+    @functools.cached_property
+    def room(self) -> Limits:
+        """What one world has room for: what was asked for, else the exact bound.
+
+        Raises:
+            ValueError: there is no bound, see `mjxwm_envs.engines.limits`.
+        """
+        contacts, rows = self._per_world or Room()
+        if contacts is not None and rows is not None:
+            return Limits(contacts, rows)
+        impl: Any = self._model._impl
+        bound = limits(self._supported, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0])
+        return Limits(
+            bound.contacts if contacts is None else contacts, bound.rows if rows is None else rows
+        )
+
+    def for_worlds(self, num_worlds: int) -> "Warp":
+        """This engine with buffers for `num_worlds` worlds; itself where they are large enough."""
+        self.check_devices(shards.count() // jax.process_count())
+        if num_worlds <= self._num_worlds:
+            return self
+        larger = copy.copy(self)
+        larger._num_worlds = num_worlds
+        # Inside a program that is being traced, too: its values must not get into the buffers.
+        with jax.ensure_compile_time_eval():
+            larger._template = larger._make_template()
+        return larger
+
+    def check_devices(self, devices: int) -> None:
+        """Refuses several devices of one process where Warp stages its buffers: it crashes there.
+
+        Raises:
+            ValueError: with the variable that asks for it.
+        """
+        name = os.environ.get(GRAPH_VARIABLE, "")
+        if devices > 1 and name.startswith("WARP_STAGED"):
+            raise ValueError(
+                f"{GRAPH_VARIABLE}={name} runs on one device of a process, not on {devices}, where "
+                f"Warp's staged buffers crash; unset {GRAPH_VARIABLE}, or take one device"
+            )
+
+    def _graph_mode(self) -> Any:
+        name = os.environ.get(GRAPH_VARIABLE)
+        if not name or not GraphMode:  # warp's own choice
+            return None
+        # What JAX captures lacks what MuJoCo Warp needs.
+        known = [mode.name for mode in GraphMode if mode.name != "JAX"]
+        if name not in known:
+            raise ValueError(f"{GRAPH_VARIABLE}={name!r} is unknown; choose {', '.join(known)}")
+        return GraphMode[name]
+
+    def _find_obstacle(self) -> str:
+        return "engine='warp' has no gradients; use engine='mjx'"
+
+    def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return mjx.step(model, data)
+
+    def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        return mjx.forward(model, data)
+
+    def _make_template(self) -> Any:
+        room = self.room
+        # Zero-sized buffers are not worth the trouble they may cause in kernels.
+        contacts, rows = max(1, room.contacts * self._num_worlds), max(1, room.rows)
+        data = mjx.make_data(self._supported, impl="warp", naconmax=contacts, njmax=rows)
+        return jax.tree.map(_compact, data)
+
+    def _data(self, fields: Collection[str]) -> Any:
+        if not limit_rows.FIELDS.isdisjoint(fields):
+            warnings.warn(
+                "engine='warp' pushes away from the nearer limit alone in worlds whose own "
+                f"{', '.join(sorted(limit_rows.FIELDS.intersection(fields)))} let both push",
+                stacklevel=2,
+            )
+        return jax.tree.map(_expand, self._template, is_leaf=lambda x: isinstance(x, _Uniform))
+
+    def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
+        data = super()._load(sim, ctrl)
+        # Whichever of the two is vmapped makes worlds: a planner varies the controls alone.
+        qpos, ctrl = _at_most(self._num_worlds)((data.qpos, data.ctrl))
+        return data.replace(qpos=qpos, ctrl=ctrl)
+
+    def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
+        # Warp has no separate stages: compute all and put back what belongs to the last step.
+        after = mjx.forward(model, data)
+        public = {f.name for f in data.fields()}
+        held: dict[str, Any] = {
+            k if k in public else f"_impl.{k}": field_of(data, k)
+            for k in ACCELERATION_STAGE.intersection(self.derived)
+        }
+        sensordata = jnp.where(self._sensor_held, data.sensordata, after.sensordata)
+        return after.tree_replace({**held, "sensordata": sensordata})
+
+    def _view(self, data: mjx.Data, before: SimState) -> SimState:
+        sim = super()._view(data, before)
+        impl: Any = data._impl
+        overflowed = (impl.overflow & DROPPED) != 0
+        qpos = jnp.where(overflowed, jnp.nan, sim.physics.qpos)
+        return sim._replace(physics=sim.physics._replace(qpos=qpos))
+
+
+def _at_most(capacity: int, worlds: int = 1) -> Any:
+    """The identity; refuses to be vmapped over more than `capacity` worlds in all."""
+
+    @jax.custom_batching.custom_vmap
+    def identity(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        return arrays
+
+    @identity.def_vmap
+    def _(axis_size: int, in_batched: list[Any], arrays: tuple[Array, ...]) -> tuple[Any, Any]:
+        total = worlds * axis_size
+        if total > capacity:
+            raise ValueError(
+                f"{total} worlds or more are stepped together, but the buffers of engine='warp' "
+                f"are made for {capacity}; use env.for_worlds(n) with the number of all worlds"
+            )
+        return _at_most(capacity, total)(arrays), in_batched[0]
+
+    return identity
+
+
+class _Uniform(NamedTuple):
+    """A buffer of one value, made inside the program: as a constant it would bloat it."""
+
+    shape: tuple[int, ...]
+    value: Any
+
+
+def _compact(leaf: Any) -> Any:
+    x = np.asarray(leaf)
+    if isinstance(leaf, jax.Array) and x.size > 1 and (x == x.flat[0]).all():
+        return _Uniform(x.shape, x.flat[0])
+    return leaf
+
+
+def _expand(leaf: Any) -> Any:
+    return jnp.full(leaf.shape, leaf.value) if isinstance(leaf, _Uniform) else leaf

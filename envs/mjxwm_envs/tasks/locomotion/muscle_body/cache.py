@@ -1,0 +1,55 @@
+"""Compiled models on disk, by what they were made from, in MuJoCo's binary format."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from mjxwm_envs import assets
+from mjxwm_envs import cache as disk
+
+key = disk.key
+
+
+def folder() -> Path:
+    """$XDG_CACHE_HOME/mjxwm/models, or the same below ~/.cache."""
+    return disk.folder("models")
+
+
+def sources_of(module: str) -> list[str]:
+    """The texts that a model is composed by: the modules beside `module`, and its scene."""
+    files = sorted(Path(module).parent.glob("*.py"))
+    return [
+        assets.read("muscle_humanoid.xml"),
+        *(file.read_text(encoding="utf-8") for file in files),
+    ]
+
+
+def files_of(package: str) -> list[str]:
+    """Name, size and time of every file of an installed package, so that an edited one is seen."""
+    found = importlib.util.find_spec(package)
+    places = found.submodule_search_locations if found else None
+    return [
+        f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}"
+        for place in places or ()
+        for path in sorted(Path(place).rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    ]
+
+
+def load_or_make(name: str, make: Callable[[], mujoco.MjModel]) -> mujoco.MjModel:
+    """The model stored under `name`, or else what `make` returns, stored if that is possible."""
+    return disk.load_or_make(folder() / f"{name}.mjb", make, to_bytes, _from_bytes)
+
+
+def to_bytes(model: mujoco.MjModel) -> bytes:
+    """A model in MuJoCo's binary format."""
+    content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, content)
+    return content.tobytes()
+
+
+def _from_bytes(content: bytes) -> mujoco.MjModel:
+    return mujoco.MjModel.from_binary_path("model.mjb", {"model.mjb": content})

@@ -1,0 +1,241 @@
+"""SAC: brax's networks, losses, normaliser and replay in an iteration of this project's."""
+
+# optax types parameters as trees of arrays; brax's classes are such trees, but no type says so.
+# pyright: reportArgumentType=false
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from brax.envs.base import State
+from brax.training import acting, networks, types
+from brax.training.acme import running_statistics
+from brax.training.acme.running_statistics import RunningStatisticsState
+from brax.training.agents.sac import losses
+from brax.training.agents.sac import networks as sac_networks
+from brax.training.replay_buffers import ReplayBufferState, UniformSamplingQueue
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from mjxwm_envs.batch import Step
+from mjxwm_envs.core import Source
+
+from mjxwm.algos.baselines.config import SAC
+from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer
+from mjxwm.data.rollout import step_metrics
+from mjxwm.types import Algorithm, Metrics
+
+_ALPHA_LR = 3e-4  # brax's, which its users cannot set
+
+
+class Learner(NamedTuple):
+    """What the updates change."""
+
+    policy: Any
+    critics: Any
+    target: Any
+    log_alpha: Float[Array, ""]
+    """Logarithm of the temperature, the weight of the entropy."""
+    policy_opt: optax.OptState
+    critics_opt: optax.OptState
+    alpha_opt: optax.OptState
+
+
+class TrainState(NamedTuple):
+    """Everything that changes; a checkpoint is exactly this."""
+
+    iteration: Int[Array, ""]
+    worlds: State
+    learner: Learner
+    normalizer: RunningStatisticsState
+    buffer: ReplayBufferState
+    key: PRNGKeyArray
+
+
+class Parts(NamedTuple):
+    """What does not change."""
+
+    config: SAC
+    env: BraxWorlds
+    nets: sac_networks.SACNetworks
+    buffer: UniformSamplingQueue
+    losses: tuple[Callable[..., Array], ...]
+    """Of temperature, critics and policy."""
+
+
+def make(config: SAC, env: Source) -> Algorithm:
+    """SAC on `env`."""
+    parts = make_parts(config, env)
+    policy = sac_networks.make_inference_fn(parts.nets)
+
+    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Float[Array, "B a"]:
+        params = (state.normalizer, state.learner.policy)
+        return policy(params, deterministic=key is None)(obs, key)[0]
+
+    def env_steps(iteration: int) -> int:
+        return (config.warmup_rounds + iteration * config.unroll) * config.worlds
+
+    return Algorithm(
+        init=lambda key: init(parts, key),
+        iterate=lambda state: iterate(parts, state),
+        act=act,
+        iterations=config.iterations,
+        env_steps=env_steps,
+        networks=lambda state: {"policy": state.learner.policy, "critics": state.learner.critics},
+        worlds=lambda state: state.worlds.pipeline_state,
+    )
+
+
+def make_parts(config: SAC, task: Source) -> Parts:
+    """Networks, losses and replay."""
+    env = BraxWorlds(task)
+    plain = types.identity_observation_preprocessor
+    nets = sac_networks.make_sac_networks(
+        env.observation_size,
+        env.action_size,
+        running_statistics.normalize if config.normalize_obs else plain,
+        config.layers,
+        networks.ACTIVATION[config.activation],
+        q_network_layer_norm=config.layer_norm,
+    )
+    obs, action = jnp.zeros(env.observation_size), jnp.zeros(env.action_size)
+    extras = {"state_extras": {"truncation": 0.0}, "policy_extras": {}}
+    example = types.Transition(obs, action, 0.0, 0.0, obs, extras)
+    buffer = UniformSamplingQueue(config.rows, example, config.batch * config.updates_per_round)
+    all_losses = losses.make_losses(nets, config.reward_scaling, config.gamma, env.action_size)
+    return Parts(config, env, nets, buffer, all_losses)
+
+
+def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
+    """Fresh worlds and networks, and a replay with the steps of the untrained policy."""
+    key, key_worlds, key_learner, key_buffer, key_warm = jax.random.split(key, 5)
+    state = TrainState(
+        iteration=jnp.zeros((), jnp.int32),
+        worlds=parts.env.reset(jax.random.split(key_worlds, parts.config.worlds)),
+        learner=init_learner(parts, key_learner),
+        normalizer=init_normalizer(parts.env),
+        buffer=parts.buffer.init(key_buffer),
+        key=key,
+    )
+    return warm_up(parts, state, key_warm)
+
+
+def init_learner(parts: Parts, key: PRNGKeyArray) -> Learner:
+    """Fresh networks, a temperature of 1, and optimisers."""
+    key_policy, key_critics = jax.random.split(key)
+    policy = parts.nets.policy_network.init(key_policy)
+    critics = parts.nets.q_network.init(key_critics)
+    log_alpha: Any = jnp.zeros(())
+    adam = optax.adam(parts.config.lr)
+    return Learner(
+        policy=policy,
+        critics=critics,
+        target=jax.tree.map(jnp.copy, critics),  # two leaves in one buffer would break donation
+        log_alpha=log_alpha,
+        policy_opt=adam.init(policy),
+        critics_opt=adam.init(critics),
+        alpha_opt=optax.adam(_ALPHA_LR).init(log_alpha),
+    )
+
+
+def warm_up(parts: Parts, state: TrainState, key: PRNGKeyArray) -> TrainState:
+    """Rounds of collection alone."""
+
+    def round_(carry: tuple[TrainState, PRNGKeyArray], _: None) -> Any:
+        state, key = carry
+        key, key_next = jax.random.split(key)
+        return (_collect(parts, state, key)[0], key_next), None
+
+    return jax.lax.scan(round_, (state, key), None, parts.config.warmup_rounds)[0][0]
+
+
+def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
+    """`unroll` rounds of one step in all worlds and `updates_per_round` updates."""
+
+    def round_(state: TrainState, _: None) -> tuple[TrainState, tuple[Step, Metrics]]:
+        key_round, key = jax.random.split(state.key)
+        key_collect, key_update = jax.random.split(key_round)
+        state, step = _collect(parts, state._replace(key=key), key_collect)
+        buffer, batch = parts.buffer.sample(state.buffer)
+        batches = jax.tree.map(
+            lambda x: x.reshape(parts.config.updates_per_round, -1, *x.shape[1:]), batch
+        )
+
+        def update(carry: tuple[Learner, PRNGKeyArray], batch: types.Transition) -> Any:
+            return _update(parts, state.normalizer, batch, *carry)
+
+        (learner, _), metrics = jax.lax.scan(update, (state.learner, key_update), batches)
+        return state._replace(learner=learner, buffer=buffer), (step, metrics)
+
+    state, (steps, metrics) = jax.lax.scan(round_, state, None, parts.config.unroll)
+    collected = step_metrics(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), steps))
+    return state._replace(iteration=state.iteration + 1), {
+        **{f"collect/{name}": x for name, x in collected.items()},
+        **{f"sac/{name}": x.mean() for name, x in metrics.items()},
+    }
+
+
+def _collect(parts: Parts, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Step]:
+    """One step of the policy in all worlds, put into the replay."""
+    policy = sac_networks.make_inference_fn(parts.nets)((state.normalizer, state.learner.policy))
+    worlds, data = acting.actor_step(
+        parts.env, state.worlds, policy, key, extra_fields=("truncation", "step")
+    )
+    extras: Any = data.extras
+    seen = dict(extras["state_extras"])
+    step = seen.pop("step")
+    data = data._replace(extras={**extras, "state_extras": seen})
+    normalizer = running_statistics.update(state.normalizer, data.observation)
+    buffer = parts.buffer.insert(state.buffer, data)
+    return state._replace(worlds=worlds, normalizer=normalizer, buffer=buffer), step
+
+
+def _update(
+    parts: Parts,
+    normalizer: RunningStatisticsState,
+    batch: types.Transition,
+    learner: Learner,
+    key: PRNGKeyArray,
+) -> tuple[tuple[Learner, PRNGKeyArray], Metrics]:
+    """One step of temperature, critics and policy, each at the others' values before it."""
+    alpha_loss, critics_loss, policy_loss = parts.losses
+    key, key_alpha, key_critics, key_policy = jax.random.split(key, 4)
+    old, tau = learner, parts.config.tau
+    adam, alpha_adam = optax.adam(parts.config.lr), optax.adam(_ALPHA_LR)
+    alpha = jnp.exp(old.log_alpha)
+
+    loss_a, log_alpha, alpha_opt = _descend(
+        lambda a: alpha_loss(a, old.policy, normalizer, batch, key_alpha),
+        alpha_adam,
+        old.log_alpha,
+        old.alpha_opt,
+    )
+    loss_q, critics, critics_opt = _descend(
+        lambda q: critics_loss(q, old.policy, normalizer, old.target, alpha, batch, key_critics),
+        adam,
+        old.critics,
+        old.critics_opt,
+    )
+    loss_p, policy, policy_opt = _descend(
+        lambda p: policy_loss(p, normalizer, old.critics, alpha, batch, key_policy),
+        adam,
+        old.policy,
+        old.policy_opt,
+    )
+    target = optax.incremental_update(critics, old.target, tau)
+    learner = Learner(policy, critics, target, log_alpha, policy_opt, critics_opt, alpha_opt)
+    metrics = {
+        "critic_loss": loss_q,
+        "policy_loss": loss_p,
+        "alpha_loss": loss_a,
+        "alpha": jnp.exp(log_alpha),
+    }
+    return (learner, key), metrics
+
+
+def _descend(
+    loss: Callable[[Any], Array], tx: optax.GradientTransformation, params: Any, opt: Any
+) -> tuple[Array, Any, Any]:
+    value, grads = jax.value_and_grad(loss)(params)
+    updates, opt = tx.update(grads, opt, params)
+    return value, optax.apply_updates(params, updates), opt

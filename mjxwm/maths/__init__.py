@@ -1,0 +1,1 @@
+"""Arrays and numbers, without networks: returns, running moments, two-hot codes, ranges."""

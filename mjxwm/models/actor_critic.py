@@ -1,0 +1,129 @@
+"""Actor and critic for first-order policy gradients, through a model or through a simulator."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mjxwm import ConfigError
+from mjxwm.maths import ranges
+from mjxwm.models.nets import MLP
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of actor and critic, and the policy's noise."""
+
+    actor: tuple[int, ...] = (400, 200, 100)
+    """Hidden layers of the actor."""
+    critic: tuple[int, ...] = (400, 200)
+    """Hidden layers of each critic."""
+    critics: int = 3
+    """Critics in the ensemble; values are their minimum."""
+    init_std: float = 0.37
+    """Standard deviation of the Gaussian before tanh, at the start."""
+    min_std: float = 0.24
+    """Its lower bound, PWM's exp(-1.427)."""
+
+
+def validate(config: Config) -> None:
+    """Raises ConfigError on the first setting that is out of its range."""
+    ranges.sound(config)
+    ranges.at_least(config, 1, "critics")
+    if not 0 < config.min_std <= config.init_std:
+        raise ConfigError(
+            f"min_std={config.min_std} and init_std={config.init_std} are out of range; "
+            "it must be 0 < min_std <= init_std"
+        )
+
+
+class Actor(nnx.Module):
+    """a = tanh(mean(x) + std * noise), with a learned std that does not depend on the state."""
+
+    def __init__(self, config: Config, in_size: int, action_size: int, *, key: PRNGKeyArray):
+        """Raises ValueError if a size or the noise is out of its range."""
+        validate(config)
+        self.mean_net = MLP(
+            in_size, config.actor, action_size, key=key, init="torch", norm_first=False
+        )
+        # Without a dtype it would be weakly typed until the first update: compiled twice.
+        self.log_std = nnx.Param(jnp.full(action_size, math.log(config.init_std), float))
+        self.min_std = config.min_std
+
+    def mean(self, x: Float[Array, "*s i"]) -> Float[Array, "*s a"]:
+        """The deterministic action, in [-1, 1]."""
+        return jnp.tanh(self.mean_net(x))
+
+    def sample(self, x: Float[Array, "*s i"], noise: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
+        """The action under standard-normal `noise`, reparameterised."""
+        return jnp.tanh(self.mean_net(x) + self.std() * noise)
+
+    def entropy(self, x: Float[Array, "*s i"], noise: Float[Array, "*s a"]) -> Float[Array, "*s"]:
+        """A sample of the squashed policy's entropy, up to a constant: log std + log(1 - a^2).
+
+        Its gradient brings a saturated actor back: that of any return vanishes with 1 - a^2.
+        """
+        u = self.mean_net(x) + self.std() * noise
+        # log(1 - tanh(u)^2), written so that it neither overflows nor loses its gradient.
+        log_slope = 2 * (math.log(2) - u - jax.nn.softplus(-2 * u))
+        return (jnp.log(self.std()) + log_slope).sum(axis=-1)
+
+    def std(self) -> Float[Array, " a"]:
+        """Standard deviation before tanh, per action."""
+        return jnp.exp(self.log_std[...])
+
+
+def project(actor: Actor) -> Actor:
+    """The actor with its std lifted to the floor, to be called after each update.
+
+    A clamp inside of the network would have no gradient below the floor: noise that has once sunk
+    there could never grow again.
+    """
+    floor = math.log(actor.min_std)
+
+    def lift(path: Any, x: Array) -> Array:
+        return jnp.maximum(x, floor) if "log_std" in jax.tree_util.keystr(path) else x
+
+    return jax.tree_util.tree_map_with_path(lift, actor)
+
+
+class Critic(nnx.Module):
+    """One state value. An ensemble is `make_critics`."""
+
+    def __init__(self, config: Config, in_size: int, *, key: PRNGKeyArray):
+        """One network of the ensemble."""
+        # Zero at first: random values of order 1 / (1 - gamma) would lead the first actor updates.
+        self.net = MLP(
+            in_size,
+            config.critic,
+            1,
+            key=key,
+            init="orthogonal",
+            out_init="zeros",
+            norm_first=False,
+        )
+
+    def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s"]:
+        """Value of a state."""
+        return self.net(x)[..., 0]
+
+
+def make_critics(config: Config, in_size: int, *, key: PRNGKeyArray) -> Critic:
+    """`config.critics` critics stacked on the leading axis of every leaf."""
+    validate(config)
+    keys = jax.random.split(key, config.critics)
+    return jax.vmap(lambda k: Critic(config, in_size, key=k))(keys)
+
+
+def values(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "E *s"]:
+    """The value of each critic of the ensemble."""
+    return jax.vmap(lambda critic: critic(x))(critics)
+
+
+def value(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "*s"]:
+    """The pessimistic value: the ensemble's minimum."""
+    return values(critics, x).min(axis=0)

@@ -1,0 +1,173 @@
+"""Networks as values: `flax.nnx` modules that are built once and never mutated.
+
+Only `jax.*` transforms are used on them; an ensemble is `jax.vmap` of a constructor.
+Initial weights and layer order follow TD-MPC2 (Hansen et al. 2024) and PWM (Georgiev et al. 2024).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+from mjxwm_envs import shards
+
+T = TypeVar("T")
+Activation = Callable[[Array], Array]
+Init = Literal["normal", "torch", "orthogonal", "zeros"]
+
+
+def mish(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """x tanh(softplus(x)) (Misra 2019), with one exponential instead of three transcendentals."""
+    # tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); beyond 15 the ratio is 1 to float32.
+    e = jnp.exp(jnp.minimum(x, 15.0))
+    n = e * (e + 2)
+    return x * (n / (n + 2))
+
+
+def simnorm(x: Float[Array, "*s z"], group: int = 8) -> Float[Array, "*s z"]:
+    """Softmax within groups of `group` features: each group sums to 1 (TD-MPC2)."""
+    return jax.nn.softmax(x.reshape(*x.shape[:-1], -1, group)).reshape(x.shape)
+
+
+def orthogonal(x: Float[Array, "i o"]) -> Float[Array, "i o"]:
+    """The orthogonal factor of the polar decomposition of `x`; Haar-distributed for Gaussian `x`.
+
+    By Newton-Schulz iteration, X <- 3/2 X - 1/2 X X' X, and not by QR: XLA's batched QR on a CPU
+    blocks for ever in a program that also calls back to the host (jaxlib 0.10.2, two threads).
+    """
+    x = x / jnp.linalg.norm(x)
+    # Small singular values grow by 1.5 a step: 40 steps lift those of 1e-6 of the norm to 1.
+    wide = x.shape[0] < x.shape[1]
+    x = x.T if wide else x
+    x = jax.lax.fori_loop(0, 40, lambda _, x: 1.5 * x - 0.5 * x @ (x.T @ x), x)
+    return x.T if wide else x
+
+
+class Linear(nnx.Module):
+    """x @ kernel + bias. Input [..., i], output [..., o]."""
+
+    def __init__(self, in_size: int, out_size: int, init: Init, *, key: PRNGKeyArray):
+        """`init` "normal" has std 0.02 (TD-MPC2), "torch" is uniform in 1/sqrt(in_size)."""
+        key_kernel, key_bias = jax.random.split(key)
+        shape, limit = (in_size, out_size), in_size**-0.5
+        bias = jnp.zeros(out_size)
+        if init == "normal":
+            kernel = 0.02 * jax.random.normal(key_kernel, shape)
+        elif init == "torch":
+            kernel = jax.random.uniform(key_kernel, shape, minval=-limit, maxval=limit)
+            bias = jax.random.uniform(key_bias, (out_size,), minval=-limit, maxval=limit)
+        elif init == "orthogonal":
+            kernel = 2**0.5 * orthogonal(jax.random.normal(key_kernel, shape))
+        else:
+            kernel = jnp.zeros(shape)
+        self.kernel, self.bias = nnx.Param(kernel), nnx.Param(bias)
+
+    def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s o"]:
+        """The affine map; see `in_bfloat16` for a kernel of that type."""
+        kernel, bias = self.kernel[...], self.bias[...]
+        if kernel.dtype == jnp.bfloat16:
+            product = jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=bias.dtype)
+            return product + bias
+        return x @ kernel + bias
+
+
+class LayerNorm(nnx.Module):
+    """Layer normalisation over the last axis with scale and bias; epsilon as in torch."""
+
+    def __init__(self, size: int):
+        """`size` is that of the last axis."""
+        self.scale, self.bias = nnx.Param(jnp.ones(size)), nnx.Param(jnp.zeros(size))
+
+    def __call__(self, x: Float[Array, "*s n"]) -> Float[Array, "*s n"]:
+        """Zero mean, unit variance, then scale and shift."""
+        mean = x.mean(axis=-1, keepdims=True)
+        var = ((x - mean) ** 2).mean(axis=-1, keepdims=True)
+        return (x - mean) * jax.lax.rsqrt(var + 1e-5) * self.scale[...] + self.bias[...]
+
+
+class MLP(nnx.Module):
+    """Hidden layers with normalisation, then a plain linear layer or a normalised output.
+
+    `norm_first` is TD-MPC2's order, Linear - LayerNorm - activation; without it the order is
+    SHAC's and PWM's for actor and critic, Linear - activation - LayerNorm.
+    """
+
+    def __init__(
+        self,
+        in_size: int,
+        hidden: Sequence[int],
+        out_size: int,
+        *,
+        key: PRNGKeyArray,
+        init: Init = "normal",
+        out_init: Init | None = None,
+        out_activation: Activation | None = None,
+        norm_first: bool = True,
+        dropout: float = 0.0,
+    ):
+        """Args:
+        in_size: input features.
+        hidden: sizes of the hidden layers, possibly none.
+        out_size: output features.
+        key: random key.
+        init: weights of the hidden layers.
+        out_init: weights of the last layer, `init` if not given.
+        out_activation: with it the last layer is Linear - LayerNorm - out_activation.
+        norm_first: see the class.
+        dropout: share of the first layer's outputs that is dropped where a key says so, before
+            the normalisation as in TD-MPC2.
+        """
+        sizes = (in_size, *hidden, out_size)
+        keys = jax.random.split(key, len(sizes) - 1)
+        inits: list[Init] = [*(init for _ in hidden), out_init or init]
+        self.layers = nnx.List(
+            [
+                Linear(i, o, w, key=k)
+                for i, o, w, k in zip(sizes, sizes[1:], inits, keys, strict=False)
+            ]
+        )
+        normed = sizes[1:] if out_activation else sizes[1:-1]
+        self.norms = nnx.List([LayerNorm(n) for n in normed])
+        self.out_activation, self.norm_first = out_activation, norm_first
+        self.dropout = dropout
+
+    def __call__(
+        self, x: Float[Array, "*s i"], key: PRNGKeyArray | None = None
+    ) -> Float[Array, "*s o"]:
+        """The network's output; with a key, under dropout, and then the batch is the last axis but
+        one."""
+        hidden = len(self.layers) - 1
+        for i in range(hidden):
+            x = self.layers[i](x)
+            if key is not None and i == 0 and self.dropout:
+                x = _dropped(x, self.dropout, key)
+            x = mish(self.norms[i](x)) if self.norm_first else self.norms[i](mish(x))
+        x = self.layers[hidden](x)
+        if self.out_activation is not None:
+            x = self.out_activation(self.norms[hidden](x))
+        return x
+
+
+def _dropped(x: Float[Array, "*s n"], share: float, key: PRNGKeyArray) -> Float[Array, "*s n"]:
+    kept = shards.draw(lambda s: jax.random.bernoulli(key, 1 - share, s), x.shape, x.ndim - 2)
+    return jnp.where(kept, x / (1 - share), 0)
+
+
+def in_bfloat16(tree: T) -> T:
+    """The same networks with the matrices of their layers in bfloat16.
+
+    Products then take inputs in bfloat16 and add up in the type of the biases, which the matrix
+    units of GPUs and of recent CPUs do several times faster; all else stays as it is.
+    """
+
+    def cast(path: tuple, x: Array) -> Array:
+        return x.astype(jnp.bfloat16) if ".kernel" in jax.tree_util.keystr(path) else x
+
+    return jax.tree_util.tree_map_with_path(cast, tree)
+
+
+def num_parameters(tree: object) -> int:
+    """The number of scalars in a tree of arrays."""
+    return sum(x.size for x in jax.tree.leaves(tree))

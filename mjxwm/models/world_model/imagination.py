@@ -1,0 +1,42 @@
+"""Rollouts of a policy in the world model."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from mjxwm.models.world_model.model import LatentModel
+
+
+class Imagined(NamedTuple):
+    """A rollout of a policy in the model."""
+
+    z: Float[Array, "H+1 N z"]
+    action: Float[Array, "H N a"]
+    reward: Float[Array, "H N"]
+    going_on: Float[Array, "H N"]
+    """Probability that the episode goes on after each step."""
+
+
+def imagine(
+    model: LatentModel,
+    policy: Callable[[Float[Array, "N z"], Float[Array, "N a"]], Float[Array, "N a"]],
+    z: Float[Array, "N z"],
+    noise: Float[Array, "H N a"],
+) -> Imagined:
+    """Rolls `policy(z, noise)` out for H steps in the model; differentiable throughout."""
+
+    def step(z: Array, noise: Array) -> tuple[Array, tuple[Array, Array]]:
+        action = policy(z, noise)
+        next_z = model.predict(z, action)
+        return next_z, (next_z, action)
+
+    _, (next_z, action) = jax.lax.scan(step, z, noise)
+    # The heads see all H steps at once: H small matrix products fewer than inside the scan.
+    before = jnp.concatenate([z[None], next_z[:-1]])
+    going_on = model.going_on(next_z)
+    return Imagined(
+        jnp.concatenate([z[None], next_z]), action, model.reward(before, action), going_on
+    )

@@ -1,0 +1,91 @@
+"""What the world model learns from: windows of steps, and its errors on them."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+from mjxwm_envs import shards
+
+from mjxwm.maths import twohot
+from mjxwm.models.world_model.model import Config, LatentModel
+from mjxwm.types import Known, Metrics
+
+
+class Batch(NamedTuple):
+    """What the loss needs of N windows with H transitions each."""
+
+    obs: Float[Array, "H+1 N o"]
+    action: Float[Array, "H N a"]
+    reward: Float[Array, "H N"]
+    terminated: Float[Array, "H N"]
+    mask: Float[Array, "H N"]
+    """1 where reward and end of a step count."""
+    next_mask: Float[Array, "H N"]
+    """1 where obs[t + 1] is what the step led to."""
+    known: Known | None = None
+    """What counts in all of the batch of which these windows are a part; None where they are the
+    whole."""
+
+    @property
+    def outcome(self) -> Float[Array, "H N"]:
+        """1 where it is known what follows: nothing, or obs[t + 1]."""
+        return self.mask * jnp.maximum(self.terminated, self.next_mask)
+
+
+def loss(
+    model: LatentModel, config: Config, batch: Batch
+) -> tuple[Float[Array, ""], tuple[Metrics, Float[Array, "H+1 N z"]]]:
+    """Self-prediction over H steps from the first observation, as in TD-MPC2 and PWM.
+
+    z_0 = enc(o_0), z_{t+1} = f(z_t, a_t), target sg(enc(o_{t+1})); all errors are weighted by rho^t
+    and averaged over the H N steps, masked ones excluded. The encoder learns through z_0 alone.
+
+    Returns:
+        The loss, and beside it its parts and the predicted latents.
+    """
+
+    def step(z: Array, action: Array) -> tuple[Array, Array]:
+        next_z = model.predict(z, action)
+        return next_z, next_z
+
+    z0 = model.encode(batch.obs[0])
+    _, next_z = jax.lax.scan(step, z0, batch.action)
+    z = jnp.concatenate([z0[None], next_z])
+    target = jax.lax.stop_gradient(model.encode(batch.obs[1:]))
+    logits = model.reward_logits(z[:-1], batch.action)
+    if config.reward_head == "scalar":
+        reward_error = (logits[..., 0] - batch.reward) ** 2
+    else:
+        reward_error = twohot.cross_entropy(logits, batch.reward)
+    latent_error = ((next_z - target) ** 2).mean(axis=-1)
+    known, next_known, _ = batch.known or (None, None, None)
+    parts = {
+        "consistency": mean_error(config, latent_error, batch.next_mask, next_known),
+        "reward": mean_error(config, reward_error, batch.mask, known),
+    }
+    total = config.consistency * parts["consistency"] + config.reward * parts["reward"]
+    if config.continuation:
+        going_on = model.continue_logit(next_z)
+        error = optax.sigmoid_binary_cross_entropy(going_on, 1 - batch.terminated)
+        parts["continuation"] = mean_error(config, error, batch.mask, known)
+        total = total + config.continuation * parts["continuation"]
+    return total, ({"loss": total, **parts}, z)
+
+
+def mean_error(
+    config: Config,
+    error: Float[Array, "H N"],
+    mask: Float[Array, "H N"],
+    known: Float[Array, ""] | None = None,
+) -> Float[Array, ""]:
+    """Errors weighted by rho^t, averaged over the steps that are not masked.
+
+    `known` is the mask's mean over the whole batch, where this is a part: then the mean over equal
+    parts is that of the whole.
+    """
+    weight = config.rho ** jnp.arange(len(error), dtype=error.dtype)[:, None]
+    parts = 1 if known is None else shards.count()
+    steps = mask.sum() if known is None else known * mask.size * parts
+    return (weight * mask * error).sum() * parts / jnp.maximum(steps, 1)

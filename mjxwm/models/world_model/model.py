@@ -1,0 +1,248 @@
+"""The networks of the world model, and the interface that policies are learned through."""
+
+import dataclasses
+from typing import Literal, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from mjxwm.maths import moments, ranges, twohot
+from mjxwm.maths.moments import Moments
+from mjxwm.models.nets import MLP, simnorm
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes and loss weights of the world model."""
+
+    latent: int = 512
+    """Size of the latent state; a multiple of `simnorm_group`."""
+    simnorm_group: int = 8
+    """Features per softmax group of the latent."""
+    encoder: tuple[int, ...] = (256,)
+    """Hidden layers of the encoder."""
+    hidden: tuple[int, ...] = (512, 512)
+    """Hidden layers of dynamics and reward."""
+    reward_head: Literal["scalar", "two-hot"] = "scalar"
+    """Squared error on a normalised scalar, or cross-entropy over symlog bins."""
+    num_bins: int = 101
+    """Bins of the two-hot reward, from -10 to 10 in symlog space."""
+    consistency: float = 1.0
+    """Weight of the latent prediction error."""
+    reward: float = 0.0625
+    """Weight of the reward error. PWM's is 1/16: its mean over 16 steps is divided by 16 again."""
+    continuation: float = 0.0625
+    """Weight of the continuation error; 0, for tasks that nothing ends, goes without it: episodes
+    always go on."""
+    ends: tuple[int, ...] | None = None
+    """Hidden layers of the continuation head; by default the encoder's."""
+    rho: float = 0.99
+    """Decay of the loss per predicted step."""
+    encoder_init: Literal["torch", "normal"] = "torch"
+    """First weights of the encoder; TD-MPC2's normal ones, with biases at zero, make the first
+    LayerNorm blind to the observation's size."""
+
+
+def validate(config: Config) -> None:
+    """Raises ConfigError on the first setting that is out of its range."""
+    ranges.sound(config)
+    ranges.at_least(config, 1, "latent", "simnorm_group")
+    ranges.at_least(config, 0, "consistency", "reward", "continuation")
+    ranges.shares(config, "rho")
+    ranges.at_least(config, 2, "num_bins")
+
+
+class LatentModel(Protocol):
+    """What a policy is learned through: a `WorldModel`, or one conditioned on tasks."""
+
+    def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
+        """Latent of an observation."""
+        ...
+
+    def predict(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s z"]:
+        """Latent after an action."""
+        ...
+
+    def reward_logits(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s n"]:
+        """Raw output of the reward head: one scalar or the bins' logits."""
+        ...
+
+    def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
+        """Predicted reward of an action."""
+        ...
+
+    def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """Probability that the episode goes on after a step that led to `next_z`."""
+        ...
+
+    def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """Logit of that probability."""
+        ...
+
+
+class WorldModel(nnx.Module):
+    """z = encode(o); z' = predict(z, a); reward and continuation of a step from (z, a, z').
+
+    A model of many tasks has the task's embedding beside every input: [o, e], [z, e, a], [z, e].
+    `Conditioned` puts it there.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        obs_size: int,
+        action_size: int,
+        *,
+        key: PRNGKeyArray,
+        task_size: int = 0,
+    ):
+        """`task_size` is that of the embedding.
+
+        Raises:
+            ValueError: a setting is out of its range, or the latent is not a whole number of
+                SimNorm groups.
+        """
+        validate(config)
+        if config.latent % config.simnorm_group:
+            raise ValueError(
+                f"latent={config.latent} is not a multiple of simnorm_group={config.simnorm_group}"
+            )
+        keys = jax.random.split(key, 4)
+        z, ze = config.latent, config.latent + task_size
+        zea = ze + action_size
+        group = config.simnorm_group
+        norm = _SimNorm(group)
+        self.encoder = MLP(
+            obs_size + task_size,
+            config.encoder,
+            z,
+            key=keys[0],
+            init=config.encoder_init,
+            out_activation=norm,
+        )
+        self.dynamics = MLP(zea, config.hidden, z, key=keys[1], out_activation=norm)
+        bins = 1 if config.reward_head == "scalar" else config.num_bins
+        self.reward_head = MLP(zea, config.hidden, bins, key=keys[2], out_init="zeros")
+        learns = config.continuation > 0
+        self.continue_head = (
+            MLP(
+                ze,
+                config.encoder if config.ends is None else config.ends,
+                1,
+                key=keys[3],
+                out_init="zeros",
+            )
+            if learns
+            else None
+        )
+
+    def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
+        """Latent of an observation."""
+        return self.encoder(obs)
+
+    def predict(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s z"]:
+        """Latent after an action."""
+        return self.dynamics(jnp.concatenate([z, action], axis=-1))
+
+    def reward_logits(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s n"]:
+        """Raw output of the reward head: one scalar or the bins' logits."""
+        return self.reward_head(jnp.concatenate([z, action], axis=-1))
+
+    def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
+        """Predicted reward of an action, in the unit that the model was trained on."""
+        logits = self.reward_logits(z, action)
+        return logits[..., 0] if logits.shape[-1] == 1 else twohot.decode(logits)
+
+    def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """Probability that the episode goes on after a step that led to `next_z`."""
+        return jax.nn.sigmoid(self.continue_logit(next_z))
+
+    def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """Logit of the probability that the episode goes on after arriving at `next_z`."""
+        if self.continue_head is None:
+            return jnp.full(next_z.shape[:-1], jnp.inf, next_z.dtype)
+        # A head of zeros starts at 0.98: most steps do not end an episode.
+        return self.continue_head(next_z)[..., 0] + 4.0
+
+
+class Conditioned(NamedTuple):
+    """A world model of many tasks as one of the given tasks.
+
+    Observations and actions may be of the task's own sizes; they are padded with zeros.
+    """
+
+    model: WorldModel
+    embedding: Float[Array, "*b e"]
+    """Of the task, or of N tasks for inputs whose axis before the last is N."""
+    action_mask: Float[Array, "*b a"]
+    """1 for the actions that the task has; what stands in the others reaches nothing."""
+    obs: Moments | None = None
+    """Of the task's observations, which are seen in deviations; None: they are seen as they are."""
+
+    def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
+        """See `LatentModel`."""
+        size = self.model.encoder.layers[0].kernel.shape[0] - self.embedding.shape[-1]
+        obs = _padded(obs, size)
+        if self.obs is not None:
+            # A model that goes on learning must not bend its units.
+            obs = moments.normalize(jax.lax.stop_gradient(self.obs), obs)
+        return self.model.encode(self.beside(obs))
+
+    def predict(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s z"]:
+        """See `LatentModel`."""
+        return self.model.predict(self.beside(z), self.own(action))
+
+    def reward_logits(
+        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s n"]:
+        """See `LatentModel`."""
+        return self.model.reward_logits(self.beside(z), self.own(action))
+
+    def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
+        """See `LatentModel`."""
+        return self.model.reward(self.beside(z), self.own(action))
+
+    def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """See `LatentModel`."""
+        return self.model.going_on(self.beside(next_z))
+
+    def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
+        """See `LatentModel`."""
+        return self.model.continue_logit(self.beside(next_z))
+
+    def beside(self, x: Float[Array, "*s x"]) -> Float[Array, "*s xe"]:
+        """Inputs with the task's embedding after them."""
+        shape = (*x.shape[:-1], self.embedding.shape[-1])
+        return jnp.concatenate([x, jnp.broadcast_to(self.embedding, shape)], axis=-1)
+
+    def own(self, action: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
+        """Actions with 0 in the dimensions that the task lacks."""
+        # Not a product: even a NaN there must reach nothing.
+        action = _padded(action, self.action_mask.shape[-1])
+        return jnp.where(self.action_mask > 0, action, 0)
+
+
+def _padded(x: Float[Array, "*s x"], size: int) -> Float[Array, "*s p"]:
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, size - x.shape[-1])])
+
+
+@dataclasses.dataclass(frozen=True)
+class _SimNorm:
+    """`simnorm` with its group size, as a value that compares equal to its equals."""
+
+    group: int
+
+    def __call__(self, x: Float[Array, "*s z"]) -> Float[Array, "*s z"]:
+        return simnorm(x, self.group)

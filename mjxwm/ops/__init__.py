@@ -1,1 +1,0 @@
-"""Array maths: no networks, no state."""

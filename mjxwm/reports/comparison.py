@@ -1,0 +1,239 @@
+"""Several algorithms on one task, several seeds each, under equal conditions.
+
+Equal are the task, the seeds, the hidden layers of actor and critics, the policy's noise at the
+start and its floor (PPO's and SAC's noise is their own), and the wall-clock time, if a limit is
+given; SHAC, SAPO and APG differ in nothing but what defines them. Rewards are the task's own. All
+data count: random ones, the replay's warm-up, everything.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mjxwm import ConfigError
+from mjxwm.algos import shac
+from mjxwm.models import actor_critic
+from mjxwm.reports import plot
+from mjxwm.runs import folders, loop, presets, record
+from mjxwm.runs.folders import RunFolder
+
+_SHAC = {"bootstrap": True, "entropy": 0.0, "tune_entropy": False, "actor_value": "min"}
+_SAPO = {"bootstrap": True, "entropy": 1e-2, "tune_entropy": True, "actor_value": "mean"}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pwm": ("pwm", {}),
+    "shac": ("shac", _SHAC),
+    "sapo": ("shac", {**_SAPO, "target_tau": 1.0}),
+    "apg": ("shac", {**_SHAC, "bootstrap": False}),
+    "ppo": ("ppo", {}),
+    "sac": ("sac", {}),
+}
+"""By name: the algorithm, and the settings that make it this variant."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is compared."""
+
+    task: str = "cartpole-swingup"
+    """Name of the task."""
+    algorithms: tuple[str, ...] = ("pwm", "shac", "sapo", "apg")
+    """Of pwm, shac, sapo, apg, ppo, sac."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Every algorithm runs with each."""
+    minutes: float | None = None
+    """Wall-clock time of each run; by default each preset's budget of env steps is spent."""
+    actor: tuple[int, ...] = (64, 64)
+    """Hidden layers of every actor."""
+    critic: tuple[int, ...] = (64, 64)
+    """Hidden layers of every critic."""
+    init_std: float = 0.6
+    """The policy's noise at the start, before tanh; PPO and SAC have noise of their own."""
+    min_std: float = 0.2
+    """Its floor."""
+    evaluations: int = 20
+    """Evaluations of each run over its budget."""
+    episodes: int = 10
+    """Episodes of each."""
+
+
+class Row(NamedTuple):
+    """An algorithm's runs."""
+
+    algorithm: str
+    runs: list[str]
+    end_returns: list[float]
+    """Mean return of each run's last evaluation."""
+    mean: float
+    low: float
+    high: float
+    """95% interval of the mean over seeds, by bootstrap; not defined for one seed."""
+    env_steps: list[int]
+    minutes: list[float]
+
+
+def preset(name: str, task: str) -> loop.Config:
+    """The preset of an algorithm for a task: a CPU's where there is no GPU, where it has both.
+
+    SAPO and APG start from SHAC's, so that nothing else differs.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    algorithm, _ = VARIANTS[name]
+    found = [(n, presets.load_preset(loop.Config, n)) for n in presets.preset_names()]
+    fitting = [(n, c) for n, c in found if (c.algorithm, c.task) == (algorithm, task)]
+    if not fitting:
+        raise ConfigError(
+            f"there is no preset of {algorithm} for task {task!r}; copy one of "
+            f"{', '.join(n for n, c in found if c.algorithm == algorithm)} and run it by itself"
+        )
+
+    on_cpu = jax.default_backend() == "cpu"
+
+    def rank(item: tuple[str, loop.Config]) -> tuple[bool, bool]:
+        return item[0].startswith(f"{algorithm}-"), item[0].endswith("-cpu") == on_cpu
+
+    return max(fitting, key=rank)[1]
+
+
+def settings(cfg: Config, name: str, seed: int) -> loop.Config:
+    """The configuration of one run.
+
+    Raises:
+        ConfigError: the algorithm is unknown or has no preset for the task.
+    """
+    if name not in VARIANTS:
+        raise ConfigError(
+            f"algorithm {name!r} is unknown{presets.nearest(name, VARIANTS)}. "
+            f"There are: {', '.join(VARIANTS)}"
+        )
+    base = preset(name, cfg.task)
+    algo = dataclasses.replace(base.algo, **VARIANTS[name][1])
+    return dataclasses.replace(
+        base,
+        algo=_equalised(cfg, name, algo),
+        seed=seed,
+        minutes=cfg.minutes,
+        evaluations=cfg.evaluations,
+        episodes=cfg.episodes,
+        video=False,
+        checkpoints=0,
+    )
+
+
+def _equalised(cfg: Config, name: str, algo: Any) -> Any:
+    """The settings with the networks and the noise that all have."""
+    if name == "ppo":
+        return dataclasses.replace(algo, policy_layers=cfg.actor, value_layers=cfg.critic)
+    if name == "sac":
+        return dataclasses.replace(algo, layers=cfg.actor)
+    critics = {"sapo": 2, "pwm": algo.policy.critics}.get(name, 1)
+    policy = actor_critic.Config(cfg.actor, cfg.critic, critics, cfg.init_std, cfg.min_std)
+    return dataclasses.replace(algo, policy=policy)
+
+
+def run(
+    cfg: Config, folder: Path, say: Callable[[str], None] = print
+) -> dict[str, list[tuple[RunFolder, loop.Config]]]:
+    """Trains everything, one run after another, each in its own run folder.
+
+    A finished run that is there already is kept, whatever its settings; one that was interrupted
+    goes on where it stopped.
+
+    Raises:
+        ConfigError: a name is unknown or a value out of range; before anything is trained.
+    """
+    planned = {
+        (name, seed): settings(cfg, name, seed) for name in cfg.algorithms for seed in cfg.seeds
+    }
+    if not planned:
+        raise ConfigError("compare needs at least one algorithm and one seed")
+    for one in planned.values():
+        loop.build(one)
+    done: dict[str, list[tuple[RunFolder, loop.Config]]] = {name: [] for name in cfg.algorithms}
+    for (name, seed), one in planned.items():
+        done[name].append(_trained(one, f"{name}-{seed}", folder, say))
+    return done
+
+
+def _trained(
+    cfg: loop.Config, label: str, folder: Path, say: Callable[[str], None]
+) -> tuple[RunFolder, loop.Config]:
+    if not (folder / label / "config.yaml").is_file():
+        new = loop.new_run(cfg, label, label, folder)
+        loop.train(cfg, new)
+        return new, cfg
+    found = folders.find(folder / label)
+    kept = presets.load_yaml(loop.Config, found.config)
+    if finished(found, kept):
+        say(f"{label}: kept, it was there already")
+    else:
+        loop.train(kept, found, resume=True)
+    return found, kept
+
+
+def finished(found: RunFolder, cfg: loop.Config) -> bool:
+    """Whether a run has come to the end of its budget or of its time."""
+    rows = record.evaluations(found.metrics, "minutes")
+    if not rows or record.read(found.metrics)[-1] != rows[-1]:  # more was learned since
+        return False
+    late = cfg.minutes is not None and rows[-1]["minutes"] >= cfg.minutes
+    return late or rows[-1]["env_steps"] >= cfg.algo.env_steps
+
+
+def updates(algo: Any) -> int:
+    """Updates of the actor per iteration."""
+    return 1 if isinstance(algo, shac.Config) else getattr(algo, "policy_updates", algo.updates)
+
+
+def curves(
+    done: dict[str, list[tuple[RunFolder, loop.Config]]],
+) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Of every run: env steps, minutes and actor updates of its evaluations, and their returns."""
+    return {name: [_curve(*one) for one in found] for name, found in done.items()}
+
+
+def _curve(found: RunFolder, cfg: loop.Config) -> dict[str, np.ndarray]:
+    rows = record.evaluations(found.metrics, "minutes")
+    each = updates(cfg.algo)
+    return {
+        "env steps, all worlds": np.array([r["env_steps"] for r in rows], float),
+        "minutes, compilation included": np.array([r["minutes"] for r in rows], float),
+        "updates of the actor": np.array([each * r["iteration"] for r in rows], float),
+        "return": np.array([r["eval/return"] for r in rows], float),
+    }
+
+
+def summarize(done: dict[str, list[tuple[RunFolder, loop.Config]]]) -> list[Row]:
+    """What each algorithm came to, the best first."""
+    rows = []
+    for name, found in curves(done).items():
+        ends = np.array([curve["return"][-1] for curve in found])
+        low, high = plot.mean_interval(ends[:, None])
+        rows.append(
+            Row(
+                name,
+                [str(run.path) for run, _ in done[name]],
+                ends.tolist(),
+                float(ends.mean()),
+                float(low[0]),
+                float(high[0]),
+                [int(curve["env steps, all worlds"][-1]) for curve in found],
+                [float(curve["minutes, compilation included"][-1]) for curve in found],
+            )
+        )
+    return sorted(rows, key=lambda row: -row.mean)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as text."""
+    lines = [f"{'algorithm':10}{'return at the end, mean [95%]':36}{'env steps':>14}{'minutes':>9}"]
+    for row in rows:
+        said = f"{row.mean:.1f} [{row.low:.1f}, {row.high:.1f}] of {len(row.runs)} seeds"
+        steps, minutes = np.mean(row.env_steps), np.mean(row.minutes)
+        lines.append(f"{row.algorithm:10}{said:36}{steps:14,.0f}{minutes:9.1f}")
+    return "\n".join(lines)

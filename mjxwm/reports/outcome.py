@@ -1,0 +1,89 @@
+"""What a run came to: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import mjxwm_envs as envs
+import numpy as np
+from mjxwm_envs import rendering
+
+from mjxwm.maths import ranges
+from mjxwm.reports import plot, video
+from mjxwm.runs.build import Config, eval_key, load, make_env
+from mjxwm.runs.evaluate import Evaluation
+from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.loop import say_failures
+from mjxwm.runs.presets import load_yaml
+
+
+def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
+    """Draws the learning curve and renders the policy; says so and goes on where it cannot."""
+    made = {}
+    if run.metrics.is_file():
+        made["curve"] = str(plot.learning_curve({run.path.name: run.metrics}, run.curve, cfg.task))
+    if cfg.video:
+        try:
+            made["video"] = str(film(cfg, evaluation, run.video))
+        except video.RenderingUnavailableError as error:
+            print(f"no video: {error}")
+    return made
+
+
+def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
+    """Renders an evaluation's first episode.
+
+    Raises:
+        RenderingUnavailableError: there is nothing to render with, or no body to render.
+    """
+    env = make_env(cfg)
+    # Worlds on the host have no engine of ours; some of them know their MuJoCo model.
+    if isinstance(env, envs.Env):
+        scene = rendering.scene_of(env, evaluation.fields, evaluation.goal)
+    elif (model := getattr(env, "mj_model", None)) is not None:
+        scene = rendering.Scene(model)
+    else:
+        raise video.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
+    try:
+        return video.video(scene, qpos, env.spec.ctrl_dt, path)
+    except OSError as error:  # a disk that is full, an encoder that ended
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if path.is_file() and not path.stat().st_size:
+            path.unlink()
+        raise video.RenderingUnavailableError(f"{path} cannot be written: {reason}") from error
+
+
+def evaluate_run(
+    run: RunFolder,
+    episodes: int | None = None,
+    seed: int | None = None,
+    task_fields: dict[str, Any] | None = None,
+) -> tuple[Config, Evaluation, int]:
+    """Evaluates the newest checkpoint of a run.
+
+    Args:
+        run: its folder.
+        episodes: how many; by default the run's number.
+        seed: of the start states; by default the run's own.
+        task_fields: other values for fields of the task than it was trained with.
+
+    Returns:
+        The configuration evaluated with, the episodes, and the checkpoint's iteration.
+
+    Raises:
+        ConfigError: the seed is out of its range, or there is no checkpoint.
+    """
+    if seed is not None:
+        ranges.sound(Config(seed=seed))
+    changed: dict[str, Any] = {} if episodes is None else {"episodes": episodes}
+    if task_fields:
+        trained = load_yaml(Config, run.config).task_fields
+        changed["task_fields"] = {**trained, **task_fields}
+    cfg, trainer, state, iteration = load(run, **changed)
+    key = eval_key(cfg if seed is None else dataclasses.replace(cfg, seed=seed))
+    evaluation = jax.device_get(trainer.evaluate(state, key))
+    say_failures(trainer)
+    return cfg, evaluation, iteration

@@ -1,0 +1,183 @@
+"""A model's policies on all its tasks, in normalised scores."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mjxwm import ConfigError
+from mjxwm.algos import tdmpc2
+from mjxwm.algos.multitask import Model
+from mjxwm.algos.multitask.tasks import task_set
+from mjxwm.data import TaskInfo
+from mjxwm.maths import ranges
+from mjxwm.reports import outcome
+from mjxwm.runs import build, checkpoint, folders, presets, repeats
+from mjxwm.runs.evaluate import Evaluation, evaluate, evaluate_with_memory
+from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.pretrained import load
+
+
+class Row(NamedTuple):
+    """One task's result."""
+
+    task: str
+    score: float | None
+    """0 to 100: a hundredth of what dm_control's tasks give at most is 10 of return; Meta-World's
+    is the share of episodes solved. None where there is none."""
+    returns: list[float]
+    success: float | None
+    missing: str = ""
+    """Why there is no score, and what to do about it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What is evaluated."""
+
+    suite: str
+    """Name of a task set, or tasks separated by commas."""
+    model: Path
+    """Run folder of the model."""
+    who: Literal["policies", "prior", "planner"] = "policies"
+    """The extracted policies among the runs beside the model's; the model's own policy; or its
+    planner."""
+    episodes: int = 10
+    """Episodes per task."""
+    seed: int = 0
+    """Seed of the start states."""
+    action_repeat: int | None = None
+    """Control steps per action for prior and planner; by default what the model's data say."""
+    engine: str = "auto"
+    """Engine of the worlds of prior and planner; a policy's are those of its run."""
+
+
+def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
+    """Evaluates task by task; what cannot be evaluated has the reason in its row.
+
+    Raises:
+        ConfigError: there is no such suite or model, or the model knows none of its tasks.
+    """
+    ranges.sound(cfg)
+    if cfg.episodes < 1:
+        raise ConfigError(f"episodes={cfg.episodes} is out of range; it must be at least 1")
+    try:
+        model = load(cfg.model)
+        known = {task.name: task for task in model.card.tasks}
+        tasks = _tasks(cfg.suite, known)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    unknown = [task.name for task in tasks if task.name not in known]
+    if unknown:
+        raise ConfigError(
+            f"{cfg.model} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+        )
+    found = extracted(cfg.model) if cfg.who == "policies" else {}
+    rows = []
+    for task in tasks:
+        rows.append(_row(cfg, model, task, found))
+        say(line(rows[-1]))
+    return rows
+
+
+def _tasks(suite: str, known: dict[str, TaskInfo]) -> tuple[TaskInfo, ...]:
+    """The tasks of a set as the model knows them, your own among them where they are named."""
+    names = [name for name in suite.split(",") if name]
+    if names and all(name in known for name in names):
+        return tuple(known[name] for name in names)
+    return tuple(known.get(task.name, task) for task in task_set(suite))
+
+
+def _row(cfg: Config, model: Model, task: TaskInfo, found: dict[str, list[Path]]) -> Row:
+    try:
+        if cfg.who != "policies":
+            return row(task.name, [_of_model(cfg, model, task)])
+        if task.name not in found:
+            command = (
+                f"mjxwm extract {folders.quoted(task.name)} --model {folders.quoted(cfg.model)}"
+            )
+            return Row(task.name, None, [], None, f"no policy yet: {command}")
+        policies = [RunFolder(path) for path in found[task.name]]
+        learned = [each for each in policies if checkpoint.latest(each.checkpoints) is not None]
+        if not learned:
+            return Row(task.name, None, [], None, f"{policies[0].path} has no checkpoint")
+        return row(
+            task.name, [outcome.evaluate_run(each, cfg.episodes, cfg.seed)[1] for each in learned]
+        )
+    except ConfigError as error:  # a package or an engine that is missing
+        return Row(task.name, None, [], None, str(error))
+
+
+def row(task: str, evaluations: list[Evaluation]) -> Row:
+    """The row of a task's evaluations, one per policy."""
+    returns = [float(x) for e in evaluations for x in e.episode_return]
+    solved = [float(x) for e in evaluations if e.success is not None for x in e.success]
+    success = sum(solved) / len(solved) if solved else None
+    mean = sum(returns) / len(returns)
+    if not task.startswith("mw-"):
+        return Row(task, mean / 10, returns, success)
+    if success is None:
+        return Row(task, None, returns, None, "no episode says whether it was solved")
+    return Row(task, 100 * success, returns, success)
+
+
+def extracted(model: Path) -> dict[str, list[Path]]:
+    """The runs beside a model's that are policies extracted from it, by task."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(model.resolve().parent.glob("*/config.yaml")):
+        try:
+            cfg = presets.load_yaml(build.Config, file)
+        except ConfigError:  # a run of another kind
+            continue
+        if cfg.algorithm == "extract" and Path(cfg.algo.model).resolve() == model.resolve():
+            found.setdefault(cfg.task, []).append(file.parent)
+    return found
+
+
+def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
+    repeat = cfg.action_repeat
+    if repeat is None:
+        repeat, assumed = repeats.action_repeat(task)
+        if assumed:
+            print(f"note     {assumed}", flush=True)
+    env = build.make_env(build.Config(task=task.name, engine=cfg.engine, action_repeat=repeat))
+    here = TaskInfo.of(env.spec)
+    if not here.fits(task):
+        raise ConfigError(f"the model knows {task}; here it is {here}")
+    planning = tdmpc2.Planning()
+
+    def run(those: tdmpc2.Given, key: jax.Array) -> Evaluation:
+        def act(obs: jax.Array) -> jax.Array:
+            return those.act(those.model.encode(obs), None)[:, : task.action_size]
+
+        def plan(plans: jax.Array, obs: jax.Array) -> tuple[jax.Array, jax.Array]:
+            key = jax.random.key(0)  # the same noise in every step
+            plans, action = tdmpc2.plan_worlds(planning, those, plans, obs, key, False)
+            return plans, action[:, : task.action_size]
+
+        if cfg.who == "prior":
+            return evaluate(env, act, key, cfg.episodes)
+        none = jnp.zeros((cfg.episodes, planning.plan_horizon, model.card.action_size))
+        return evaluate_with_memory(env, plan, none, key, cfg.episodes)
+
+    key = build.eval_key(build.Config(seed=cfg.seed))
+    return jax.device_get(jax.jit(run)(model.of(task.name), key))
+
+
+def line(row: Row) -> str:
+    """A row of the table."""
+    if row.score is None:
+        return f"| {row.task} | - | {row.missing} |"
+    mean = sum(row.returns) / len(row.returns)
+    solved = "" if row.success is None else f", solved {row.success:.0%}"
+    return f"| {row.task} | {row.score:.1f} | return {mean:.1f} over {len(row.returns)}{solved} |"
+
+
+def summary(rows: list[Row]) -> dict[str, Any]:
+    """Mean score over the tasks that have one."""
+    scores = [row.score for row in rows if row.score is not None]
+    mean = sum(scores) / len(scores) if scores else None
+    return {"score": mean, "tasks": len(scores), "missing": len(rows) - len(scores)}

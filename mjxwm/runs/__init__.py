@@ -1,0 +1,1 @@
+"""A run on the host: configuration, the loop, evaluations, checkpoints, folders, devices."""

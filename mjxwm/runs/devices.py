@@ -1,0 +1,171 @@
+"""The devices of a run: chosen, joined over machines, and an algorithm's programs spread over them.
+
+JAX's own runtime does the work: every process runs the same program, `jax.shard_map` hands each
+device its worlds (`mjxwm_envs.shards`), and gradients are averaged by collectives.
+"""
+
+import os
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from mjxwm_envs import shards
+
+from mjxwm import ConfigError
+from mjxwm.runs.running import Iteration
+from mjxwm.types import Algorithm
+
+
+class Programs(NamedTuple):
+    """An algorithm's start and iteration, compiled on first use, and where its state lies."""
+
+    init: Any
+    iteration: Iteration
+    place: Any
+    """abstract state -> the same with the sharding of every leaf."""
+
+
+def join() -> None:
+    """Joins the other processes of a job, which JAX finds through SLURM, Kubernetes or Open MPI.
+
+    Elsewhere JAX_COORDINATOR_ADDRESS (host:port of process 0), JAX_NUM_PROCESSES and JAX_PROCESS_ID
+    say it. To be called before anything is computed.
+
+    Raises:
+        ConfigError: there is no job to join, or its processes did not come.
+    """
+    names = ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    given = [os.environ.get(name) for name in names]
+    try:
+        # None is what JAX finds out by itself.
+        number, which = (None if value is None else int(value) for value in given)
+        jax.distributed.initialize(num_processes=number, process_id=which)
+    except (ValueError, TypeError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"--distributed: JAX found no job to join ({first}). Start one process per machine "
+            "with srun or as a Kubernetes job, or set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES "
+            "and JAX_PROCESS_ID for each"
+        ) from error
+
+
+def leads() -> bool:
+    """Whether this process is the one that prints, evaluates and writes the record."""
+    return jax.process_index() == 0
+
+
+def refuse(said: str) -> None:
+    """Ends all processes if any has something to say against going on.
+
+    Raises:
+        ConfigError: with what this process has to say, or that another one has.
+    """
+    (refused,) = any_of(bool(said))
+    if refused:
+        raise ConfigError(said or "another process of this run refused to go on, and says why")
+
+
+def any_of(*flags: bool) -> tuple[bool, ...]:
+    """Which of these are so in any process: what ends a run must end it in all of them."""
+    if jax.process_count() == 1:
+        return flags
+    everywhere = multihost_utils.process_allgather(np.array(flags))
+    return tuple(everywhere.any(axis=0).tolist())
+
+
+def chosen(number: int | str) -> list[Any]:
+    """The first so many devices, or "all".
+
+    Raises:
+        ConfigError: there are fewer, or some of another process would be left out.
+    """
+    there = jax.devices()
+    if number == "all":
+        return there
+    if not 1 <= int(number) <= len(there):
+        raise ConfigError(
+            f"devices={number} is out of range; here are {len(there)}: "
+            f"{', '.join(str(d) for d in there)}. `--devices all` takes them all"
+        )
+    if jax.process_count() > 1 and int(number) < len(there):
+        raise ConfigError(
+            f"devices={number} leaves out some of the {len(there)} devices of "
+            f"{jax.process_count()} processes; take `--devices all`"
+        )
+    return there[: int(number)]
+
+
+def described(number: int | str) -> str:
+    """The devices of a run, for people."""
+    count, kind = len(chosen(number)), jax.devices()[0].device_kind
+    several = f"{count} x {kind}" if count > 1 else kind
+    return several if jax.process_count() == 1 else f"{several} of {jax.process_count()} processes"
+
+
+def programs(algorithm: Algorithm, name: str, among: list[Any]) -> Programs:
+    """The programs of an algorithm on these devices.
+
+    Raises:
+        ConfigError: it runs on one device alone, or the devices do not divide its sizes.
+    """
+    if len(among) == 1:
+        # What is made of files is made outside: a compiled program would hold all of it.
+        init = algorithm.init if algorithm.feed else jax.jit(algorithm.init)
+        on = jax.sharding.SingleDeviceSharding(among[0])
+        return Programs(
+            init,
+            Iteration(algorithm.iterate),
+            lambda abstract: jax.tree.map(lambda x: _placed(x, on), abstract),
+        )
+    if algorithm.layout is None:
+        raise ConfigError(
+            f"algorithm={name!r} runs on one device; several are for pwm, shac and tdmpc2. "
+            "Take `--devices 1`"
+        )
+    _check(algorithm, len(among))
+    mesh = shards.mesh(among)
+    layout = algorithm.layout(jax.eval_shape(algorithm.init, jax.random.key(0)))
+    return _spread(algorithm, mesh, layout)
+
+
+def _check(algorithm: Algorithm, devices: int) -> None:
+    for name, size in algorithm.spread.items():
+        if size % devices:
+            near = max(devices, round(size / devices) * devices)
+            raise ConfigError(
+                f"{name}={size} cannot be spread evenly over {devices} devices; {name}={near} can"
+            )
+
+
+def _spread(algorithm: Algorithm, mesh: Mesh, layout: Any) -> Programs:
+    whole = PartitionSpec()
+    # What is replicated is known by construction, not by JAX's types: they would need a mark on
+    # every value that a scan carries.
+    init = jax.shard_map(
+        algorithm.init, mesh=mesh, in_specs=whole, out_specs=layout, check_vma=False
+    )
+    iterate = jax.shard_map(
+        algorithm.iterate,
+        mesh=mesh,
+        in_specs=(layout,),
+        out_specs=(layout, whole),
+        check_vma=False,
+    )
+
+    def place(abstract: Any) -> Any:
+        return jax.tree.map(lambda x, spec: _placed(x, NamedSharding(mesh, spec)), abstract, layout)
+
+    return Programs(jax.jit(init), Iteration(iterate), place)
+
+
+def _placed(x: Any, sharding: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+
+def local(state: Any) -> Any:
+    """What this process's first device has of a state: all that is replicated, its own worlds."""
+    return jax.tree.map(
+        lambda x: x if len(x.sharding.device_set) == 1 else x.addressable_data(0), state
+    )

@@ -1,0 +1,87 @@
+"""Closed-loop evaluation in the simulator, apart from training."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from mjxwm_envs.batch import Worlds
+from mjxwm_envs.core import Source
+
+
+class Evaluation(NamedTuple):
+    """N episodes, each from its own start state."""
+
+    episode_return: Float[Array, " N"]
+    """Undiscounted return until the first end."""
+    length: Int[Array, " N"]
+    """Agent steps until the first end."""
+    qpos: Float[Array, "T nq"]
+    """Positions of the first episode, to look at; they repeat after its end."""
+    success: Bool[Array, " N"] | None
+    """Whether the task was solved at the episode's last step; None where it does not say."""
+    fields: dict[str, Array] = {}  # noqa: RUF012  never written to
+    """The first episode's own fields of the model, to look at it."""
+    goal: Any = ()
+    """What the first episode asked for."""
+    diverged: Bool[Array, " N"] | bool = False
+    """Whether the episode ended because physics diverged: its return is of a part."""
+
+    @property
+    def lost(self) -> int:
+        """Episodes that physics cut short."""
+        return int(np.sum(self.diverged))
+
+
+_Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None, Array]
+
+
+def evaluate(
+    env: Source, act: Callable[[Array], Array], key: PRNGKeyArray, episodes: int
+) -> Evaluation:
+    """Runs `act(obs [N, o]) -> actions [N, a]` for one episode in each of N fresh worlds.
+
+    The policy sees every observation (closed loop); what it does not sample is deterministic. The
+    first end of a world counts, what follows is ignored.
+    """
+    return evaluate_with_memory(env, lambda memory, obs: (memory, act(obs)), (), key, episodes)
+
+
+def evaluate_with_memory(
+    env: Source,
+    act: Callable[[Any, Array], tuple[Any, Array]],
+    memory: Any,
+    key: PRNGKeyArray,
+    episodes: int,
+) -> Evaluation:
+    """`evaluate` of a policy that carries something from step to step: (memory, obs) -> both."""
+    worlds = env.worlds(episodes)
+    state = worlds.reset(key)
+
+    def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
+        memory, state, alive, total, length, shown, success, diverged = carry
+        memory, action = act(memory, state.obs)
+        state, result = worlds.step(state, action)
+        total = total + jnp.where(alive, result.reward, 0)
+        if success is not None and result.success is not None:
+            success = jnp.where(alive, result.success, success)
+        length = length + alive
+        diverged = diverged | (alive & ~result.valid)
+        alive = alive & ~result.terminated & ~result.truncated
+        qpos = jnp.where(alive[0], state.state.sim.physics.qpos[0], shown)
+        return (memory, state, alive, total, length, qpos, success, diverged), qpos
+
+    first = state.state.sim.physics.qpos[0]
+    zero = jnp.zeros(episodes)
+    lengths, success = zero.astype(jnp.int32), state.state.success
+    none = jnp.zeros(episodes, bool)
+    start = (memory, state, ~none, zero, lengths, first, success, none)
+    (_, _, _, total, length, _, success, diverged), qpos = jax.lax.scan(
+        step, start, None, env.spec.episode_length
+    )
+    sim = state.state.sim
+    fields, goal = jax.tree.map(lambda x: x[0], (sim.fields, sim.physics.goal))
+    qpos = jnp.concatenate([first[None], qpos])
+    return Evaluation(total, length, qpos, success, fields, goal, diverged)

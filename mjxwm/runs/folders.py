@@ -1,0 +1,183 @@
+"""Run folders: configuration, record, system, `checkpoints/`, curve and video."""
+
+import datetime
+import json
+import os
+import shlex
+import shutil
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from mjxwm import ConfigError
+from mjxwm.runs import presets, system
+
+_LONGEST = 200
+"""Bytes of a run's name; file systems mostly take 255, and figures carry it as a label."""
+
+
+class RunFolder(NamedTuple):
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def trained(self) -> Path:
+        """The configuration that was trained with last: `config.yaml` may be edited since."""
+        return self.path / "trained.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """The record, one JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def curve(self) -> Path:
+        """The learning curve."""
+        return self.path / "curve.png"
+
+    @property
+    def video(self) -> Path:
+        """The policy at the end."""
+        return self.path / "policy.mp4"
+
+
+def check_name(name: str) -> None:
+    """Raises ConfigError unless a run of this name has a folder of its own where runs are kept."""
+    if name in ("", ".", "..") or not name.isprintable() or set(name) & set("/\\"):
+        raise ConfigError(
+            f"run={name!r} is no name; it must be printable, without / and \\. Where runs are kept "
+            "is said with --folder"
+        )
+    if len(os.fsencode(name)) > _LONGEST:
+        raise ConfigError(f"run={name[:20]!r}... is longer than {_LONGEST} bytes")
+
+
+def name_of(*parts: object) -> str:
+    """The name of a run made of these parts, such as a task's, which may have a / in it."""
+    return "-".join(str(part).replace("/", "-").replace("\\", "-") for part in parts)
+
+
+def quoted(argument: object) -> str:
+    """A path or a name as a command that can be pasted has it."""
+    text = str(argument)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def create(folder: Path, name: str | None, preset: str) -> RunFolder:
+    """Makes the folder of a new run.
+
+    Args:
+        folder: where runs are kept.
+        name: the run's name, by default the preset's with the date and time.
+        preset: the preset's name.
+
+    Raises:
+        ConfigError: the run exists, for nothing is ever overwritten, or the name is none.
+    """
+    if name is not None:
+        check_name(name)
+    stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    path = folder / (f"{Path(preset).stem}-{stamp}" if name is None else name)
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise ConfigError(
+            f"run {path} exists and is never overwritten. Continue it with "
+            f"--resume {quoted(path)}, or give another name with --run"
+        ) from error
+    run = RunFolder(path)
+    (path / "system.json").write_text(
+        json.dumps(system.describe(), indent=1) + "\n", encoding="utf-8"
+    )
+    return run
+
+
+def say_edits(run: RunFolder) -> None:
+    """Prints in what a run's configuration differs from the one that it was trained with last."""
+    if run.trained.is_file():
+        before, now = presets.read_yaml(run.trained), presets.read_yaml(run.config)
+        for edit in presets.differences(before, now):
+            print(f"note     edited since the run was last trained: {edit}", flush=True)
+
+
+def keep_trained(run: RunFolder) -> None:
+    """Keeps the configuration as it is now as the one that the run was trained with last."""
+    shutil.copyfile(run.config, run.trained)
+
+
+def find(path: Path) -> RunFolder:
+    """The folder of an existing training run.
+
+    Raises:
+        ConfigError: it is none; what it is, and runs beside it, are named.
+    """
+    run = RunFolder(path)
+    if not run.config.is_file():
+        raise ConfigError(f"{path} is not a run folder: {_instead(path)}")
+    if kind(run) == "model":
+        name = quoted(path)
+        raise ConfigError(
+            f"{path} is a model of many tasks, not a training run. Evaluate it with `mjxwm eval "
+            f"--suite TASKS --model {name}`, make the policy of a task with `mjxwm extract TASK "
+            f"--model {name}`, or go on with it with `mjxwm pretrain --resume {name}`"
+        )
+    return run
+
+
+def find_model(path: Path) -> RunFolder:
+    """The folder of an existing model of many tasks.
+
+    Raises:
+        ConfigError: it is none; what it is, and runs beside it, are named.
+    """
+    run = RunFolder(path)
+    makers = "`mjxwm pretrain` and `mjxwm import` make them"
+    if not run.config.is_file():
+        raise ConfigError(f"{path} is not a model's run folder; {makers}. {_instead(path)}")
+    if kind(run) == "training":
+        name = quoted(path)
+        raise ConfigError(
+            f"{path} is a training run, not a model of many tasks; {makers}. Evaluate its policy "
+            f"with `mjxwm eval {name}`, or go on with it with `mjxwm train --resume {name}`"
+        )
+    return run
+
+
+def kind(run: RunFolder) -> Literal["training", "model", "unknown"]:
+    """What a run folder is of, by the fields of its configuration."""
+    values = presets.read_yaml(run.config)
+    fields = set(values) if isinstance(values, dict) else set()
+    if fields & {"task", "algorithm", "algo"}:
+        return "training"
+    return "model" if fields & {"tasks", "networks"} else "unknown"
+
+
+def _instead(path: Path) -> str:
+    """What a path is that is no run folder, and which runs are near."""
+    if not path.exists():
+        what = "it does not exist"
+    elif not path.is_dir():
+        what = "it is a file"
+    elif (path / "dataset.json").is_file():
+        what = "it is a data set"
+    else:
+        what = "it has no config.yaml"
+        if within := _names(path):
+            return f"{what}; runs in {path}: {within}"
+    parent = path.parent if path.parent.is_dir() else Path("runs")
+    beside = _names(parent)
+    return f"{what}; runs in {parent}: {beside}" if beside else what
+
+
+def _names(folder: Path) -> str:
+    return ", ".join(sorted(path.parent.name for path in folder.glob("*/config.yaml")))

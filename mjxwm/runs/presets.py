@@ -1,0 +1,219 @@
+"""Configurations: frozen dataclasses beside the code that they configure, YAML presets with values.
+
+A preset is read into its dataclass field by field; what is unknown or ill-typed is refused by name.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import yaml
+
+from mjxwm import ConfigError
+
+T = TypeVar("T")
+
+
+def presets_folder() -> Path:
+    """The folder of the shipped presets, in a checkout or in an installed wheel."""
+    package = Path(__file__).parents[1]
+    installed = package / "presets"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def preset_names(kind: str = "") -> list[str]:
+    """Names of the shipped presets: those of `mjxwm train`, or of another kind, by its folder."""
+    return sorted(path.stem for path in (presets_folder() / kind).glob("*.yaml"))
+
+
+def load_preset(cls: type[T], name: str) -> T:
+    """Reads a shipped preset by name, or any YAML file by its path.
+
+    Raises:
+        ConfigError: there is no such preset, or a field of it is unknown or ill-typed.
+    """
+    if is_file_name(name):
+        return load_yaml(cls, Path(name))
+    path = presets_folder() / f"{name}.yaml"
+    if not path.is_file():
+        own = f"; the file {name} must end in .yaml to be read" if Path(name).is_file() else ""
+        raise ConfigError(
+            f"preset {name!r} is unknown{own}{nearest(name, preset_names())}. There are: "
+            f"{', '.join(preset_names())}; a path that ends in .yaml reads a file of your own"
+        )
+    return load_yaml(cls, path)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a preset's name is the path of a file of the user's own."""
+    return name.lower().endswith((".yaml", ".yml"))
+
+
+def load_yaml(cls: type[T], path: Path) -> T:
+    """Reads a YAML file into `cls`.
+
+    Raises:
+        ConfigError: there is no such file, it is no YAML mapping in UTF-8, or a field of it is
+            unknown or ill-typed.
+    """
+    return from_dict(cls, read_yaml(path), where=str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain values of a YAML file.
+
+    Raises:
+        ConfigError: there is no such file, it is not UTF-8 or no YAML, empty, or gives a field
+            twice, of which the first would be lost.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder, not a file")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        values = yaml.load(text, _Loader)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not in UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); "
+            "save it as UTF-8"
+        ) from error
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
+        raise ConfigError(f"{path} is not valid YAML: {said}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply to be read") from error
+    except ValueError as error:  # a date that is none, a number of too many digits
+        raise ConfigError(f"{path} holds a value that is none: {error}") from error
+    if values is None:
+        raise ConfigError(f"{path} is empty: it sets no field")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as it is meant: of a field that is given twice, neither is taken."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """See yaml. Fields that a merge (`<<`) brings may be given again, as YAML has it.
+
+        Built at once, so that a mapping that contains itself is refused.
+        """
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"field {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, True)
+
+    def construct_sequence(self, node: Any, deep: bool = False) -> Any:
+        """See yaml; built at once, so that a list that contains itself is refused."""
+        return super().construct_sequence(node, True)
+
+
+def save_yaml(config: Any, path: Path) -> None:
+    """Writes a configuration, every field of it."""
+    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain values: tuples become lists."""
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, dict):
+            return {k: plain(v) for k, v in x.items()}
+        if isinstance(x, (tuple, list)):
+            return [plain(v) for v in x]
+        # YAML knows Python's numbers alone, not numpy's.
+        return x.item() if hasattr(x, "item") and not isinstance(x, type) else x
+
+    return plain(dataclasses.asdict(config))
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """What is not the same in two nests of plain values, such as "algo.gamma: 0.99 -> 0.9"."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [] if before == now else [f"{name}: {before} -> {now}"]
+    found = []
+    for key in dict.fromkeys([*before, *now]):
+        old, new = (values.get(key, "(not set)") for values in (before, now))
+        found += differences(old, new, f"{name}.{key}" if name else str(key))
+    return found
+
+
+def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
+    """Builds the dataclass `cls` from nested plain values; missing fields keep their defaults.
+
+    A class whose field is of one type or another says which: its `chosen(values)` gives the type by
+    the field's name, and where the field itself is missing, that type's defaults are taken.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: expected a mapping of fields, found {values!r}")
+    hints = typing.get_type_hints(cls)
+    if hasattr(cls, "chosen"):
+        chosen = cls.chosen(values)  # type: ignore[attr-defined]
+        hints, values = hints | chosen, {**values, **{n: values.get(n, {}) for n in chosen}}
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    given = {}
+    for name, value in values.items():
+        if name not in names:
+            raise ConfigError(
+                f"{where}: field {name!r} is unknown{nearest(str(name), names)}. "
+                f"There are: {', '.join(names)}"
+            )
+        given[name] = _convert(hints[name], value, f"{where}: {name}")
+    try:
+        return cls(**given)
+    except ValueError as error:  # a class that checks its fields
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_dict(hint, value, where)
+    if origin in (Union, types.UnionType):
+        return _one_of(get_args(hint), value, where)
+    if origin is Literal:
+        if value in get_args(hint):
+            return value
+        raise ConfigError(f"{where}={value!r}; choose {' or '.join(map(repr, get_args(hint)))}")
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(_convert(get_args(hint)[0], v, where) for v in value)
+    if origin is dict and isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise ConfigError(f"{where}: field {name!r} is no name of a field")
+        return dict(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):
+        # YAML reads 3e-4, without a point, as a string.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if hint in (int, bool, str) and type(value) is hint:
+        return value
+    expected = getattr(hint, "__name__", str(hint))
+    raise ConfigError(f"{where}={value!r} is not of type {expected}")
+
+
+def _one_of(hints: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in hints:
+        return None
+    for hint in hints:
+        if get_origin(hint) is Literal and value in get_args(hint):
+            return value
+    return _convert(next(hint for hint in hints if hint is not type(None)), value, where)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The words "; did you mean ...?" where something known is near `name`, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -1,0 +1,204 @@
+"""The record of a run (`metrics.jsonl`) and its console line."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from mjxwm.runs import symptoms
+
+
+class Tracker(Protocol):
+    """Takes one row of scalars at a time."""
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Records a row; `iteration` and `env_steps` are among its keys."""
+        ...
+
+
+class JsonLines:
+    """Appends rows to a JSON-lines file, the record that every viewer reads."""
+
+    def __init__(self, path: Path, resume_at: int | None = None):
+        """On resuming, rows after iteration `resume_at` are dropped: they will come again."""
+        if resume_at is not None and path.is_file():
+            _cut(path, resume_at)
+        self._path = path
+
+    def log(self, row: dict[str, Any]) -> None:
+        """See `Tracker`. Floats are kept to six digits."""
+        short = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(short) + "\n")
+
+
+class _Line(NamedTuple):
+    """A line of a record, as it lies on disk."""
+
+    number: int
+    text: bytes
+    row: dict[str, Any] | None
+    """None where the line is no row: bytes that are no text, no JSON, or JSON without a whole
+    number as its `iteration`."""
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a record, in the order of their iterations.
+
+    Of rows of one iteration, as two processes would write them, the last counts. Lines that are
+    none are left out, and that is said; not of a last line without an end, which a running process
+    is writing or a crash has cut.
+    """
+    lines = _lines(path)
+    for line in lines[:-1]:
+        if line.row is None:
+            _say_left_out(path, line)
+    rows = {line.row["iteration"]: line.row for line in lines if line.row is not None}
+    return [rows[iteration] for iteration in sorted(rows)]
+
+
+def evaluations(path: Path, *names: str) -> list[dict[str, Any]]:
+    """The rows of a record that hold an evaluation, its env steps and these numbers.
+
+    None where there is no record.
+    """
+    names = ("eval/return", "env_steps", *names)
+    rows = read(path) if path.is_file() else []
+    return [row for row in rows if all(_is_number(row.get(name)) for name in names)]
+
+
+def minutes(path: Path, iteration: int) -> float:
+    """Minutes that a run had taken by an iteration; 0 where no record says."""
+    rows = read(path) if path.is_file() else []
+    said: list[Any] = [row.get("minutes") for row in rows if row["iteration"] <= iteration]
+    return next((float(value) for value in reversed(said) if _is_number(value)), 0.0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _lines(path: Path) -> list[_Line]:
+    # Split as bytes: text may hold other ends of lines within a JSON string. The last part is what
+    # follows the last end, mostly nothing.
+    parts = path.read_bytes().split(b"\n")
+    return [
+        _Line(number, part, _row(part))
+        for number, part in enumerate(parts, 1)
+        if part.strip() or number == len(parts)
+    ]
+
+
+def _row(text: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(row, dict) and type(row.get("iteration")) is int
+    return row if known else None
+
+
+def _cut(path: Path, resume_at: int) -> None:
+    """Drops the rows after an iteration and the lines that are none; the others stay as they are.
+
+    The new record takes the old one's place whole: a process that is killed meanwhile leaves one
+    of the two.
+    """
+    kept = []
+    for line in _lines(path):
+        if line.row is None:
+            if line.text.strip():
+                _say_left_out(path, line)
+        elif line.row["iteration"] <= resume_at:
+            kept.append(line.text + b"\n")
+    path = path.resolve()  # a link goes on pointing there
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.writelines(kept)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _say_left_out(path: Path, line: _Line) -> None:
+    start = line.text[:40].decode("utf-8", "backslashreplace")
+    print(f"note     {path}: line {line.number} is no row and is left out: {start!r}", flush=True)
+
+
+class ConsoleLine:
+    """One live line on a terminal; plain lines, at most one in `every` seconds, elsewhere."""
+
+    def __init__(self, iterations: int, every: float = 10.0, file: TextIO | None = None):
+        """`iterations` is the run's total, for the time left."""
+        self._console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._iterations, self._every = iterations, every
+        self._last, self._eval = -every, float("nan")
+        self._origin: tuple[float, int] | None = None
+        self._symptoms: dict[str, float] = {}
+        """Of the rows since the last line."""
+
+    def __enter__(self) -> "ConsoleLine":
+        """Starts the live line where there is a terminal."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Leaves the last line standing."""
+        self._live.stop()
+
+    def log(self, row: dict[str, Any]) -> None:
+        """See `Tracker`."""
+        now = time.monotonic()
+        self._eval = row.get("eval/return", self._eval)
+        self._symptoms = symptoms.worse(self._symptoms, symptoms.seen(row))
+        text = "  ".join([self._line(row, now), *symptoms.words(self._symptoms)])
+        if self._console.is_terminal:
+            self._live.update(Text(text), refresh=True)
+            self._symptoms = {}
+        elif "eval/return" in row or now - self._last >= self._every:
+            self._last = now
+            self._console.print(text)
+            self._symptoms = {}
+
+    def _line(self, row: dict[str, Any], now: float) -> str:
+        iteration = row["iteration"]
+        self._origin = self._origin or (now, iteration)
+        start, first = self._origin
+        done = iteration - first
+        left = (now - start) / done * (self._iterations - iteration) if done else float("nan")
+        parts = [
+            f"iteration {iteration}/{self._iterations}",
+            f"env steps {row['env_steps'] or float('nan'):,}",
+            f"{row.get('perf/env_steps_per_s') or float('nan'):,.0f} steps/s",
+            f"{row.get('perf/updates_per_s', float('nan')):,.1f} updates/s",
+            f"return {row.get('collect/return', float('nan')):.1f}",
+            f"evaluated {self._eval:.1f}",
+            f"model loss {row.get('model/loss', float('nan')):.4f}",
+            f"{_clock(left)} left",
+        ]
+        return "  ".join(part for part in parts if "nan" not in part)
+
+
+def _clock(seconds: float) -> str:
+    if seconds != seconds:
+        return "nan"
+    minutes, seconds = divmod(int(seconds), 60)
+    return (
+        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        if minutes >= 60
+        else f"{minutes}:{seconds:02d}"
+    )

@@ -1,0 +1,120 @@
+"""PPO's and SAC's runs: checkpoints, run folders, and what is refused."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import probes
+import pytest
+from brax_small import SMALL_PPO
+
+from mjxwm import ConfigError, data
+from mjxwm.algos import baselines
+from mjxwm.algos.baselines import PPO, SAC
+from mjxwm.reports import outcome, scores
+from mjxwm.runs import build, checkpoint, loop, presets
+from mjxwm.runs.running import Running
+
+pytest.importorskip("brax")
+
+TINY = {
+    "ppo": PPO(
+        env_steps=3 * 64,
+        worlds=8,
+        unroll=4,
+        batch=8,
+        minibatches=2,
+        epochs=1,
+        policy_layers=(8,),
+        value_layers=(8,),
+    ),
+    "sac": SAC(env_steps=5 * 64, worlds=8, warmup=64, updates_per_round=1, batch=8, layers=(8,)),
+}
+
+
+@pytest.fixture
+def probe_env(monkeypatch):
+    """Runs are of a probe, which compiles quickly."""
+    monkeypatch.setattr(build, "make_env", lambda cfg: probes.make(probes.BOTH))
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_checkpoint_holds_all_that_matters(name, probe_env, tmp_path, key):
+    trainer = loop.build(loop.Config(algorithm=name, algo=TINY[name]))
+    straight = Running(trainer.programs.iteration, build.programs.init(key))
+    straight()
+    checkpoint.save(tmp_path, 1, straight.state)
+    restored = checkpoint.restore(tmp_path, jax.eval_shape(trainer.algorithm.init, key))
+    resumed = Running(trainer.programs.iteration, restored)
+    for running in (straight, resumed):
+        running()
+    jax.tree.map(
+        lambda a, b: np.testing.assert_array_equal(bits(a), bits(b)), straight.state, resumed.state
+    )
+
+
+def bits(x):
+    return jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+
+
+def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):
+    cfg = loop.Config(
+        algorithm="ppo", algo=TINY["ppo"], evaluations=0, episodes=2, checkpoints=0, video=False
+    )
+    run = loop.new_run(cfg, "ppo", "run", tmp_path)
+    result = loop.train(cfg, run)
+    assert presets.load_yaml(loop.Config, run.config) == cfg
+    _, evaluation, iteration = outcome.evaluate_run(run)
+    assert iteration == result.iteration == 3
+    np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
+    assert scores.read(run).end_return == pytest.approx(evaluation.episode_return.mean())
+
+
+def test_a_run_is_recorded_also_when_it_goes_on(probe_env, tmp_path):
+    """Every env step once; several devices are refused in a line."""
+    cfg = loop.Config(
+        algorithm="ppo", algo=TINY["ppo"], evaluations=0, episodes=2, checkpoints=0, video=False,
+        data=str(tmp_path / "data"),
+    )  # fmt: skip
+    run = loop.new_run(cfg, "ppo", "run", tmp_path)
+    loop.train(cfg, run, stop_at=1)
+    assert data.open_data(tmp_path / "data").rows == 64
+    loop.train(cfg, run, resume=True)
+    assert data.open_data(tmp_path / "data").rows == 3 * 64
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build.devices, "chosen", lambda number: jax.devices() * 2)
+        with pytest.raises(ConfigError, match="ppo is recorded on one device"):
+            loop.build(cfg)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (PPO(worlds=100), "batch=512 x minibatches=16 = 8192 segments are not a multiple of"),
+        (PPO(gamma=1.5), r"gamma=1.5 is out of range; it must be in \[0, 1\]"),
+        (PPO(max_grad_norm=0.0), "max_grad_norm=0.0 is out of range"),
+        (PPO(policy_layers=(8, 0)), "policy_layers=.* sizes must be above 0"),
+        (PPO(entropy=-1.0), "entropy=-1.0 is out of range; it must not be negative"),
+        (SAC(warmup=0), "warmup=0 is out of range; it must be above 0"),
+        (SAC(capacity=10), "capacity=10 is out of range; it must be at least worlds=128"),
+    ],
+)
+def test_a_value_out_of_range_is_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        baselines.validate(settings)
+
+
+def test_without_brax_the_remedy_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "mjxwm.algos.baselines.ppo")
+    monkeypatch.setitem(sys.modules, "brax.envs.base", None)
+    monkeypatch.delitem(sys.modules, "mjxwm.algos.baselines.env")
+    with pytest.raises(ValueError, match=r"pip install 'mjxwm\[baselines\]'"):
+        baselines.make_ppo(SMALL_PPO, probes.make(probes.BOTH))
+
+
+def test_the_rest_does_without_brax():
+    code = "import mjxwm.cli, mjxwm.runs.loop, sys; print([m for m in sys.modules if 'brax.' in m])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from mjxwm.cli import doctor
+
+
+@pytest.fixture(scope="module")
+def findings():
+    return doctor.diagnose()
+
+
+def test_what_is_needed_works(findings):
+    assert [f for f in findings if f.status == doctor.BROKEN] == []
+    by_name = {f.name: f for f in findings}
+    assert {"python", "mujoco", "jax", "native", "mjx", "warp", "video", "torch"} <= set(by_name)
+    assert "of locomotion" in by_name["tasks"].detail
+    assert "debug" in by_name["presets"].detail
+    assert by_name["native"].seconds is not None
+
+
+def test_whatever_is_missing_comes_with_a_remedy(findings):
+    assert all(f.remedy for f in findings if f.status == doctor.MISSING)
+
+
+def test_report_and_json(findings):
+    text = doctor.report(findings)
+    assert all(f.name in text and f.remedy in text for f in findings)
+    assert text.endswith("everything that is needed works")
+    assert json.loads(json.dumps(doctor.to_json(findings)))[0]["name"] == "python"
+
+
+def test_no_rendering_is_a_finding(monkeypatch):
+    def fails(*args, **kwargs):
+        raise video.RenderingUnavailableError("no working OpenGL here", "on Debian: install it")
+
+    monkeypatch.setattr(video, "video", fails)
+    finding = doctor._rendering()
+    assert (finding.status, finding.remedy) == (doctor.MISSING, "on Debian: install it")
+
+
+def test_a_wrong_version_and_an_error_are_findings(monkeypatch):
+    monkeypatch.setattr(doctor.system, "version", lambda name: "4.0.0")
+    finding = doctor._package("mujoco")
+    assert (finding.status, finding.remedy) == (doctor.BROKEN, "pip install 'mujoco==3.17.0'")
+    assert "==3.17.0 is needed" in finding.detail
+
+    def fail(*args, **kwargs):
+        raise OSError("no such library\nand more")
+
+    monkeypatch.setattr(doctor.envs, "make", fail)
+    finding = doctor._engine("native")
+    assert finding.status == doctor.BROKEN
+    assert finding.detail == "OSError: no such library"
+    assert finding.remedy
+    assert doctor.report([finding]).endswith("1 broken")
+
+
+@pytest.mark.parametrize(
+    ("environ", "remedy"),
+    [
+        ({"JAX_PLATFORMS": "cpu"}, "unset JAX_PLATFORMS, which is 'cpu'"),
+        ({"CUDA_VISIBLE_DEVICES": ""}, "unset CUDA_VISIBLE_DEVICES, which is ''"),
+        ({"CUDA_VISIBLE_DEVICES": "0"}, "pip install 'mjxwm[cuda]' (driver R580 or newer)"),
+    ],
+)
+def test_what_keeps_jax_from_a_gpu_is_said(environ, remedy, monkeypatch):
+    monkeypatch.setattr(doctor.os, "environ", environ)
+    monkeypatch.setattr(doctor.system, "version", lambda name: None)
+    monkeypatch.setattr(doctor.engines, "has_nvidia", lambda: False)
+    monkeypatch.setattr(doctor.Path, "is_dir", lambda path: True)
+    status, _, todo = doctor._devices()
+    assert (status, todo) == (doctor.WARNING, remedy)
+
+
+def test_a_refusal_of_ours_is_not_answered_with_pip(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ValueError("MJXWM_WARP_GRAPH='x' is unknown; choose WARP")
+
+    monkeypatch.setattr(doctor.envs, "make", refuse)
+    finding = doctor._engine("warp")
+    assert finding.detail.endswith("choose WARP")
+    assert not finding.remedy

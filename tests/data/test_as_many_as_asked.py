@@ -1,0 +1,93 @@
+"""Evaluations, checkpoints and updates are as many as asked for, and spread over all of a run."""
+
+import functools
+
+import mjxwm_envs as envs
+import numpy as np
+import pytest
+
+from mjxwm import ConfigError
+from mjxwm.algos.multitask import Config, Extract, Pretrain, extract, model
+from mjxwm.cli import collect
+from mjxwm.data import Rows, Stream, TaskInfo, Writer, open_data
+from mjxwm.runs import loop, pretraining
+from mjxwm.runs.between import Cadence
+
+
+@pytest.mark.parametrize("total", [1, 2, 7, 20, 41, 61, 877, 1000])
+@pytest.mark.parametrize("asked", [0, 1, 3, 20])
+def test_evaluations_are_as_many_as_asked_evenly_and_the_last_at_the_end(total, asked):
+    cadence = Cadence.spread(total, asked, 4)
+    places = [i for i in range(1, total + 1) if cadence.evaluates(i)]
+    assert len(places) == min(max(asked, 1), total)
+    assert places[-1] == total
+    gaps = np.diff([0, *places])
+    assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize(("total", "asked"), [(41, 4), (1000, 4), (7, 0), (9, 2)])
+def test_checkpoints_are_as_many_as_asked_beside_the_one_at_the_end(total, asked):
+    cadence = Cadence.spread(total, 20, asked)
+    places = [i for i in range(1, total + 1) if cadence.saves(i)]
+    assert len(places) == asked + 1
+    assert places[-1] == total
+
+
+def test_the_last_item_of_a_stream_has_what_is_left(tmp_path):
+    task = TaskInfo("hop", 2, 1, 50)
+    zeros = functools.partial(np.zeros, dtype=np.float32)
+    with Writer(tmp_path, task) as writer:
+        writer.add(Rows(zeros((30, 2)), zeros((30, 1)), zeros(30), np.zeros(30, np.uint8)))
+    with Stream(open_data(tmp_path), batches=4, batch=3, length=2, seed=0, total=10) as stream:
+        assert [item.task.shape for item in stream] == [(4, 3), (4, 3), (2, 3)]
+        with pytest.raises(StopIteration):
+            next(stream)
+
+
+@pytest.mark.parametrize("updates", [1, 20, 100, 120, 333])
+def test_extraction_s_rates_fall_over_exactly_the_updates_asked_for(updates):
+    settings = Extract(updates=updates, horizon=16, critic_steps=3)
+    config = extract.Config(settings=settings)
+    each, iterations = config.updates, config.iterations
+    assert each * (iterations - 1) < updates <= each * iterations
+    env = envs.make("pendulum-swingup", engine="native", action_repeat=2)
+    pwm = extract._pwm(settings, _model(), env)
+    assert pwm.iterations * pwm.policy_updates == updates
+    assert pwm.iterations * pwm.updates == updates  # of a model that goes on learning
+
+
+def test_no_updates_are_refused_by_name_before_anything_is_drawn():
+    none = extract.Config(settings=Extract(updates=0))
+    with pytest.raises(ValueError, match="updates=0 is out of range"):
+        extract.stream(none, model.Card(), TaskInfo("hop", 2, 1, 50), 0)
+
+
+def _model() -> model.Model:
+    card = model.Card()
+    return model.Model(card, None, 0)  # type: ignore[arg-type]  # its sizes are all that is read
+
+
+@pytest.mark.parametrize(("updates", "iteration"), [(60, 6), (57, 6), (60, 3), (5, 1)])
+def test_a_pretraining_that_ends_within_an_iteration_is_not_begun_again(updates, iteration):
+    """Checkpoints are named by updates: the iteration is found again from them."""
+    settings = Pretrain(updates=updates, updates_per_iteration=10)
+    done = min(iteration * 10, updates)
+    assert pretraining.iteration_of(Config(pretrain=settings), done) == iteration
+
+
+def test_tasks_that_are_missing_are_left_out_by_their_whole_names(monkeypatch):
+    """walker-run is there where walker-run-backwards is not, and the other way round."""
+    names = ["walker-run", "walker-run-backwards", "cup-catch"]
+    for missing in ([names[1]], [names[0]], names):
+
+        def make(cfg, missing=missing):
+            if cfg.task in missing:
+                raise ConfigError("is not here")
+
+        monkeypatch.setattr(loop, "make_env", make)
+        with pytest.raises(ConfigError) as said:
+            collect._collections(Config(), names, "mine")
+        lines = [f"{name}: is not here" for name in names if name in missing]
+        have = [name for name in names if name not in missing]
+        others = [f"--only {','.join(have)} collects the others"] if have else []
+        assert str(said.value).splitlines() == lines + others

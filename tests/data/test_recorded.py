@@ -1,0 +1,73 @@
+"""What algorithms without a replay collect can be recorded, and recording changes nothing."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import probes
+import pytest
+from brax_small import SMALL_PPO, SMALL_SAC
+
+from mjxwm import data
+from mjxwm.algos import shac
+from mjxwm.data import recorded
+from mjxwm.models import actor_critic
+from mjxwm.runs.recorder import Recorder
+
+pytest.importorskip("brax")
+from mjxwm.algos.baselines import ppo, sac
+
+PROBE = probes.Numbers(sign=1.0, clock=1.0, steps=2.0, cost=1.0, goal=0.25, goal_by_sign=0.5)
+NETS = actor_critic.Config(actor=(16,), critic=(16,), critics=1)
+ALGORITHMS = {
+    "shac": (
+        shac.make,
+        shac.Config(env_steps=96, worlds=4, unroll=4, critic_epochs=1, policy=NETS),
+    ),
+    "ppo": (ppo.make, SMALL_PPO),
+    "sac": (sac.make, dataclasses.replace(SMALL_SAC, updates_per_round=1)),
+}
+ITERATIONS = 2
+
+
+def numbers(tree):
+    keys = jax.dtypes.prng_key
+    return [x for x in jax.tree.leaves(tree) if not jnp.issubdtype(x.dtype, keys)]
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_all_that_is_collected_is_recorded(name, tmp_path, monkeypatch):
+    """As many rows as env steps, the first random ones included, with the rewards and ends that the
+    probe gives to these observations and actions; and what is learned is what it would have been.
+    """
+    make, config = ALGORITHMS[name]
+    env = probes.make(PROBE)
+    plain = make(config, env)
+    kept = make(config, recorded.Recorded(env, recorded.rows(plain, config.worlds)))
+    kept = kept._replace(replay=lambda state: kept.worlds(state).replay)
+    task = data.TaskInfo("probe", 2, 1, 3)
+    monkeypatch.setattr("mjxwm.runs.recorder.writer", lambda cfg, env: data.Writer(cfg.data, task))
+
+    states = [jax.jit(algorithm.init)(jax.random.key(0)) for algorithm in (plain, kept)]
+    trainer = SimpleNamespace(env=env, algorithm=kept)
+    recorder = Recorder(SimpleNamespace(data=tmp_path), trainer, states[1], False)
+    steps = [jax.jit(algorithm.iterate) for algorithm in (plain, kept)]
+    for _ in range(ITERATIONS):
+        states = [step(state)[0] for step, state in zip(steps, states, strict=True)]
+        recorder.record(states[1])
+    recorder.flush()
+
+    parts = [chunk.map() for chunk in data.open_data(tmp_path).chunks]
+    obs, action, reward, flags = (
+        np.concatenate([part[key] for part in parts])
+        for key in ("obs", "action", "reward", "flags")
+    )
+    assert len(obs) == kept.env_steps(ITERATIONS)
+    np.testing.assert_allclose(reward, -((action[:, 0] - 0.25 - 0.5 * obs[:, 0]) ** 2), atol=1e-6)
+    np.testing.assert_array_equal(flags & 1, obs[:, 1] == 1)  # two steps, and it is over
+
+    learned = [state._replace(worlds=()) for state in states]
+    for one, other in zip(*map(numbers, learned), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,118 @@
+"""Several algorithms under equal conditions: settings, curves, intervals, and what is kept."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mjxwm import ConfigError
+from mjxwm.algos import pwm, shac
+from mjxwm.reports import comparison, plot
+from mjxwm.runs import folders, loop, presets
+
+
+def test_what_should_be_equal_is():
+    cfg = comparison.Config(task="hopper", seeds=(3,), actor=(8, 8), init_std=0.5, min_std=0.3)
+    found = {name: comparison.settings(cfg, name, 3) for name in ("pwm", "shac", "sapo", "apg")}
+    for name, one in found.items():
+        assert (one.task, one.seed) == ("hopper", 3)
+        policy = one.algo.policy
+        assert (policy.actor, policy.init_std, policy.min_std) == ((8, 8), 0.5, 0.3), name
+    assert isinstance(found["pwm"].algo, pwm.Config)
+    assert found["shac"].algo.bootstrap
+    assert not found["apg"].algo.bootstrap
+    assert found["sapo"].algo.tune_entropy
+    assert found["sapo"].algo.policy.critics == 2
+    assert found["shac"].engine == "mjx"
+
+
+@pytest.mark.parametrize("task", ["hopper", "cartpole-swingup", "muscle-humanoid"])
+def test_shac_sapo_and_apg_differ_in_what_defines_them_alone(task):
+    cfg = comparison.Config(task=task)
+    base, *others = (comparison.settings(cfg, name, 0) for name in ("shac", "sapo", "apg"))
+    own = {"bootstrap", "entropy", "tune_entropy", "actor_value", "target_tau", "policy"}
+    for other in others:
+        assert dataclasses.replace(other, algo=base.algo) == base
+        one, two = (dataclasses.asdict(c.algo) for c in (base, other))
+        assert {k for k in one if one[k] != two[k]} <= own
+        assert one["policy"] | {"critics": 2} == two["policy"] | {"critics": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"algorithms": ("pwn",)}, "did you mean 'pwm'"),
+        ({"algorithms": ()}, "at least one"),
+        ({"task": "myo-hand-pose"}, "no preset of pwm for task 'myo-hand-pose'"),
+        ({"minutes": -1.0}, "minutes=-1.0 is out of range"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_runs(change, message, tmp_path):
+    cfg = dataclasses.replace(comparison.Config(algorithms=("pwm",), seeds=(0,)), **change)
+    with pytest.raises(ConfigError, match=message):
+        comparison.run(cfg, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_updates_of_the_actor_are_counted():
+    algo = pwm.Config(worlds=64, unroll=16, update_ratio=8, batch=64, horizon=8, model_steps=4)
+    assert comparison.updates(algo) == algo.policy_updates == 4
+    assert comparison.updates(shac.Config()) == 1
+
+
+@pytest.fixture(scope="module")
+def done(shared_programs, tmp_path_factory):
+    """Two seeds of a tiny PWM, through `run`."""
+    folder = tmp_path_factory.mktemp("compare")
+    preset = presets.load_preset(loop.Config, "debug")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "preset", lambda name, task: preset)
+        cfg = comparison.Config(algorithms=("pwm",), seeds=(0, 1), actor=(8,), critic=(8,),
+                                evaluations=2, episodes=2)  # fmt: skip
+        first = comparison.run(cfg, folder)
+        said = []
+        again = comparison.run(cfg, folder, said.append)
+    assert [s.split(":")[0] for s in said] == ["pwm-0", "pwm-1"], "finished runs are kept"
+    assert [run.path for run, _ in again["pwm"]] == [run.path for run, _ in first["pwm"]]
+    return first
+
+
+def test_a_table_and_a_figure_over_seeds(done, tmp_path):
+    (row,) = comparison.summarize(done)
+    assert row.mean == pytest.approx(np.mean(row.end_returns))
+    assert row.low <= row.mean <= row.high
+    assert "of 2 seeds" in comparison.table([row])
+    curve = comparison.curves(done)["pwm"][0]
+    cfg = done["pwm"][0][1]
+    assert curve["env steps, all worlds"][-1] >= cfg.algo.env_steps
+    assert curve["updates of the actor"][-1] == cfg.algo.iterations * cfg.algo.policy_updates
+    target = plot.comparison(comparison.curves(done), tmp_path / "c.png")
+    assert target.stat().st_size > 10_000
+
+
+def test_a_run_without_its_last_evaluation_is_not_finished(done):
+    run, cfg = done["pwm"][0]
+    assert comparison.finished(folders.find(run.path), cfg)
+    longer = dataclasses.replace(cfg, algo=dataclasses.replace(cfg.algo, env_steps=10**9))
+    assert not comparison.finished(run, longer)
+    assert comparison.finished(run, dataclasses.replace(longer, minutes=1e-6))
+
+
+def test_a_time_limit_ends_a_run_with_an_evaluation(tmp_path):
+    cfg = dataclasses.replace(
+        presets.load_preset(loop.Config, "debug"), minutes=1e-6, video=False, evaluations=0
+    )
+    run = loop.new_run(cfg, "debug", "short", tmp_path)
+    result = loop.train(cfg, run)
+    assert result.iteration < cfg.algo.iterations
+    assert result.evaluation is not None
+
+
+def test_the_interval_of_a_mean():
+    values = np.random.default_rng(0).normal(size=(50, 3))
+    low, high = plot.mean_interval(values)
+    half = 1.96 * values.std(axis=0) / np.sqrt(50)
+    np.testing.assert_allclose((high - low) / 2, half, rtol=0.1)
+    one = plot.mean_interval(values[:1])
+    np.testing.assert_allclose(one, [values[0]] * 2)

@@ -1,0 +1,110 @@
+"""`mjxwm envs`: what there is, and whether it is sound."""
+
+import json
+
+import jax.numpy as jnp
+import mjxwm_envs as envs
+import numpy as np
+import pytest
+from mjxwm_envs import check, listing, registry
+from mjxwm_envs.tasks.dm_control.pendulum import Pendulum
+
+from mjxwm import cli
+
+
+def test_a_listing_has_sizes_engines_and_why_not(tmp_path, capsys):
+    target = tmp_path / "rows.json"
+    assert cli.main(["envs", "pendulum-swingup", "dog-walk", "--json", str(target)]) == 0
+    said = capsys.readouterr().out
+    assert "pendulum-swingup (-fast)" in said
+    assert "noslip" in said
+    rows = {row["name"]: row for row in json.loads(target.read_text())}
+    assert rows["pendulum-swingup"]["obs_size"] == 3
+    assert rows["pendulum-swingup"]["engines"] == ["native", "mjx", "warp"]
+    assert rows["dog-walk"]["engines"] == ["native"]
+    assert set(rows["dog-walk"]["refused"]) == {"mjx", "warp"}
+
+
+def test_suites_and_variants_stand_for_their_tasks():
+    names = [name for _, name in listing.expand("dm_control")]
+    assert len(names) == 37 + 4
+    assert not any(name.endswith("-fast") for name in names)
+    assert listing.expand("hopper-hop-fast") == [("dm_control", "hopper-hop-fast")]
+    assert len(listing.expand("metaworld")) == 50
+    assert ("playground", "playground/CheetahRun") in listing.expand("playground")
+
+
+def test_a_suite_whose_package_is_missing_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(listing.PACKAGES, "dm_control", (("no-such-package", "suites"),))
+    assert "pip install 'mjxwm[suites]'" in listing.sources("dm_control")
+    assert listing.sources("locomotion") == "this project"
+
+
+def test_an_unknown_name_is_one_line_with_the_nearest(capsys):
+    assert cli.main(["envs", "dm_controll"]) == 2
+    assert "did you mean 'dm_control'" in capsys.readouterr().err
+    assert cli.main(["envs", "check", "hoper"]) == 2
+
+
+SMALL = check.Config(worlds=4, steps=8)
+
+
+def test_a_sound_task_is_found_sound_on_two_engines(tmp_path):
+    target = tmp_path / "found.json"
+    options = ["--worlds", "4", "--steps", "8", "--engines", "mjx", "--json", str(target)]
+    assert cli.main(["envs", "check", "pendulum-swingup", *options]) == 0
+    found = {f["what"]: f["ok"] for f in json.loads(target.read_text())["pendulum-swingup"]}
+    assert found == {
+        **dict.fromkeys(("runs", "shapes", "finite", "repeats", "mjx = native"), True),
+        **dict.fromkeys(("speed", "contacts"), None),
+    }
+
+
+class Wild(Pendulum):
+    """Its reward has no bound."""
+
+    def reward(self, before, action, after):
+        return jnp.log(0 * after.qvel[0]), {}
+
+
+def test_a_task_of_your_own_that_is_not_sound_is_found_out(monkeypatch):
+    monkeypatch.setitem(registry.SUITES, "registered", {"wild": Wild})
+    found = {f.what: f.ok for f in check.check("wild", SMALL)}
+    assert found["finite"] is False
+
+
+def test_a_refused_engine_is_no_fault():
+    config = check.Config(worlds=2, steps=2, engines=("mjx",))
+    last = check.check("dog-stand", config)[-1]
+    assert (last.what, last.ok) == ("mjx = native", None)
+    assert "noslip" in last.said
+
+
+def test_a_foreign_environment_is_checked_too():
+    found = {f.what: f.ok for f in check.check("gymnasium/InvertedPendulum-v5", SMALL)}
+    assert found["runs"]
+    assert found["repeats"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["mjx", "warp"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("acrobot-swingup", "cheetah-run", "cup-catch", "finger-spin", "fish-swim", "hopper-hop"),
+        *("humanoid-walk", "pendulum-swingup", "quadruped-walk", "reacher-easy", "walker-walk"),
+        *("reacher-three-easy", "dog-walk-fast", "finger-spin-fast"),
+    ],
+)
+def test_engines_agree_on_every_body_of_the_suite(name, engine):
+    if (name, engine) == ("dog-walk-fast", "mjx"):
+        pytest.skip("its contacts take XLA more than half an hour to compile on two cores")
+    config = check.Config(worlds=32, steps=16, engines=(engine,))
+    found = check.check(name, config)[-1]
+    assert found.what == f"{engine} = native"
+    assert found.ok is not False, found.said
+
+
+def test_names_of_all_kinds_are_unique():
+    assert len(set(envs.names())) == len(envs.names())
+    assert np.all([name == name.lower() for name in envs.names()])

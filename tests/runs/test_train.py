@@ -1,0 +1,138 @@
+"""The loop: resume is bitwise, the record is whole, nothing is overwritten."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from mjxwm import ConfigError
+from mjxwm.algos import ALGORITHMS
+from mjxwm.reports import outcome
+from mjxwm.runs import checkpoint, folders, loop, presets, record
+
+
+@pytest.fixture(scope="module")
+def cfg(shared_programs):
+    preset = presets.load_preset(loop.Config, "debug")
+    algo = dataclasses.replace(preset.algo, warmup=1, env_steps=(1 + 4) * 8 * 16)
+    return dataclasses.replace(preset, algo=algo, evaluations=1, checkpoints=0, video=False)
+
+
+@pytest.fixture(scope="module")
+def straight(cfg, tmp_path_factory):
+    """Four iterations without a break."""
+    run = loop.new_run(cfg, "debug", "straight", tmp_path_factory.mktemp("runs"))
+    return run, loop.train(cfg, run)
+
+
+@pytest.fixture(scope="module")
+def resumed(cfg, tmp_path_factory):
+    """Two iterations, then a new start from the checkpoint, then two more."""
+    run = loop.new_run(cfg, "debug", "resumed", tmp_path_factory.mktemp("runs"))
+    first = loop.train(cfg, run, stop_at=2)
+    assert first.evaluation is None
+    assert first.iteration == 2
+    return run, loop.train(cfg, run, resume=True)
+
+
+def final_state(cfg, run):
+    algorithm = loop.build(cfg).algorithm
+    abstract = jax.eval_shape(algorithm.init, jax.random.key(0))
+    return checkpoint.restore(run.checkpoints, abstract)
+
+
+def test_train_2_and_resume_2_is_train_4_bitwise(cfg, straight, resumed):
+    states = [
+        jax.tree_util.tree_leaves_with_path(final_state(cfg, r[0])) for r in (straight, resumed)
+    ]
+    assert len(states[0]) > 50
+    for (path, a), (_, b) in zip(*states, strict=True):
+        np.testing.assert_array_equal(bits(a), bits(b), err_msg=jax.tree_util.keystr(path))
+
+
+def bits(x):
+    return jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+
+
+def test_the_record_of_a_resumed_run_is_that_of_a_straight_one(straight, resumed):
+    rows = [record.read(r[0].metrics) for r in (straight, resumed)]
+    assert [row["iteration"] for row in rows[0]] == [1, 2, 3, 4]
+    for a, b in zip(*rows, strict=True):
+        timing = ("minutes", "perf/env_steps_per_s")
+        assert {k: v for k, v in a.items() if k not in timing} == {
+            k: v for k, v in b.items() if k not in timing
+        }
+    assert rows[1] == sorted(rows[1], key=lambda row: row["minutes"])
+
+
+def test_the_final_evaluation_is_the_same_for_both(straight, resumed):
+    a, b = straight[1].evaluation, resumed[1].evaluation
+    np.testing.assert_array_equal(a.episode_return, b.episode_return)
+    assert straight[1].env_steps == resumed[1].env_steps == 5 * 8 * 16
+
+
+def test_a_run_folder_tells_what_ran_where(cfg, straight):
+    run, _ = straight
+    assert presets.load_yaml(loop.Config, run.config) == cfg
+    system = json.loads((run.path / "system.json").read_text())
+    assert system["packages"]["mujoco"] == "3.17.0"
+    assert system["devices"]
+
+
+def test_evaluating_a_run_later_gives_what_it_ended_with(straight):
+    run, result = straight
+    _, evaluation, iteration = outcome.evaluate_run(run)
+    assert iteration == 4
+    np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
+
+
+def test_a_run_that_exists_is_never_overwritten(cfg, straight):
+    path = straight[0].path
+    with pytest.raises(ConfigError, match=r"--resume .*straight, or give another name"):
+        folders.create(path.parent, path.name, "debug")
+
+
+def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    tracker = record.JsonLines(path)
+    for iteration in range(1, 6):
+        tracker.log({"iteration": iteration})
+    with path.open("a") as file:
+        file.write('{"iteration": 6, "cut')  # a crash while writing
+    record.JsonLines(path, resume_at=3).log({"iteration": 4})
+    assert [row["iteration"] for row in record.read(path)] == [1, 2, 3, 4]
+
+
+def test_a_run_without_checkpoint_cannot_be_resumed(cfg, tmp_path):
+    run = loop.new_run(cfg, "debug", "empty", tmp_path)
+    with pytest.raises(ConfigError, match=r"no checkpoint.*cannot be resumed"):
+        loop.train(cfg, run, resume=True)
+
+
+def test_summaries_are_means_and_episodes_sums_over_sums():
+    rows = [
+        {"collect/episodes": 1, "collect/return_sum": 10.0, "model/loss": 1.0},
+        {"collect/episodes": 3, "collect/return_sum": 50.0, "model/loss": 2.0},
+    ]
+    assert loop.summarize(rows) == {
+        "collect/episodes": 4.0,
+        "collect/return": 15.0,
+        "model/loss": 1.5,
+    }
+
+
+@pytest.mark.parametrize("preset", presets.preset_names())
+def test_every_preset_builds(preset):
+    cfg = presets.load_preset(loop.Config, preset)
+    trainer = loop.build(cfg)
+    assert isinstance(cfg.algo, ALGORITHMS[cfg.algorithm].config)
+    assert trainer.algorithm.iterations > 0
+
+
+def test_a_value_out_of_range_is_refused_before_anything_is_written(cfg, tmp_path):
+    bad = dataclasses.replace(cfg, algo=dataclasses.replace(cfg.algo, gamma=1.5))
+    with pytest.raises(ConfigError, match=r"gamma=1.5 is out of range; it must be in \[0, 1\]"):
+        loop.new_run(bad, "debug", "bad", tmp_path)
+    assert not list(tmp_path.iterdir())
