@@ -3,6 +3,7 @@ import json
 import pytest
 
 from mjxwm.cli import doctor
+from mjxwm.reports import video
 
 
 @pytest.fixture(scope="module")
