@@ -43,7 +43,7 @@ def probe_env(monkeypatch):
 @pytest.mark.parametrize("name", TINY)
 def test_a_checkpoint_holds_all_that_matters(name, probe_env, tmp_path, key):
     trainer = loop.build(loop.Config(algorithm=name, algo=TINY[name]))
-    straight = Running(trainer.programs.iteration, build.programs.init(key))
+    straight = Running(trainer.programs.iteration, trainer.programs.init(key))
     straight()
     checkpoint.save(tmp_path, 1, straight.state)
     restored = checkpoint.restore(tmp_path, jax.eval_shape(trainer.algorithm.init, key))
