@@ -80,7 +80,7 @@ def lifted(start: Start, qpos: Float[Array, " nq"]) -> Float[Array, " nq"]:
 
 
 def tilt(key: PRNGKeyArray, most: float) -> Float[Array, " 4"]:
-    """A rotation about a uniformly drawn axis by an angle uniform in [-most, most] [rad]."""
+    """A rotation about a uniformly drawn axis by an angle [rad] uniform in -most to most."""
     key_axis, key_angle = jax.random.split(key)
     axis = jax.random.normal(key_axis, (3,))
     half = jax.random.uniform(key_angle, minval=-most, maxval=most) / 2
