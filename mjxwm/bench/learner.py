@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from mjxwm.algos import pwm
-from mjxwm.algos.multitask.tasks import described, network_sizes, sizes, task_set
+from mjxwm.algos.multitask.tasks import make_task_table, network_sizes, sizes, task_set
 from mjxwm.algos.tdmpc2 import networks, updates
 from mjxwm.bench import flops, timing
 from mjxwm.data import replay
@@ -142,7 +142,7 @@ def _measured(config: Config, name: str, ours: _Ours, peer: Callable | None) -> 
 def _tdmpc2(config: Config, size: str) -> _Case:
     tasks = task_set(config.task_set)
     obs, action = sizes(tasks)
-    settings, info = network_sizes(size, config.task_set), described(tasks)
+    settings, info = network_sizes(size, config.task_set), make_task_table(tasks)
     rates = updates.Rates(3e-4, 0.3, 0.01, 1e-4, settings.value)
     tx = updates.optimizers(rates)
     made = networks.init(settings, obs, action, len(tasks), key=jax.random.key(0))

@@ -11,7 +11,7 @@ import numpy as np
 
 from mjxwm.algos import tdmpc2
 from mjxwm.algos.multitask.config import Extract
-from mjxwm.algos.multitask.tasks import described, network_sizes, sizes, task_set
+from mjxwm.algos.multitask.tasks import make_task_table, network_sizes, sizes, task_set
 from mjxwm.algos.tdmpc2 import networks
 from mjxwm.bench import timing
 from mjxwm.maths import ranges
@@ -59,7 +59,7 @@ def run(config: Config) -> Row:
     tdmpc2.validate_planning(config.planning)
     tasks = task_set(config.task_set)
     obs, action = sizes(tasks)
-    settings, info = network_sizes(config.size, config.task_set), described(tasks)
+    settings, info = network_sizes(config.size, config.task_set), make_task_table(tasks)
     made = networks.init(settings, obs, action, len(tasks), key=jax.random.key(0))
     seen = np.random.default_rng(0).standard_normal((config.worlds, obs)).astype(np.float32)
     ours = {
@@ -77,7 +77,7 @@ def _planner(
 ) -> Callable[[], Any]:
     @jax.jit
     def plan(made: Any, plans: Any, obs: Any, key: Any) -> Any:
-        those = tdmpc2.given(made, info, 0)
+        those = tdmpc2.for_task(made, info, 0)
         return tdmpc2.plan_worlds(config.planning, those, plans, obs, key, True)
 
     plans = jnp.zeros((config.worlds, config.planning.plan_horizon, action))
@@ -93,7 +93,7 @@ def _policy(
 
     @jax.jit
     def act(made: Any, actor: Actor, obs: Any) -> Any:
-        return actor.mean(tdmpc2.given(made, info, 0).model.encode(obs))
+        return actor.mean(tdmpc2.for_task(made, info, 0).model.encode(obs))
 
     return lambda: jax.block_until_ready(act(made, actor, jnp.asarray(seen)))
 

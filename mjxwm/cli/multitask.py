@@ -77,7 +77,7 @@ def extract(args: list[str]) -> int:
     """Makes the policy of one task through a model."""
     from mjxwm.algos.multitask import Card, Extract
     from mjxwm.algos.multitask import extract as extraction
-    from mjxwm.algos.multitask.tasks import number
+    from mjxwm.algos.multitask.tasks import task_index
     from mjxwm.runs import loop, pretrained, repeats
     from mjxwm.runs.folders import name_of
 
@@ -116,8 +116,8 @@ def extract(args: list[str]) -> int:
     data = str(Path(options.data).resolve()) if options.data else ""
     algo = extraction.Config(str(path.resolve()), data, options.settings, options.seed)
     try:  # before a folder is made: are the data there?
-        place = number(card.tasks, task)
-        described = extraction.described(algo, card, card.tasks[place])
+        place = task_index(card.tasks, task)
+        described = extraction.task_with_action_repeat(algo, card, card.tasks[place])
     except ValueError as error:
         raise ConfigError(str(error)) from error
     repeat = options.action_repeat

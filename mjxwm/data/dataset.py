@@ -1,4 +1,4 @@
-"""A data set's manifest and chunks: read, checked, memory-mapped."""
+"""Reads a data set: checks its manifest and memory-maps its chunks."""
 
 import contextlib
 import dataclasses
@@ -19,12 +19,12 @@ except ModuleNotFoundError:  # not on every system; there, one process at a time
 MANIFEST = "dataset.json"
 FORMAT, VERSION = "mjxwm-data", 1
 ARRAYS = {"obs": np.float32, "action": np.float32, "reward": np.float32, "flags": np.uint8}
-"""A chunk's files and their types."""
+"""A chunk's arrays, each in a file of this name, and their types."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskInfo:
-    """What a data set knows of a task."""
+    """A task of a data set: its name and sizes."""
 
     name: str
     obs_size: int
@@ -32,34 +32,34 @@ class TaskInfo:
     episode_length: int
     """Actions until truncation."""
     action_repeat: int | None = dataclasses.field(default=None, compare=False)
-    """Control steps per action; None in data sets that were written without it, so that `fits`
-    compares it, and equality does not."""
+    """Control steps per action; None if the data set does not say it. Ignored by `==`, compared by
+    `fits`."""
 
     @classmethod
     def of(cls, spec: Any) -> "TaskInfo":
-        """What a data set keeps of an `envs.EnvSpec`."""
+        """The task of an environment with this `envs.EnvSpec`."""
         sizes = spec.obs_size, spec.action_size, spec.episode_length
         return cls(spec.name, *sizes, spec.action_repeat)
 
     def fits(self, other: "TaskInfo") -> bool:
-        """Whether both are of the same task in the same sizes, as far as both say."""
+        """Whether name, sizes and, where both say it, action repeat are the same."""
         repeats = {self.action_repeat, other.action_repeat} - {None}
         return self == other and len(repeats) <= 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Chunk:
-    """Rows of one task, on disk."""
+    """Consecutive rows of one task on disk."""
 
     path: Path
     task: TaskInfo
     rows: int
 
     def map(self) -> dict[str, np.ndarray]:
-        """Its arrays, memory-mapped.
+        """Memory-maps its arrays: `ARRAYS` by name, each with `rows` rows.
 
         Raises:
-            ValueError: a file is missing, cut short, or of another shape or type.
+            ValueError: a file is missing or cut short, or its shape or type is wrong.
         """
         return {name: self._map(name) for name in ARRAYS}
 
@@ -85,7 +85,7 @@ class Chunk:
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """The chunks of a folder."""
+    """A data set: its tasks, and all chunks of its folder."""
 
     path: Path
     tasks: tuple[TaskInfo, ...]
@@ -93,42 +93,42 @@ class DataSet:
 
     @property
     def rows(self) -> int:
-        """Rows of all chunks."""
+        """Number of rows in all chunks."""
         return sum(chunk.rows for chunk in self.chunks)
 
     def of(self, names: tuple[str, ...]) -> "DataSet":
-        """The part of these tasks, in this order.
+        """The data of these tasks alone, with the tasks in this order.
 
         Raises:
-            ValueError: it has nothing of one of them.
+            ValueError: a task has no data.
         """
-        known = {task.name: task for task in self.tasks}
+        tasks = {task.name: task for task in self.tasks}
         for name in names:
-            if name not in known:
+            if name not in tasks:
                 raise ValueError(
-                    f"{self.path} has no data of task {name!r}; it has: {', '.join(known)}"
+                    f"{self.path} has no data of task {name!r}; it has: {', '.join(tasks)}"
                 )
         chunks = tuple(chunk for chunk in self.chunks if chunk.task.name in names)
-        return DataSet(self.path, tuple(known[name] for name in names), chunks)
+        return DataSet(self.path, tuple(tasks[name] for name in names), chunks)
 
     def matching(self, tasks: tuple[TaskInfo, ...]) -> "DataSet":
-        """The part of these tasks, which it must know as they are.
+        """The data of these tasks alone, after checking that their sizes agree.
 
         Raises:
-            ValueError: it has nothing of one of them, or knows it with other sizes.
+            ValueError: a task has no data, or has other sizes in the data set.
         """
-        found = self.of(tuple(task.name for task in tasks))
-        for task, known in zip(tasks, found.tasks, strict=True):
-            if not task.fits(known):
-                raise ValueError(f"{self.path} holds {known}; {task} was expected")
-        return found
+        part = self.of(tuple(task.name for task in tasks))
+        for task, stored in zip(tasks, part.tasks, strict=True):
+            if not task.fits(stored):
+                raise ValueError(f"{self.path} holds {stored}; {task} was expected")
+        return part
 
 
 def open_data(path: Path) -> DataSet:
     """Opens a data set and checks every chunk of it.
 
     Raises:
-        ValueError: it is none, or a chunk of it is not what the manifest says.
+        ValueError: the folder is not a data set, or a chunk is not as the manifest says.
     """
     manifest = read_manifest(path)
     if manifest is None:
@@ -148,29 +148,29 @@ def open_data(path: Path) -> DataSet:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a folder; None where there is none.
+    """The contents of a folder's `dataset.json`; None if it has none.
 
     Raises:
-        ValueError: it is of another kind or version.
+        ValueError: it has another format or version.
     """
     file = path / MANIFEST
     if not file.is_file():
         return None
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
-        found = (manifest["format"], manifest["version"])
+        kind = (manifest["format"], manifest["version"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is not the manifest of a data set: {error}") from error
-    if found != (FORMAT, VERSION):
+    if kind != (FORMAT, VERSION):
         raise ValueError(
-            f"{file} is of {found[0]} version {found[1]}; {FORMAT} version {VERSION} was expected"
+            f"{file} is of {kind[0]} version {kind[1]}; {FORMAT} version {VERSION} was expected"
         )
     return manifest
 
 
 @contextlib.contextmanager
 def changing(path: Path) -> Iterator[dict[str, Any]]:
-    """The manifest, to be changed and written back, by one process at a time."""
+    """Context in which to change the manifest: locked on entry, written back on exit."""
     with (path / f"{MANIFEST}.lock").open("w", encoding="utf-8") as lock:
         if fcntl is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -185,14 +185,14 @@ def changing(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write(path: Path, manifest: dict[str, Any]) -> None:
-    # Replaced whole: a reader sees the old one or the new one.
+    # Replaced in one step: a reader sees the old file or the new one, never a part.
     partial = path / f"{MANIFEST}.partial"
     partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     os.replace(partial, path / MANIFEST)
 
 
-def forget(array: np.ndarray) -> None:
-    """Gives the memory of a mapped array's pages back; they are read again when next used."""
+def release_pages(array: np.ndarray) -> None:
+    """Frees the memory of a mapped array's pages; they are read from disk again when next used."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mapped, "madvise"):
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from mjxwm.data.dataset import DataSet, forget
+from mjxwm.data.dataset import DataSet, release_pages
 
 _NOTHING_DONE = 4
 _KEPT = 64
@@ -186,7 +186,7 @@ class Stream:
                 out[name][places] = array[rows]
             else:
                 out[name][places, :, : array.shape[1]] = array[rows]
-            forget(array)
+            release_pages(array)
 
     def _mapped(self, number: int) -> dict[str, np.ndarray]:
         if number in self._maps:

@@ -149,7 +149,7 @@ def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
         raise ConfigError(f"the model knows {task}; here it is {here}")
     planning = tdmpc2.Planning()
 
-    def run(those: tdmpc2.Given, key: jax.Array) -> Evaluation:
+    def run(those: tdmpc2.TaskNetworks, key: jax.Array) -> Evaluation:
         def act(obs: jax.Array) -> jax.Array:
             return those.act(those.model.encode(obs), None)[:, : task.action_size]
 
@@ -164,7 +164,7 @@ def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
         return evaluate_with_memory(env, plan, none, key, cfg.episodes)
 
     key = build.eval_key(build.Config(seed=cfg.seed))
-    return jax.device_get(jax.jit(run)(model.of(task.name), key))
+    return jax.device_get(jax.jit(run)(model.for_task(task.name), key))
 
 
 def line(row: Row) -> str:

@@ -11,7 +11,7 @@ from mjxwm_envs import registry, seeds
 
 from mjxwm import ConfigError
 from mjxwm.algos import ALGORITHMS, Entry, pwm
-from mjxwm.data import TaskInfo, Writer, recorded
+from mjxwm.data import TaskInfo, Writer, recording
 from mjxwm.maths import ranges
 from mjxwm.runs import checkpoint, devices, folders, memory, presets, pretrained, record
 from mjxwm.runs.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -200,7 +200,7 @@ def _recorded(cfg: Config, env: Any) -> Algorithm:
             f"data={cfg.data!r}: {cfg.algorithm} is recorded on one device; pwm and tdmpc2, which "
             "keep a replay, on several. Take `--devices 1`"
         )
-    keeping = recorded.Recorded(env, recorded.rows(algorithm, cfg.algo.worlds))
+    keeping = recording.RecordingEnv(env, recording.rows_needed(algorithm, cfg.algo.worlds))
     return _made(cfg, cfg.algo, keeping)._replace(replay=lambda state: worlds(state).replay)
 
 

@@ -56,7 +56,7 @@ def card(preset: Config) -> Card:
     if not preset.pretrain.normalize:
         return made
     try:
-        return dataclasses.replace(made, spreads=data.spreads(found))
+        return dataclasses.replace(made, spreads=data.observation_moments(found))
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
@@ -199,7 +199,7 @@ def _announce(made: Card, folder: RunFolder, learner: Learner, found: data.DataS
 
 def remarks(made: Card, found: data.DataSet) -> list[str]:
     """What to say where the settings contradict the data."""
-    settings, ending = made.preset.pretrain, ", ".join(data.terminated(found))
+    settings, ending = made.preset.pretrain, ", ".join(data.tasks_with_terminations(found))
     if ending and not settings.continuation:
         return [
             f"continuation=0: the model learns no terminations, and the data have some, of "

@@ -75,7 +75,7 @@ def test_pretraining_learns_and_can_be_resumed(model):
 
 
 def test_the_networks_of_a_task_take_its_own_sizes(model):
-    those = pretrained.load(model).of("pendulum-swingup")
+    those = pretrained.load(model).for_task("pendulum-swingup")
     obs = jnp.ones((5, 3))
     padded = jnp.concatenate([obs, jnp.zeros((5, 3))], axis=1)
     z = those.model.encode(obs)
@@ -88,7 +88,7 @@ def test_the_networks_of_a_task_take_its_own_sizes(model):
 def test_observations_are_seen_in_deviations_of_their_tasks_data(folder, model):
     task = "pendulum-swingup"
     obs = data.open_data(folder / "data").of((task,)).chunks[0].map()["obs"]
-    those = pretrained.load(model).of(task).model
+    those = pretrained.load(model).for_task(task).model
     assert those.obs is not None
     seen = (obs - obs.mean(axis=0)) / np.sqrt(obs.var(axis=0) + 1e-5)
     np.testing.assert_allclose(
@@ -147,7 +147,7 @@ def test_settings_that_make_no_sense_are_refused(model, changes, message):
 
 
 def test_pessimism_lowers_rewards_by_the_ensembles_deviation(model):
-    those = pretrained.load(model).of("reacher-easy")
+    those = pretrained.load(model).for_task("reacher-easy")
     keys = jax.random.split(jax.random.key(1), len(jax.tree.leaves(those.q)))
     leaves, tree = jax.tree.flatten(those.q)
     apart = [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]

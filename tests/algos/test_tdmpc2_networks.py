@@ -102,10 +102,10 @@ def test_a_checkpoint_gives_the_same_outputs(tmp_path, size, obs, tasks, task_si
     task = rng.integers(0, tasks, n)
     o, a, noise = (rng.standard_normal((n, k)).astype(np.float32) for k in (obs, 6, 6))
     t = torch.tensor(task) if task_size else None
-    info = networks.Tasks(jnp.ones((tasks, 6)), jnp.full(tasks, 0.99))
+    info = networks.TaskTable(jnp.ones((tasks, 6)), jnp.full(tasks, 0.99))
     # torch scales an embedding into the unit ball at every look-up; ours are kept there.
-    ours = networks.given(networks.project(got.networks), info, task)
-    slow = networks.given(networks.project(got.networks)._replace(q=got.target), info, task)
+    ours = networks.for_task(networks.project(got.networks), info, task)
+    slow = networks.for_task(networks.project(got.networks)._replace(q=got.target), info, task)
     with torch.no_grad():
         z = theirs.encode(torch.tensor(o), t)
         expected = {
@@ -180,8 +180,8 @@ def test_a_head_of_terminations_is_turned_around(tmp_path):
     z = np.random.default_rng(0).standard_normal((2, 16)).astype(np.float32)
     with torch.no_grad():
         ends = torch.sigmoid(ending(theirs.beside(torch.tensor(z), torch.tensor(task))))[:, 0]
-    info = networks.Tasks(jnp.ones((4, 3)), jnp.full(4, 0.9))
-    ours = networks.given(networks.project(got.networks), info, task).model.going_on(z)
+    info = networks.TaskTable(jnp.ones((4, 3)), jnp.full(4, 0.9))
+    ours = networks.for_task(networks.project(got.networks), info, task).model.going_on(z)
     np.testing.assert_allclose(ours, 1 - ends, atol=1e-5)
 
 
@@ -209,7 +209,7 @@ def test_a_broken_file_a_missing_one_and_one_that_would_run_something(tmp_path):
 
 def case():
     """Networks of 4 tasks, two of which lack actions, and windows with something in every place."""
-    tasks = networks.Tasks(
+    tasks = networks.TaskTable(
         jnp.array([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]], float), jnp.full(4, 0.9)
     )
     keys = jax.random.split(jax.random.key(1), 6)
@@ -245,7 +245,7 @@ def test_an_action_that_a_task_lacks_changes_nothing_bitwise():
 
     @jax.jit
     def outputs(batch):
-        those = networks.given(nets, tasks, task)
+        those = networks.for_task(nets, tasks, task)
         z, action = those.model.encode(batch.obs[0]), batch.action[0]
         step = updates.update(
             SMALL.model, RATES, tx, learner, tasks, batch, task, jax.random.key(2)
@@ -266,7 +266,7 @@ def test_policy_and_plans_leave_actions_that_a_task_lacks_at_zero():
     nets, tasks, _, batch = case()
     planning = config.Planning(samples=32, policy_samples=8, elites=8, iterations=3)
     for number, mask in enumerate(tasks.action_mask):
-        those = networks.given(nets, tasks, number)
+        those = networks.for_task(nets, tasks, number)
         z = those.model.encode(batch.obs[0, 0])
         key = jax.random.key(number)
         action = those.act(z, jax.random.normal(key, (3,)))

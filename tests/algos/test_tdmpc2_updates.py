@@ -22,7 +22,7 @@ SMALL = dataclasses.replace(
     dropout=0.0,
 )
 RATES = updates.Rates(3e-4, 0.3, 0.01, 1e-4, SMALL.value)
-TASKS = networks.Tasks(jnp.ones((4, A)), jnp.full(4, 0.9))
+TASKS = networks.TaskTable(jnp.ones((4, A)), jnp.full(4, 0.9))
 
 
 def windows(seed=0):
@@ -142,7 +142,7 @@ def test_a_target_is_the_least_of_two_slow_qs(pair):
     terminated = jnp.zeros((H, N)).at[1, 2].set(1)
     b, key = batch(data, terminated=terminated), jax.random.key(0)
     found = updates.td_target(ours, TASKS, b, jnp.asarray(task), key)
-    slow = networks.given(got.networks._replace(q=got.target), TASKS, jnp.asarray(task))
+    slow = networks.for_task(got.networks._replace(q=got.target), TASKS, jnp.asarray(task))
     z = slow.model.encode(b.obs[1:])
     noise = jax.random.normal(jax.random.split(key)[0], b.action.shape)
     value = slow.values(z, slow.act(z, noise)).min(axis=0)
@@ -265,7 +265,7 @@ def test_plans_are_the_same_for_the_same_key_and_carried_on():
 
 def test_many_worlds_are_planned_for_as_each_alone():
     nets = networks.init(SMALL, O, A, 4, key=jax.random.key(0))
-    those = networks.given(nets, TASKS, 1)
+    those = networks.for_task(nets, TASKS, 1)
     small = config.Planning(samples=32, policy_samples=8, elites=8, iterations=2)
     obs = jax.random.normal(jax.random.key(1), (3, O))
     key = jax.random.key(2)

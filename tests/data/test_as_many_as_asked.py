@@ -51,7 +51,7 @@ def test_extraction_s_rates_fall_over_exactly_the_updates_asked_for(updates):
     each, iterations = config.updates, config.iterations
     assert each * (iterations - 1) < updates <= each * iterations
     env = envs.make("pendulum-swingup", engine="native", action_repeat=2)
-    pwm = extract._pwm(settings, _model(), env)
+    pwm = extract._pwm_config(settings, _model(), env)
     assert pwm.iterations * pwm.policy_updates == updates
     assert pwm.iterations * pwm.updates == updates  # of a model that goes on learning
 

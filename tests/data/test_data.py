@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from mjxwm.data import Rows, Stream, TaskInfo, Writer, open_data, replay, spreads
+from mjxwm.data import Rows, Stream, TaskInfo, Writer, observation_moments, open_data, replay
 
 HOP, CUP = TaskInfo("hop", 3, 2, 500), TaskInfo("cup", 2, 1, 500)
 
@@ -122,14 +122,14 @@ def test_the_spread_of_a_task_is_that_of_all_its_chunks(tmp_path):
             writer.add(Rows(part, np.zeros((count, 1)), np.zeros(count), np.zeros(count, np.uint8)))
     found = open_data(tmp_path)
     assert len(found.chunks) > 2
-    (spread,) = spreads(found)
+    (spread,) = observation_moments(found)
     np.testing.assert_allclose(spread.mean, obs.mean(axis=0, dtype=float), rtol=1e-12)
     np.testing.assert_allclose(spread.variance, obs.var(axis=0, dtype=float), rtol=1e-6)
     with Writer(tmp_path, task) as writer:
         broken = np.full((1, 3), np.nan, np.float32)
         writer.add(Rows(broken, np.zeros((1, 1)), np.zeros(1), np.zeros(1, np.uint8)))
     with pytest.raises(ValueError, match="observations of one are not all finite"):
-        spreads(open_data(tmp_path))
+        observation_moments(open_data(tmp_path))
 
 
 def test_rows_of_another_shape_are_refused(tmp_path):

@@ -64,15 +64,15 @@ def test_the_outputs_are_torch_s(model, plain):
 
     @jax.jit
     def outputs(nets, target, obs, z, action):
-        info = networks.Tasks(jnp.ones((1, A)), jnp.full(1, 0.99))
-        ours = networks.given(nets, info, 0)
+        info = networks.TaskTable(jnp.ones((1, A)), jnp.full(1, 0.99))
+        ours = networks.for_task(nets, info, 0)
         return {
             "encoder": ours.model.encode(obs),
             "dynamics": ours.model.predict(z, action),
             "reward": ours.model.reward_logits(z, action),
             "policy": ours.gaussian(z)[0],
             "q": ours.value_logits(z, action),
-            "target": networks.given(nets._replace(q=target), info, 0).value_logits(z, action),
+            "target": networks.for_task(nets._replace(q=target), info, 0).value_logits(z, action),
         }
 
     got = outputs(plain.networks, plain.target, obs, z.numpy(), action)

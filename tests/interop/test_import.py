@@ -189,7 +189,7 @@ def test_a_checkpoint_becomes_a_run(tmp_path, capsys):
     theirs = torch_peer.state_dict(model)["_dynamics.0.weight"].numpy().T
     kernel = found.learner.networks.model.dynamics.layers[0].kernel[...]
     np.testing.assert_array_equal(kernel, theirs)
-    assert found.of("mw-reach").model.action_mask.tolist() == [1, 1, 1, 1, 0, 0]
+    assert found.for_task("mw-reach").model.action_mask.tolist() == [1, 1, 1, 1, 0, 0]
 
     assert cli.main([*args, "--tasks", "mt30", "--run", "other"]) == 2
     assert "a model of 80 tasks; 30 were expected" in capsys.readouterr().err

@@ -139,7 +139,7 @@ def test_a_model_of_data_that_terminate_is_told_so(tmp_path, ends):
     with Writer(tmp_path, task) as writer:
         writer.add(Rows(zeros((30, 2)), zeros((30, 1)), zeros(30), flags))
     found = open_data(tmp_path)
-    assert data.terminated(found) == (("hop",) if ends else ())
+    assert data.tasks_with_terminations(found) == (("hop",) if ends else ())
     for weight in (0.0, 1.0):
         settings = Pretrain(size="1M", continuation=weight)
         card = model.card_of(Config(pretrain=settings), found.tasks, str(tmp_path))

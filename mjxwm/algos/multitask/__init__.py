@@ -1,4 +1,4 @@
-"""One world model for many tasks, and a policy for each of them."""
+"""Multi-task PWM: one world model pre-trained on many tasks, then a policy for each of them."""
 
 from mjxwm.algos.multitask.config import Collect, Config, Extract, Pretrain
 from mjxwm.algos.multitask.model import Card, Model

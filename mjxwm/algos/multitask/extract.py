@@ -1,9 +1,9 @@
-"""PWM's second half: one task's policy, through a model that is given.
+"""Learns the policy of one task inside a pre-trained multi-task world model, from offline data.
 
-Georgiev et al. 2024, arXiv 2407.02466, section 4.2. Rollouts start from states of the task's data
-and run in the model; there is no simulator and no planner. Against the released code: actions that
-the task lacks never reach the model, fine-tuning works, and pessimism or imitation of the data can
-be asked for.
+This is the second stage of multi-task PWM (Georgiev et al. 2024, arXiv 2407.02466, section 4.2).
+Imagined rollouts start from states of the task's data set; neither simulator nor planner is used.
+Differences from the released code: action dimensions that the task does not have never reach the
+model, fine-tuning of the model works, and pessimism or imitation of the data are optional.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from mjxwm.algos.multitask import in_sample
 from mjxwm.algos.multitask.config import Extract, validate_extract
 from mjxwm.algos.multitask.model import Card, Model
 from mjxwm.algos.multitask.pessimism import Pessimistic
-from mjxwm.algos.multitask.tasks import number
+from mjxwm.algos.multitask.tasks import task_index
 from mjxwm.algos.pwm import Learner
 from mjxwm.data import TaskInfo, Windows, replay
 from mjxwm.maths import moments
@@ -35,31 +35,31 @@ from mjxwm.types import Algorithm, Metrics
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Where model and data are, and how the policy is learned."""
+    """Which model and data set to use, and the hyperparameters of policy extraction."""
 
     model: str = ""
-    """Run folder of the model."""
+    """Run folder of the pre-trained model."""
     data: str = ""
-    """Folder of the data set; by default the model's."""
+    """Folder of the data set; by default the one that the model was trained on."""
     settings: Extract = Extract()
-    """How the policy is learned."""
+    """Hyperparameters of the policy updates."""
     seed: int = 0
-    """Seed of the windows drawn."""
+    """Seed of the windows drawn from the data set."""
 
-    # What every algorithm's settings have:
+    # Every algorithm's configuration has these; they are 0 because no simulator is stepped.
     worlds: int = 0
-    """None: no simulator takes part."""
+    """Worlds stepped in training: always 0."""
     env_steps: int = 0
-    """None, likewise."""
+    """Env steps taken in training: always 0."""
 
     @property
     def steps_per_iteration(self) -> int:
-        """None, likewise."""
+        """Env steps of an iteration: always 0."""
         return 0
 
     @property
     def updates(self) -> int:
-        """Actor updates per iteration; the last one has what is left of all."""
+        """Actor updates per iteration; the last iteration may have fewer."""
         return min(self.settings.updates_per_iteration, self.settings.updates)
 
     @property
@@ -69,53 +69,53 @@ class Config:
 
 
 class TrainState(NamedTuple):
-    """Everything that changes; a checkpoint is exactly this."""
+    """Everything that changes during training; this is what a checkpoint holds."""
 
     iteration: Int[Array, ""]
     learner: Learner
-    """Its model is the task's part of the given one."""
+    """PWM's learner; its world model is the pre-trained one, conditioned on the task."""
     q: MLP | None
-    """The model's ensemble of Qs, where pessimism asks for it."""
+    """The pre-trained ensemble of Q functions; None unless pessimism is used."""
     key: PRNGKeyArray
 
 
 def make(config: Config, env: Source, model: Model) -> Algorithm:
-    """Extraction of the policy of the task that `env` is.
+    """Extracts the policy of the task `env` from `model`.
 
     Args:
-        config: the settings.
-        env: the task; no world of it is stepped but in evaluations.
-        model: what the folder `config.model` holds.
+        config: the configuration.
+        env: the task; its worlds are stepped in evaluations only.
+        model: the pre-trained model that the folder `config.model` holds.
 
     Raises:
-        ValueError: a setting is out of range, or the model or data set has no such task.
+        ValueError: a setting is out of range, or the model does not have this task in these sizes.
     """
     validate_extract(config.settings)
-    info = model.card.tasks[number(model.card.tasks, env.name)]
+    model_task = model.card.tasks[task_index(model.card.tasks, env.name)]
     spec = env.spec
-    here = TaskInfo(
+    env_task = TaskInfo(
         env.name, spec.obs_size, spec.action_size, spec.episode_length, spec.action_repeat
     )
-    if not here.fits(info):
+    if not env_task.fits(model_task):
         raise ValueError(
-            f"the model knows {info}; here it is {here}. Another action repeat is given with "
-            "--action-repeat"
+            f"the model knows {model_task}; here it is {env_task}. Another action repeat is given "
+            "with --action-repeat"
         )
-    settings = _pwm(config.settings, model, env)
-    tx = pwm.learner.optimizers(settings)
+    pwm_config = _pwm_config(config.settings, model, env)
+    tx = pwm.learner.optimizers(pwm_config)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
         noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
         return pwm.learner.act(state.learner, obs, noise)
 
     def init(key: PRNGKeyArray) -> TrainState:
-        return _init(config.settings, settings, tx, model, env, key)
+        return _init(config.settings, pwm_config, tx, model, env, key)
 
     def iterate(state: TrainState, windows: Windows) -> tuple[TrainState, Metrics]:
-        return _iterate(config.settings, settings, tx, state, windows)
+        return _iterate(config.settings, pwm_config, tx, state, windows)
 
     def feed(iteration: int) -> Iterator[Windows]:
-        return stream(config, model.card, info, iteration)
+        return stream(config, model.card, model_task, iteration)
 
     def networks(state: TrainState) -> dict[str, Any]:
         return {"world model": state.learner.model, "actor": state.learner.actor}
@@ -125,18 +125,20 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
     )
 
 
-def described(config: Config, card: Card, task: TaskInfo) -> TaskInfo:
-    """A model's task with what the data set says of it, once its windows could be drawn.
+def task_with_action_repeat(config: Config, card: Card, task: TaskInfo) -> TaskInfo:
+    """`task`, or the data set's entry for it where `task` does not say its action repeat.
+
+    Also checks that windows for training can be drawn from the data set.
 
     Raises:
         ValueError: see `stream`.
     """
     with stream(config, card, task, 0):
-        (known,) = _data(config, card, task).tasks
-    return task if task.action_repeat is not None else known
+        (dataset_task,) = _task_data(config, card, task).tasks
+    return task if task.action_repeat is not None else dataset_task
 
 
-def _data(config: Config, card: Card, task: TaskInfo) -> data.DataSet:
+def _task_data(config: Config, card: Card, task: TaskInfo) -> data.DataSet:
     folder = config.data or card.source
     if not folder:
         raise ValueError("an imported model has no data set of its own; say which with --data")
@@ -144,16 +146,16 @@ def _data(config: Config, card: Card, task: TaskInfo) -> data.DataSet:
 
 
 def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.Stream:
-    """The windows that a policy is learned from.
+    """Windows of the task's data, from iteration number `iteration` on.
 
     Raises:
-        ValueError: a setting out of range; or the data set is none, has nothing of the task, or
-            has it with other sizes.
+        ValueError: a setting is out of range; or the folder is not a data set, has no data of the
+            task, or has it with other sizes.
     """
     settings = config.settings
     validate_extract(settings)
     return data.Stream(
-        _data(config, card, task),
+        _task_data(config, card, task),
         config.updates,
         settings.batch,
         settings.horizon + 1 if settings.finetune or settings.imitation else 1,
@@ -162,82 +164,85 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
     )
 
 
-def _pwm(extract: Extract, model: Model, env: Source) -> pwm.Config:
-    gamma = extract.gamma
+def _pwm_config(config: Extract, model: Model, env: Source) -> pwm.Config:
+    """The configuration with which PWM's updates make the updates that `config` asks for."""
+    gamma = config.gamma
     if gamma is None:
         gamma = tdmpc2.discount(env.spec.episode_length)
-    warmup = extract.horizon + 1  # at least a window: PWM counts its steps as part of the budget
+    warmup = config.horizon + 1  # at least a window: PWM counts its steps as part of the budget
     return pwm.Config(
-        env_steps=warmup + extract.updates,  # one update for each: rates fall over all of them
+        env_steps=warmup + config.updates,  # one update for each: rates fall over all of them
         worlds=1,
         unroll=1,
         warmup=warmup,
-        update_ratio=extract.batch * extract.horizon,
-        batch=extract.batch,
-        horizon=extract.horizon,
-        imagine_batch=extract.batch,
-        imagine_horizon=extract.horizon,
-        critic_steps=extract.critic_steps,
+        update_ratio=config.batch * config.horizon,
+        batch=config.batch,
+        horizon=config.horizon,
+        imagine_batch=config.batch,
+        imagine_horizon=config.horizon,
+        critic_steps=config.critic_steps,
         gamma=gamma,
-        lam=extract.lam,
-        detach=extract.detach,
-        entropy=extract.entropy,
-        model_lr=extract.model_lr,
-        actor_lr=extract.actor_lr,
-        critic_lr=extract.critic_lr,
+        lam=config.lam,
+        detach=config.detach,
+        entropy=config.entropy,
+        model_lr=config.model_lr,
+        actor_lr=config.actor_lr,
+        critic_lr=config.critic_lr,
         model=model.card.networks.model,
-        policy=extract.policy,
+        policy=config.policy,
     )
 
 
 def _init(
-    extract: Extract, settings: pwm.Config, tx: Any, model: Model, env: Source, key: PRNGKeyArray
+    config: Extract, pwm_config: pwm.Config, tx: Any, model: Model, env: Source, key: PRNGKeyArray
 ) -> TrainState:
     key, key_actor, key_critic = jax.random.split(key, 3)
-    those = model.of(env.name)
-    latent = settings.model.latent
-    actor = Actor(settings.policy, latent, env.action_size, key=key_actor)
-    critic = actor_critic.make_critics(settings.policy, latent, key=key_critic)
+    networks = model.for_task(env.name)
+    latent = pwm_config.model.latent
+    actor = Actor(pwm_config.policy, latent, env.action_size, key=key_actor)
+    critic = actor_critic.make_critics(pwm_config.policy, latent, key=key_critic)
     learner = Learner(
-        model=those.model,
+        model=networks.model,
         actor=actor,
         critic=critic,
         target=jax.tree.map(jnp.copy, critic),
-        model_opt=tx.model.init(those.model) if extract.finetune else (),
+        model_opt=tx.model.init(networks.model) if config.finetune else (),
         actor_opt=tx.actor.init(actor),
         critic_opt=tx.critic.init(critic),
         obs=None,
         reward=moments.init(),
         returns=moments.init(),
     )
-    q = those.q if extract.pessimism else None
+    q = networks.q if config.pessimism else None
     state = TrainState(jnp.zeros((), jnp.int32), learner, q, key)
     # What is restored is bound to its device; a state half bound would be compiled for twice.
     return jax.device_put(state, jax.devices()[0])
 
 
 def _iterate(
-    extract: Extract, settings: pwm.Config, tx: Any, state: TrainState, windows: Windows
+    config: Extract, pwm_config: pwm.Config, tx: Any, state: TrainState, windows: Windows
 ) -> tuple[TrainState, Metrics]:
     key, key_updates = jax.random.split(state.key)
 
-    def step(learner: Learner, given: tuple[Windows, Any]) -> tuple[Learner, Metrics]:
-        rows, key = given
+    def step(learner: Learner, batch: tuple[Windows, Any]) -> tuple[Learner, Metrics]:
+        rows, key = batch
         sequence = replay.from_flags(rows.obs, rows.action, rows.reward, rows.flags)
-        found: Metrics = {}
-        if extract.finetune:
-            learner, found = pwm.update_model(settings, tx, learner, sequence)
-            learner = learner._replace(model=_in_the_ball(learner.model))
+        model_metrics: Metrics = {}
+        if config.finetune:
+            learner, model_metrics = pwm.update_model(pwm_config, tx, learner, sequence)
+            learner = learner._replace(model=_project_embedding(learner.model))
         model = learner.model
         if state.q is not None and isinstance(model, Conditioned):
-            # A value's deviation is of a whole return; a reward's share of it is 1 - gamma.
-            weight = jnp.asarray(extract.pessimism * (1 - settings.gamma))
+            # Qs are returns, about 1 / (1 - gamma) rewards; this is the penalty on one reward.
+            weight = jnp.asarray(config.pessimism * (1 - pwm_config.gamma))
             learner = learner._replace(model=Pessimistic(model, state.q, weight))
-        if extract.imitation:
-            learner, metrics = _near_the_data(extract, settings, tx, learner, sequence, key)
+        if config.imitation:
+            learner, metrics = _update_with_imitation(
+                config, pwm_config, tx, learner, sequence, key
+            )
         else:
-            learner, metrics = pwm.update_policy(settings, tx, learner, sequence, key)
-        return learner._replace(model=model), {**found, **metrics}
+            learner, metrics = pwm.update_policy(pwm_config, tx, learner, sequence, key)
+        return learner._replace(model=model), {**model_metrics, **metrics}
 
     keys = jax.random.split(key_updates, windows.task.shape[0])
     learner, metrics = jax.lax.scan(step, state.learner, (windows, keys))
@@ -245,24 +250,26 @@ def _iterate(
     return state, jax.tree.map(jnp.mean, metrics)
 
 
-def _near_the_data(
-    extract: Extract,
-    settings: pwm.Config,
+def _update_with_imitation(
+    config: Extract,
+    pwm_config: pwm.Config,
     tx: Any,
     learner: Learner,
     windows: replay.Sequence,
     key: PRNGKeyArray,
 ) -> tuple[Learner, Metrics]:
-    learner, shown, values = in_sample.update(
-        settings, extract.expectile, extract.temperature, tx, learner, windows
+    learner, data_actions, critic_metrics = in_sample.update(
+        pwm_config, config.expectile, config.temperature, tx, learner, windows
     )
-    learner, _, metrics = pwm.update_actor(
-        settings, tx, learner, windows, key, lambda actor: extract.imitation * shown.distance(actor)
-    )
-    return learner, {**metrics, **values}
+
+    def imitation_loss(actor: Actor) -> Array:
+        return config.imitation * data_actions.distance(actor)
+
+    learner, _, metrics = pwm.update_actor(pwm_config, tx, learner, windows, key, imitation_loss)
+    return learner, {**metrics, **critic_metrics}
 
 
-def _in_the_ball(model: Any) -> Conditioned:
-    """The task's embedding kept at a norm of at most 1, as where it was learned."""
+def _project_embedding(model: Any) -> Conditioned:
+    """The model with its task embedding scaled down to a norm of at most 1, as in pre-training."""
     norm = jnp.linalg.norm(model.embedding)
     return model._replace(embedding=model.embedding / jnp.maximum(norm, 1))

@@ -1,4 +1,4 @@
-"""A model of many tasks as a run folder keeps it: which tasks, which networks, what was learned."""
+"""A multi-task TD-MPC2 model as its run folder holds it: tasks, network sizes, learned weights."""
 
 import dataclasses
 from typing import NamedTuple
@@ -8,96 +8,100 @@ import jax.numpy as jnp
 
 from mjxwm.algos import tdmpc2
 from mjxwm.algos.multitask.config import Config, Pretrain
-from mjxwm.algos.multitask.tasks import described, number, sizes
-from mjxwm.algos.tdmpc2 import Given, Learner, Tasks
-from mjxwm.data import Spread, TaskInfo
+from mjxwm.algos.multitask.tasks import make_task_table, sizes, task_index
+from mjxwm.algos.tdmpc2 import Learner, TaskNetworks, TaskTable
+from mjxwm.data import ObsMoments, TaskInfo
 from mjxwm.maths.moments import Moments
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What `config.yaml` of a model's run folder says."""
+    """The model card: the contents of `config.yaml` in a model's run folder."""
 
     tasks: tuple[TaskInfo, ...] = ()
-    """The tasks, in the order of their numbers."""
+    """The tasks; a task's index in this tuple selects its embedding."""
     networks: tdmpc2.NetworkConfig = tdmpc2.NetworkConfig()
     """Sizes of the networks."""
     source: str = ""
-    """What it was learned from: a data set, or another's checkpoint."""
+    """Folder of the data set that the model is trained on, or an imported checkpoint's file."""
     preset: Config = Config()
-    """The settings, those of policies to be extracted among them."""
+    """The multi-task configuration, including the defaults of policy extraction."""
     obs_size: int = 0
-    """Observations of the largest task that the model was made for."""
+    """Observation size that all tasks are padded to."""
     action_size: int = 0
-    """Its actions, likewise."""
-    spreads: tuple[Spread, ...] = ()
-    """Of each task's observations, where the model sees them in deviations."""
+    """Action size that all tasks are padded to."""
+    spreads: tuple[ObsMoments, ...] = ()
+    """Mean and variance of each task's observations; empty if the model does not normalize them."""
 
     @property
-    def known(self) -> Tasks:
-        """Masks, discounts and units of observations."""
-        tasks = described(self.tasks, self.action_size)
-        return tasks._replace(obs=_moments(self.spreads, self.obs_size)) if self.spreads else tasks
+    def task_table(self) -> TaskTable:
+        """Action masks, discounts and, if the model normalizes, moments of observations."""
+        table = make_task_table(self.tasks, self.action_size)
+        if not self.spreads:
+            return table
+        return table._replace(obs=_stacked_moments(self.spreads, self.obs_size))
 
 
 class Model(NamedTuple):
-    """A model of many tasks."""
+    """A pre-trained multi-task model."""
 
     card: Card
     learner: Learner
     updates: int
-    """Updates that it has had."""
+    """Updates it was trained for."""
 
     @property
-    def tasks(self) -> Tasks:
-        """Masks, discounts and units of observations."""
-        return self.card.known
+    def task_table(self) -> TaskTable:
+        """Action masks, discounts and moments of observations, see `Card.task_table`."""
+        return self.card.task_table
 
-    def of(self, task: str) -> Given:
-        """The networks of one task.
+    def for_task(self, name: str) -> TaskNetworks:
+        """The networks with the embedding, action mask and discount of one task.
 
         Raises:
-            ValueError: it is not among the model's.
+            ValueError: the model has no task of this name.
         """
-        place = number(self.card.tasks, task)
-        return tdmpc2.given(self.learner.networks, self.tasks, place)
+        index = task_index(self.card.tasks, name)
+        return tdmpc2.for_task(self.learner.networks, self.task_table, index)
 
 
 def fresh(card: Card, key: jax.Array) -> Learner:
-    """A learner with new networks."""
-    made = tdmpc2.networks.init(
+    """A learner with newly initialised networks and optimisers."""
+    networks = tdmpc2.networks.init(
         card.networks, card.obs_size, card.action_size, len(card.tasks), key=key
     )
-    return tdmpc2.updates.init(optimizers(card.preset.pretrain), made)
+    return tdmpc2.updates.init(optimizers(card.preset.pretrain), networks)
 
 
-def optimizers(settings: Pretrain) -> tdmpc2.updates.Optimizers:
-    """Adam, its rate falling over the updates."""
-    return tdmpc2.updates.optimizers(rates(settings), settings.updates)
+def optimizers(config: Pretrain) -> tdmpc2.updates.Optimizers:
+    """Adam with a learning rate that falls linearly over `config.updates` updates."""
+    return tdmpc2.updates.optimizers(rates(config), config.updates)
 
 
-def rates(settings: Pretrain) -> tdmpc2.Rates:
-    """The settings of an update."""
+def rates(config: Pretrain) -> tdmpc2.Rates:
+    """The part of the configuration that TD-MPC2's update takes."""
     return tdmpc2.Rates(
-        settings.lr,
-        settings.encoder_lr,
-        settings.tau,
-        settings.entropy,
-        settings.networks.value,
-        settings.final_lr,
+        config.lr,
+        config.encoder_lr,
+        config.tau,
+        config.entropy,
+        config.networks.value,
+        config.final_lr,
     )
 
 
-def _moments(spreads: tuple[Spread, ...], size: int) -> Moments:
+def _stacked_moments(task_moments: tuple[ObsMoments, ...], size: int) -> Moments:
+    """Moments [n, o], padded to `size` observations with mean 0 and variance 1."""
+
     def padded(row: tuple[float, ...], value: float) -> tuple[float, ...]:
         return (*row, *[value] * (size - len(row)))
 
-    mean = jnp.array([padded(spread.mean, 0.0) for spread in spreads])
-    variance = jnp.array([padded(spread.variance, 1.0) for spread in spreads])
-    return Moments(mean, variance, jnp.ones(len(spreads)))
+    mean = jnp.array([padded(moments.mean, 0.0) for moments in task_moments])
+    variance = jnp.array([padded(moments.variance, 1.0) for moments in task_moments])
+    return Moments(mean, variance, jnp.ones(len(task_moments)))
 
 
-def card_of(preset: Config, tasks: tuple[TaskInfo, ...], source: str) -> Card:
-    """The card of a model that is to be learned."""
+def card_of(config: Config, tasks: tuple[TaskInfo, ...], source: str) -> Card:
+    """The card of a new model of `tasks`, to be trained on the data set in folder `source`."""
     obs_size, action_size = sizes(tasks)
-    return Card(tasks, preset.pretrain.networks, source, preset, obs_size, action_size)
+    return Card(tasks, config.pretrain.networks, source, config, obs_size, action_size)

@@ -1,4 +1,4 @@
-"""A model that is worth less where it does not know: against policies that exploit its errors."""
+"""Pessimistic rewards, lowered by ensemble disagreement, so that policies exploit errors less."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,13 @@ from mjxwm.models.world_model import Conditioned
 
 
 class Pessimistic(NamedTuple):
-    """A model whose rewards are less where the ensemble of Qs disagrees."""
+    """A world model whose reward is lowered by the standard deviation of an ensemble of Qs."""
 
     model: Conditioned
     q: MLP
-    """The ensemble."""
+    """The ensemble of Qs, stacked on the leading axis of every leaf."""
     weight: Float[Array, ""]
-    """Of a deviation of the ensemble, in a reward."""
+    """Reward that is subtracted per unit of the ensemble's standard deviation."""
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
@@ -32,15 +32,15 @@ class Pessimistic(NamedTuple):
     def reward_logits(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s n"]:
-        """See `LatentModel`; without pessimism."""
+        """See `LatentModel`; the penalty is not included."""
         return self.model.reward_logits(z, action)
 
     def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
-        """See `LatentModel`; less the ensemble's deviation, brought down to one step's share."""
+        """See `LatentModel`: the model's reward minus `weight` times the ensemble's deviation."""
         values = tdmpc2.networks.ensemble_values(self.model, self.q, z, action)
-        # The root of nothing has no slope, and Qs can be equal to the last bit.
-        apart = jnp.sqrt(values.var(axis=0) + 1e-6)
-        return self.model.reward(z, action) - self.weight * apart
+        # 1e-6: the square root has no gradient at 0, which is where all Qs are equal.
+        deviation = jnp.sqrt(values.var(axis=0) + 1e-6)
+        return self.model.reward(z, action) - self.weight * deviation
 
     def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""

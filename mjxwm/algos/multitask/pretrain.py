@@ -1,4 +1,4 @@
-"""Learning a model of many tasks from data alone."""
+"""Pre-training: learns a multi-task TD-MPC2 model from a data set, without stepping any world."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,20 +14,23 @@ from mjxwm.types import Metrics
 
 
 def make(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Metrics]]:
-    """(learner, windows, key) -> K updates on the K batches of `windows`, and their metrics."""
-    settings = card.preset.pretrain
-    tx, tasks = optimizers(settings), card.known
+    """The training iteration: (learner, windows, key) -> learner after K updates, mean metrics.
+
+    `windows` holds K batches of N windows of `horizon` + 1 rows, one batch for each update.
+    """
+    config = card.preset.pretrain
+    tx, task_table = optimizers(config), card.task_table
 
     def iterate(learner: Learner, windows: Windows, key: Any) -> tuple[Learner, Metrics]:
-        def step(learner: Learner, given: tuple[Windows, Any]) -> tuple[Learner, Metrics]:
-            rows, key = given
+        def step(learner: Learner, batch: tuple[Windows, Any]) -> tuple[Learner, Metrics]:
+            rows, key = batch
             sequence = replay.from_flags(rows.obs, rows.action, rows.reward, rows.flags)
             return tdmpc2.updates.update(
                 card.networks.model,
-                rates(settings),
+                rates(config),
                 tx,
                 learner,
-                tasks,
+                task_table,
                 tdmpc2.batch(sequence),
                 rows.task,
                 key,

@@ -1,8 +1,8 @@
-"""Sets of tasks by TD-MPC2's names, and what a model of them needs to know."""
+"""TD-MPC2's task sets, and the table of task constants that a multi-task model takes."""
 
 import jax.numpy as jnp
 
-from mjxwm.algos.tdmpc2 import NetworkConfig, Tasks, discount, sized
+from mjxwm.algos.tdmpc2 import NetworkConfig, TaskTable, discount, sized
 from mjxwm.data import TaskInfo
 
 _DMC = {
@@ -37,7 +37,7 @@ _DMC = {
     "cup-spin": (8, 2),
     "pendulum-spin": (3, 1),
 }
-"""The 30 tasks of dm_control's bodies, in the order of their numbers: observations, actions."""
+"""TD-MPC2's 30 tasks of dm_control in the order of its task indices: (obs size, action size)."""
 
 _METAWORLD = """
 assembly basketball button-press-topdown button-press-topdown-wall button-press button-press-wall
@@ -61,11 +61,11 @@ TASK_SETS: dict[str, tuple[TaskInfo, ...]] = {
     "mt30": _CONTROL,
     "mt80": (*_CONTROL, *(TaskInfo(f"mw-{name}", 39, 4, 100, _REPEAT) for name in _METAWORLD)),
 }
-"""By name; a task's place is its number."""
+"""Task sets by name; a task's position in its set is its task index."""
 
 
 def task_set(name: str) -> tuple[TaskInfo, ...]:
-    """The tasks of a set, or those that are named, separated by commas.
+    """The tasks of a named set, or of a comma-separated list of task names.
 
     Raises:
         ValueError: there is no such set, or no such task in any.
@@ -75,17 +75,17 @@ def task_set(name: str) -> tuple[TaskInfo, ...]:
     if "," not in name and name not in {task.name for task in TASK_SETS["mt80"]}:
         sets = ", ".join(TASK_SETS)
         raise ValueError(f"task set {name!r} is unknown; there are: {sets}, or tasks a,b,c of them")
-    named = tuple(single(task) for task in name.split(",") if task)
-    if not named:
+    tasks = tuple(single(task) for task in name.split(",") if task)
+    if not tasks:
         raise ValueError(f"tasks={name!r} names no task")
-    return named
+    return tasks
 
 
 def single(name: str) -> TaskInfo:
-    """A task of any set, by its name.
+    """The task of this name, from any set.
 
     Raises:
-        ValueError: it is in none.
+        ValueError: no set has a task of this name.
     """
     for task in TASK_SETS["mt80"]:
         if task.name == name:
@@ -96,23 +96,28 @@ def single(name: str) -> TaskInfo:
 
 
 def sizes(tasks: tuple[TaskInfo, ...]) -> tuple[int, int]:
-    """Observations and actions of the largest tasks: what all others are padded to."""
+    """Largest observation size and largest action size of the tasks; all are padded to them."""
     return max(t.obs_size for t in tasks), max(t.action_size for t in tasks)
 
 
-def described(tasks: tuple[TaskInfo, ...], action_size: int | None = None) -> Tasks:
-    """Masks and discounts, of models with at least the largest task's actions."""
+def make_task_table(tasks: tuple[TaskInfo, ...], action_size: int | None = None) -> TaskTable:
+    """Action masks [n, a] and discounts [n] of n tasks.
+
+    Args:
+        tasks: the tasks, in the order of their indices.
+        action_size: a, the action size that all are padded to; by default that of the largest task.
+    """
     width = action_size or sizes(tasks)[1]
     lengths = jnp.array([task.action_size for task in tasks])
     mask = (jnp.arange(width) < lengths[:, None]).astype(float)
-    return Tasks(mask, jnp.array([discount(task.episode_length) for task in tasks]))
+    return TaskTable(mask, jnp.array([discount(task.episode_length) for task in tasks]))
 
 
-def number(tasks: tuple[TaskInfo, ...], name: str) -> int:
-    """A task's number.
+def task_index(tasks: tuple[TaskInfo, ...], name: str) -> int:
+    """Index of the task of this name.
 
     Raises:
-        ValueError: it is not among them.
+        ValueError: no task has this name.
     """
     names = [task.name for task in tasks]
     if name not in names:
@@ -121,10 +126,10 @@ def number(tasks: tuple[TaskInfo, ...], name: str) -> int:
 
 
 def network_sizes(size: str, tasks: str) -> NetworkConfig:
-    """TD-MPC2's networks of a size for a task set: what is special about each of them.
+    """TD-MPC2's network sizes for a model size ("1M" to "317M") and a task set.
 
-    Embeddings have 96 numbers, or 64 for its 30 tasks at most sizes; its 19M model of those has a
-    smaller latent. A single task has no embedding.
+    Task embeddings have size 96, or 64 for the 30 tasks of `mt30` except at 1M and 317M; the 19M
+    model of `mt30` has a smaller latent. A single task has no embedding.
 
     Raises:
         ValueError: there is no such size or set.

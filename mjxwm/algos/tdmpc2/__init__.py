@@ -25,7 +25,7 @@ from mjxwm.algos.tdmpc2.config import (
     validate,
     validate_planning,
 )
-from mjxwm.algos.tdmpc2.networks import Given, Networks, Tasks, given
+from mjxwm.algos.tdmpc2.networks import Networks, TaskNetworks, TaskTable, for_task
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay, Sequence
@@ -34,16 +34,16 @@ from mjxwm.types import Algorithm, Known, Metrics, Planner
 
 __all__ = [
     "Config",
-    "Given",
     "Learner",
     "NetworkConfig",
     "Networks",
     "Planning",
     "Rates",
-    "Tasks",
+    "TaskNetworks",
+    "TaskTable",
     "TrainState",
     "discount",
-    "given",
+    "for_task",
     "make",
     "plan_worlds",
     "planner",
@@ -83,14 +83,14 @@ def make(config: Config, env: Source) -> Algorithm:
     tasks = _tasks(config, env)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        those = given(state.learner.networks, tasks, 0)
+        nets = for_task(state.learner.networks, tasks, 0)
         noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
-        return those.act(those.model.encode(obs), noise)
+        return nets.act(nets.model.encode(obs), noise)
 
     def act_planned(state: TrainState, plans: Array, obs: Array) -> tuple[Array, Array]:
         # The same noise in every step: an evaluation is deterministic.
-        those = given(state.learner.networks, tasks, 0)
-        return plan_worlds(config.planning, those, plans, obs, jax.random.key(0), False)
+        nets = for_task(state.learner.networks, tasks, 0)
+        return plan_worlds(config.planning, nets, plans, obs, jax.random.key(0), False)
 
     def no_plans(worlds: int) -> Array:
         return jnp.zeros((worlds, config.planning.plan_horizon, env.action_size))
@@ -137,14 +137,14 @@ def layout(state: TrainState) -> TrainState:
     )
 
 
-def _tasks(config: Config, env: Source) -> Tasks:
+def _tasks(config: Config, env: Source) -> TaskTable:
     gamma = discount(env.spec.episode_length) if config.gamma is None else config.gamma
-    return Tasks(jnp.ones((1, env.action_size)), jnp.full(1, gamma))
+    return TaskTable(jnp.ones((1, env.action_size)), jnp.full(1, gamma))
 
 
 def plan_worlds(
     planning: Planning,
-    those: Given,
+    nets: TaskNetworks,
     plans: Float[Array, "B H a"],
     obs: Float[Array, "B o"],
     key: PRNGKeyArray,
@@ -152,12 +152,12 @@ def plan_worlds(
 ) -> tuple[Float[Array, "B H a"], Float[Array, "B a"]]:
     """`planner.plan` for B worlds of one task in one call: the plans and their first actions."""
     key_pairs, key_worlds = jax.random.split(key)
-    z = those.model.encode(obs)
-    pairs = planner.q_pairs(planning, those, plans.shape[-1], key_pairs)
+    z = nets.model.encode(obs)
+    pairs = planner.q_pairs(planning, nets, plans.shape[-1], key_pairs)
     keys = shards.draw(lambda s: jax.random.split(key_worlds, s), (len(obs),), axis=0)
 
     def one(z: Array, previous: Array, key: Array) -> tuple[Array, Array]:
-        return planner.plan(planning, those, z, previous, key, pairs, explore)
+        return planner.plan(planning, nets, z, previous, key, pairs, explore)
 
     return jax.vmap(one)(z, plans, keys)
 
@@ -188,17 +188,17 @@ def _init(
 
 
 def _collect(
-    config: Config, env: BatchEnv, tasks: Tasks, state: TrainState, key: PRNGKeyArray
+    config: Config, env: BatchEnv, tasks: TaskTable, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
-    those = given(state.learner.networks, tasks, 0)
+    nets = for_task(state.learner.networks, tasks, 0)
 
     def planned(plans: Array, worlds: Worlds, key: PRNGKeyArray) -> tuple[Array, Array]:
         plans = jnp.where((worlds.steps == 0)[:, None, None], 0, plans)
-        return plan_worlds(config.planning, those, plans, worlds.obs, key, True)
+        return plan_worlds(config.planning, nets, plans, worlds.obs, key, True)
 
     def sampled(plans: Array, worlds: Worlds, key: PRNGKeyArray) -> tuple[Array, Array]:
         noise = shards.own(jax.random.normal(key, (config.worlds, env.env.action_size)))
-        return plans, those.act(those.model.encode(worlds.obs), noise)
+        return plans, nets.act(nets.model.encode(worlds.obs), noise)
 
     policy = planned if config.collect_with == "planner" else sampled
     keys = jax.random.split(key, config.unroll)
@@ -211,13 +211,13 @@ def _collect(
 
 
 def _learn(
-    config: Config, tx: Optimizers, tasks: Tasks, state: TrainState, key: PRNGKeyArray
+    config: Config, tx: Optimizers, tasks: TaskTable, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
     task = jnp.zeros(shards.share(config.batch), jnp.int32)
     length = config.horizon + 1
 
-    def step(learner: Learner, given: tuple[PRNGKeyArray, Any]) -> tuple[Learner, Metrics]:
-        (key_sample, key_update), known = given
+    def step(learner: Learner, inputs: tuple[PRNGKeyArray, Any]) -> tuple[Learner, Metrics]:
+        (key_sample, key_update), known = inputs
         windows = replay.sample(state.replay, key_sample, config.batch, length)
         return updates.update(
             config.networks.model, rates(config), tx, learner, tasks, batch(windows, known), task,

@@ -26,7 +26,7 @@ class Networks(NamedTuple):
     """Of each task."""
 
 
-class Tasks(NamedTuple):
+class TaskTable(NamedTuple):
     """What is known of n tasks beforehand."""
 
     action_mask: Float[Array, "n a"]
@@ -75,7 +75,7 @@ def project(networks: Networks) -> Networks:
     return networks._replace(embedding=networks.embedding / jnp.maximum(norm, 1))
 
 
-class Given(NamedTuple):
+class TaskNetworks(NamedTuple):
     """The networks of the given tasks: of one, or of one for each of N inputs."""
 
     model: Conditioned
@@ -106,7 +106,7 @@ class Given(NamedTuple):
         action: Float[Array, "*s a"],
         which: Int[Array, " k"] | None = None,
     ) -> Float[Array, "k *s"]:
-        """The values of all Qs, or of those chosen."""
+        """The values of all Qs, or of nets chosen."""
         return twohot.decode(self.value_logits(z, action, which))
 
     def value_logits(
@@ -116,7 +116,7 @@ class Given(NamedTuple):
         which: Int[Array, " k"] | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "k *s n"]:
-        """Logits over the bins of all Qs, or of those chosen; under dropout with a key."""
+        """Logits over the bins of all Qs, or of nets chosen; under dropout with a key."""
         chosen = self.q if which is None else jax.tree.map(lambda p: p[which], self.q)
         return _logits(self.model, chosen, z, action, key)
 
@@ -142,12 +142,12 @@ def _logits(
     return jax.vmap(lambda q, key: q(x, key))(q, keys)
 
 
-def given(networks: Networks, tasks: Tasks, task: Int[Array, "*b"] | int) -> Given:
+def for_task(networks: Networks, tasks: TaskTable, task: Int[Array, "*b"] | int) -> TaskNetworks:
     """The networks of task number `task`, or of N of them."""
     task = jnp.asarray(task)
     obs = jax.tree.map(lambda x: x[task], tasks.obs)
     model = Conditioned(networks.model, networks.embedding[task], tasks.action_mask[task], obs)
-    return Given(model, networks.q, networks.policy, tasks.discount[task])
+    return TaskNetworks(model, networks.q, networks.policy, tasks.discount[task])
 
 
 def two_of(num_q: int, key: PRNGKeyArray) -> Int[Array, "2"]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from mjxwm.algos.tdmpc2.config import Planning
-from mjxwm.algos.tdmpc2.networks import Given, two_of
+from mjxwm.algos.tdmpc2.networks import TaskNetworks, two_of
 
 Plan = Float[Array, "H a"]
 
@@ -22,7 +22,7 @@ def no_plan(planning: Planning, action_size: int) -> Plan:
 
 def plan(
     planning: Planning,
-    those: Given,
+    nets: TaskNetworks,
     z: Float[Array, " z"],
     previous: Plan,
     key: PRNGKeyArray,
@@ -33,7 +33,7 @@ def plan(
 
     Args:
         planning: the settings.
-        those: the networks of the world's task.
+        nets: the networks of the world's task.
         z: where the world is.
         previous: the plan of the step before, or `no_plan`.
         key: random key; the same key gives the same plan.
@@ -46,20 +46,20 @@ def plan(
     """
     key_policy, key_noise, key_elite, key_act = jax.random.split(key, 4)
     iterations, size = len(pairs), previous.shape[-1]
-    proposed = _proposals(planning, those, z, size, key_policy)
+    proposed = _proposals(planning, nets, z, size, key_policy)
     free = planning.samples - planning.policy_samples
     shape = (iterations, planning.plan_horizon, free, size)
     keys = jax.random.split(key_noise, iterations)
 
     def refine(
-        carry: tuple[Array, Array], given: tuple[PRNGKeyArray, Array]
+        carry: tuple[Array, Array], inputs: tuple[PRNGKeyArray, Array]
     ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        (mean, std), (key, which) = carry, given
+        (mean, std), (key, which) = carry, inputs
         key_noise, key_value = jax.random.split(key)
         noise = jax.random.normal(key_noise, shape[1:])
         sampled = jnp.clip(mean[:, None] + std[:, None] * noise, -1, 1)
-        actions = those.model.own(jnp.concatenate([proposed, sampled], axis=1))
-        value = _value(planning, those, z, actions, which, key_value)
+        actions = nets.model.own(jnp.concatenate([proposed, sampled], axis=1))
+        value = _value(planning, nets, z, actions, which, key_value)
         best, ids = jax.lax.top_k(value, planning.elites)
         elites = actions[:, ids]
         score = jax.nn.softmax(planning.temperature * best)
@@ -75,24 +75,26 @@ def plan(
         return mean, elites[-1, 0]  # sorted: the first is the best
     chosen = elites[-1, jax.random.categorical(key_elite, jnp.log(score[-1]))]
     noisy = chosen + std[0] * jax.random.normal(key_act, (size,))
-    return mean, those.model.own(jnp.clip(noisy, -1, 1))
+    return mean, nets.model.own(jnp.clip(noisy, -1, 1))
 
 
-def q_pairs(planning: Planning, those: Given, size: int, key: PRNGKeyArray) -> Int[Array, "I 2"]:
+def q_pairs(
+    planning: Planning, nets: TaskNetworks, size: int, key: PRNGKeyArray
+) -> Int[Array, "I 2"]:
     """Two Qs at random for each iteration of a plan; from 20 actions on there are two more."""
     iterations = planning.iterations + (2 if size >= 20 else 0)
-    num_q = jax.tree.leaves(those.q)[0].shape[0]
+    num_q = jax.tree.leaves(nets.q)[0].shape[0]
     return jax.vmap(lambda k: two_of(num_q, k))(jax.random.split(key, iterations))
 
 
 def _proposals(
-    planning: Planning, those: Given, z: Float[Array, " z"], size: int, key: PRNGKeyArray
+    planning: Planning, nets: TaskNetworks, z: Float[Array, " z"], size: int, key: PRNGKeyArray
 ) -> Float[Array, "H P a"]:
     noise = jax.random.normal(key, (planning.plan_horizon, planning.policy_samples, size))
 
     def step(z: Array, noise: Array) -> tuple[Array, Array]:
-        action = those.act(z, noise)
-        return those.model.predict(z, action), action
+        action = nets.act(z, noise)
+        return nets.model.predict(z, action), action
 
     many = jnp.broadcast_to(z, (planning.policy_samples, *z.shape))
     return jax.lax.scan(step, many, noise)[1]
@@ -100,7 +102,7 @@ def _proposals(
 
 def _value(
     planning: Planning,
-    those: Given,
+    nets: TaskNetworks,
     z: Float[Array, " z"],
     actions: Float[Array, "H S a"],
     which: Array,
@@ -110,15 +112,15 @@ def _value(
 
     def step(carry: tuple[Array, Array, Array], action: Array) -> tuple[tuple, None]:
         z, total, weight = carry
-        total = total + weight * those.model.reward(z, action)
-        z = those.model.predict(z, action)
-        return (z, total, weight * those.discount * those.model.going_on(z)), None
+        total = total + weight * nets.model.reward(z, action)
+        z = nets.model.predict(z, action)
+        return (z, total, weight * nets.discount * nets.model.going_on(z)), None
 
     samples = actions.shape[1]
     many = jnp.broadcast_to(z, (samples, *z.shape))
     start = (many, jnp.zeros(samples), jnp.ones(samples))
     (last, total, weight), _ = jax.lax.scan(step, start, actions)
     noise = jax.random.normal(key, actions.shape[1:])
-    value = those.values(last, those.act(last, noise), which).mean(axis=0)
+    value = nets.values(last, nets.act(last, noise), which).mean(axis=0)
     # A plan that the model cannot judge is no better than nothing.
     return jnp.nan_to_num(total + weight * value)

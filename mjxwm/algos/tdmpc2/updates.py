@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 
-from mjxwm.algos.tdmpc2.networks import Networks, Tasks, given, project, two_of
+from mjxwm.algos.tdmpc2.networks import Networks, TaskTable, for_task, project, two_of
 from mjxwm.maths import twohot
 from mjxwm.models import world_model
 from mjxwm.models.nets import MLP
@@ -86,7 +86,7 @@ def update(
     rates: Rates,
     tx: Optimizers,
     learner: Learner,
-    tasks: Tasks,
+    tasks: TaskTable,
     batch: Batch,
     task: Int[Array, " N"],
     key: PRNGKeyArray,
@@ -116,11 +116,11 @@ def update(
 
 
 def td_target(
-    learner: Learner, tasks: Tasks, batch: Batch, task: Int[Array, " N"], key: PRNGKeyArray
+    learner: Learner, tasks: TaskTable, batch: Batch, task: Int[Array, " N"], key: PRNGKeyArray
 ) -> Float[Array, "H N"]:
     """r + discount * min of two target Qs at the policy's action; r alone at a termination."""
     key_noise, key_q = jax.random.split(key)
-    slow = given(learner.networks._replace(q=learner.target), tasks, task)
+    slow = for_task(learner.networks._replace(q=learner.target), tasks, task)
     z = slow.model.encode(batch.obs[1:])
     noise = _normal(key_noise, batch.action.shape)
     which = two_of(jax.tree.leaves(learner.target)[0].shape[0], key_q)
@@ -132,17 +132,17 @@ def model_loss(
     config: world_model.Config,
     weight: float,
     networks: Networks,
-    tasks: Tasks,
+    tasks: TaskTable,
     batch: Batch,
     task: Int[Array, " N"],
     wanted: Float[Array, "H N"],
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], tuple[Metrics, Float[Array, "H+1 N z"]]]:
     """The world model's loss, and the cross-entropy of all Qs on the latents it predicted."""
-    those = given(networks, tasks, task)
+    nets = for_task(networks, tasks, task)
     # Padding is not data: whatever stands in it must reach nothing.
-    total, (metrics, z) = world_model.loss(those.model, config, batch)
-    logits = those.value_logits(z[:-1], batch.action, key=key)
+    total, (metrics, z) = world_model.loss(nets.model, config, batch)
+    logits = nets.value_logits(z[:-1], batch.action, key=key)
     error = twohot.cross_entropy(logits, wanted).mean(axis=0)
     # Where an episode is cut, what followed is not in the data.
     value = world_model.mean_error(
@@ -157,7 +157,7 @@ def update_policy(
     rates: Rates,
     tx: Optimizers,
     learner: Learner,
-    tasks: Tasks,
+    tasks: TaskTable,
     batch: Batch,
     z: Float[Array, "H+1 N z"],
     task: Int[Array, " N"],
@@ -174,13 +174,13 @@ def update_policy(
     known = batch.known and (1 + steps * batch.known.next_mask) / (1 + steps)
 
     def loss(policy: MLP) -> tuple[Array, Any]:
-        those = given(networks._replace(policy=policy), tasks, task)
-        mean, log_std = those.gaussian(z)
-        action = those.squash(mean + jnp.exp(log_std) * noise)
-        logits = those.value_logits(z, action, which, key_drop)
+        nets = for_task(networks._replace(policy=policy), tasks, task)
+        mean, log_std = nets.gaussian(z)
+        action = nets.squash(mean + jnp.exp(log_std) * noise)
+        logits = nets.value_logits(z, action, which, key_drop)
         value = twohot.decode(logits).mean(axis=0)
         scale = _range(learner.scale, jax.lax.stop_gradient(value[0]))
-        entropy = gaussian_entropy(log_std, noise, those.model.action_mask)
+        entropy = gaussian_entropy(log_std, noise, nets.model.action_mask)
         worth = rates.entropy * entropy + value / scale
         total = -world_model.mean_error(config, worth, reached, known)
         return total, (scale, value.mean(), entropy.mean())

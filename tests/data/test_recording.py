@@ -12,7 +12,7 @@ from brax_small import SMALL_PPO, SMALL_SAC
 
 from mjxwm import data
 from mjxwm.algos import shac
-from mjxwm.data import recorded
+from mjxwm.data import recording
 from mjxwm.models import actor_critic
 from mjxwm.runs.recorder import Recorder
 
@@ -45,7 +45,7 @@ def test_all_that_is_collected_is_recorded(name, tmp_path, monkeypatch):
     make, config = ALGORITHMS[name]
     env = probes.make(PROBE)
     plain = make(config, env)
-    kept = make(config, recorded.Recorded(env, recorded.rows(plain, config.worlds)))
+    kept = make(config, recording.RecordingEnv(env, recording.rows_needed(plain, config.worlds)))
     kept = kept._replace(replay=lambda state: kept.worlds(state).replay)
     task = data.TaskInfo("probe", 2, 1, 3)
     monkeypatch.setattr("mjxwm.runs.recorder.writer", lambda cfg, env: data.Writer(cfg.data, task))
