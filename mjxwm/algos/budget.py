@@ -1,14 +1,14 @@
-"""How a budget of env steps becomes iterations, and data collected become updates."""
+"""How many iterations and updates a budget of env steps gives, for algorithms with a replay."""
 
 from mjxwm import ConfigError
 
-_OFTEN = 16
-"""Actor updates per control step of a world beyond which learning has been seen to fail
+_MAX_UPDATES_PER_STEP = 16
+"""Actor updates per control step of a world, above which learning has been seen to fail
 (docs/performance.md, How many worlds)."""
 
 
 class Replayed:
-    """Settings of an algorithm that replays what it collected; a base of its configuration."""
+    """Base of the configurations of algorithms with a replay buffer: PWM and TD-MPC2."""
 
     env_steps: int
     worlds: int
@@ -30,26 +30,29 @@ class Replayed:
         return max(1, -(-left // self.steps_per_iteration))
 
     def rounds(self, model_steps: int = 1) -> int:
-        """Rounds of so many updates each per iteration: they follow the data collected."""
+        """Actor updates per iteration, with `model_steps` model updates for each of them.
+
+        As many as replay `update_ratio` transitions for each one collected, at least one.
+        """
         replayed = self.update_ratio * self.steps_per_iteration
         return max(1, round(replayed / (self.batch * self.horizon * model_steps)))
 
     @property
     def updates(self) -> int:
-        """Model updates per iteration: they follow the data collected."""
+        """World-model updates per iteration."""
         return self.rounds()
 
     @property
     def policy_updates(self) -> int:
-        """Actor updates per iteration: they follow the data collected."""
+        """Actor updates per iteration."""
         return self.rounds()
 
     def remarks(self) -> list[str]:
-        """What to say before a run starts that may not do what its settings suggest."""
-        return [said for said in (self.lag(), self.rounded()) if said]
+        """Warnings to print before a run whose settings have an unexpected effect."""
+        return [remark for remark in (self.lag(), self.rounded()) if remark]
 
     def rounded(self) -> str:
-        """What to say where iterations, of whole updates, are far from the ratio asked for."""
+        """A warning if whole updates per iteration give a very different ratio, else ""."""
         update = self.batch * self.horizon * self.updates // self.policy_updates
         comes_to = update * self.policy_updates / self.steps_per_iteration
         if 0.8 < comes_to / self.update_ratio < 1.25:
@@ -62,22 +65,22 @@ class Replayed:
         )
 
     def lag(self) -> str:
-        """What to say where many worlds make few steps each; nothing where they do not.
+        """A warning if the actor is updated very often between two steps of a world, else "".
 
-        An actor that changes many times between two steps of a world learns from episodes of
-        which no two steps are its own, and of its own falls long after.
+        Then every step of an episode is by another policy, and the consequences of what the
+        current one does, such as a fall, enter the data late.
         """
-        often = self.policy_updates / self.unroll
-        if often <= _OFTEN:
+        per_step = self.policy_updates / self.unroll
+        if per_step <= _MAX_UPDATES_PER_STEP:
             return ""
         return (
-            f"{often:.0f} actor updates per control step of a world: {self.worlds:,} worlds show "
-            "late what the policy does. Take fewer worlds, or more env_steps at a lower "
+            f"{per_step:.0f} actor updates per control step of a world: {self.worlds:,} worlds "
+            "show late what the policy does. Take fewer worlds, or more env_steps at a lower "
             "update_ratio (docs/performance.md, How many worlds)"
         )
 
     def check_warmup(self) -> None:
-        """Raises ConfigError unless the random steps at the start are enough for a window."""
+        """Raises ConfigError unless the warm-up collects a window of `horizon` + 1 steps."""
         if self.warmup * self.unroll < self.horizon + 1:
             raise ConfigError(
                 f"warmup={self.warmup} unrolls of {self.unroll} steps are fewer than the horizon "

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from mjxwm.data.dataset import DataSet, release_pages
+from mjxwm.maths import moments
 
 _ROWS = 100_000
 """Rows that are in memory at a time."""
@@ -35,11 +36,10 @@ def _task_moments(data: DataSet) -> ObsMoments:
         for first in range(0, len(obs), _ROWS):
             part = obs[first : first + _ROWS].astype(np.float64)
             share = len(part) / (count + len(part))
-            delta = part.mean(axis=0) - mean
-            # Chan et al. 1979: squares of sums would cancel where a mean is far from 0.
-            variance = (1 - share) * variance + share * part.var(axis=0)
-            variance += share * (1 - share) * delta**2
-            mean, count = mean + share * delta, count + len(part)
+            mean, variance = moments.merge_two(
+                mean, variance, part.mean(axis=0), part.var(axis=0), share
+            )
+            count += len(part)
             release_pages(obs)
     if not np.isfinite(variance).all():
         raise ValueError(f"{data.path}: observations of {data.tasks[0].name} are not all finite")

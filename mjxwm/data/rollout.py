@@ -1,4 +1,4 @@
-"""Unrolls a policy in B worlds. Pure, differentiable where the engine is, ignorant of who calls."""
+"""Unrolls a policy in B worlds: pure, and differentiable where the engine is."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,19 +17,19 @@ Memory = TypeVar("Memory")
 def unroll(
     env: BatchEnv, policy: Policy[Noise], worlds: Worlds, noise: Noise
 ) -> tuple[Worlds, Trajectory, Metrics]:
-    """T control steps in B worlds, closed loop: each action is of the observation it follows.
+    """Takes T steps of the policy in B worlds; every action depends on the latest observation.
 
     Args:
-        env: B worlds.
+        env: the batch of B worlds.
         policy: (obs [B, o], noise of the step) -> actions [B, a].
-        worlds: where to start.
-        noise: what the policy needs per step, leading axis T; drawn at once, which is much
-            cheaper on a CPU than T draws.
+        worlds: state of the worlds to start from.
+        noise: the policy's random inputs for all steps, leading axis T; drawing them in one call
+            is much cheaper on a CPU than T draws.
 
     Returns:
-        The worlds afterwards, the trajectory [T, B], and the metrics of `step_metrics`, summed over
-        time where they are counts and averaged elsewhere. Where worlds are spread over devices,
-        the metrics are such that their means over the devices are those of all worlds.
+        The worlds after the last step, the trajectory [T, B], and the metrics of `step_metrics`:
+        counts summed over time, others averaged. On several devices, the mean of the metrics over
+        devices is that of all worlds.
     """
 
     def memoryless(
@@ -47,9 +47,18 @@ def unroll_with_memory(
     worlds: Worlds,
     noise: Noise,
 ) -> tuple[Memory, Worlds, Trajectory, Metrics]:
-    """`unroll` of a policy that carries something from step to step, such as a planner's plan.
+    """`unroll` for a policy with memory, such as a planner that starts from its previous plan.
 
-    What it carries is its own to reset: `worlds.steps` is 0 where an episode begins.
+    Args:
+        env: the batch of B worlds.
+        policy: (memory, worlds, noise of the step) -> (next memory, actions [B, a]). It must reset
+            its memory itself, in the worlds where `worlds.steps` is 0: an episode begins there.
+        memory: the memory before the first step.
+        worlds: state of the worlds to start from.
+        noise: the policy's random inputs for all steps, leading axis T.
+
+    Returns:
+        The memory after the last step, and what `unroll` returns.
     """
 
     def step(
@@ -71,10 +80,11 @@ def unroll_with_memory(
 
 
 def step_metrics(step: Step) -> dict[str, Float[Array, ""]]:
-    """Sums over the episodes that ended in `step`, and means of reward and its terms.
+    """Metrics of one step of B worlds: sums over the episodes that ended, means of rewards.
 
-    `return_sum`, `length_sum` and `success_sum` over `episodes` are means of episodes. `diverged`
-    counts the worlds whose physics went to NaN or infinity and were reset.
+    `episodes` counts the episodes that ended; dividing `return_sum`, `length_sum` (in steps) and
+    `success_sum` by it gives means per episode. `diverged` counts the worlds that were reset
+    because their physics went to NaN or infinity.
     """
     ended = (step.terminated | step.truncated).astype(step.reward.dtype)
     solved = {} if step.success is None else {"success_sum": ended @ step.success.astype(float)}

@@ -1,7 +1,7 @@
-"""Windows of a data set, drawn at random and put on the device while it computes.
+"""Draws random windows of a data set and puts them on the device in a background thread.
 
-Pages of the mapped files are given back as soon as their windows are copied: what the process
-holds is the windows of a few calls, however large the set.
+The mapped files' memory is released as soon as windows are copied, so that the process needs
+memory for a few batches only, however large the data set is.
 """
 
 import queue
@@ -15,30 +15,29 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from mjxwm.data.dataset import DataSet, release_pages
 
-_NOTHING_DONE = 4
-_KEPT = 64
-"""Chunks that stay mapped; others are mapped when they are drawn from."""
+_NO_ACTION = 4
+_MAX_OPEN = 64
+"""Chunks that stay mapped; others are mapped each time they are drawn from."""
 
 
 class Windows(NamedTuple):
-    """K batches of N windows with L rows each, padded to the largest task; in time order."""
+    """K batches of N windows of L consecutive rows each; sizes are padded to the largest task's."""
 
     obs: Float[Array, "K L N o"]
     action: Float[Array, "K L N a"]
     reward: Float[Array, "K L N"]
     flags: UInt8[Array, "K L N"]
+    """Bits, see `mjxwm.data`."""
     task: Int[Array, "K N"]
-    """Number of each window's task in the order asked for."""
+    """Task index of each window: its position in `DataSet.tasks`."""
 
 
 class Stream:
-    """An iterator of `Windows` on the device, drawn ahead in a thread of its own.
+    """An iterator of `Windows` on the device, drawn ahead of time in a background thread.
 
-    Endless, unless it is told how many batches are wanted in all: then its last item has what is
-    left of them.
-
-    Tasks are drawn uniformly, and rows of a task uniformly. A window may run past an end: the flags
-    say what counts. None begins in a row in which nothing was done.
+    Tasks are drawn uniformly, then start rows of the task uniformly; no window starts in a row
+    without an action. A window may run past the end of an episode: the flags say which steps count.
+    The iterator is endless unless `total` is set; then the last item may have fewer batches.
     """
 
     def __init__(
@@ -54,15 +53,15 @@ class Stream:
         total: int | None = None,
     ):
         """Args:
-        data: the set.
+        data: the data set.
         batches: K, batches per item.
         batch: N, windows per batch.
         length: L, rows per window.
-        seed: of the draws; the same seed gives the same windows.
-        obs_size: to pad to; by default the largest of the set's tasks.
-        action_size: likewise.
-        ahead: items drawn ahead.
-        total: batches in all; by default without end.
+        seed: the same seed gives the same windows.
+        obs_size: size that observations are padded to; by default that of the largest task.
+        action_size: size that actions are padded to; by default that of the largest task.
+        ahead: items drawn ahead of time.
+        total: batches of all items together; by default there is no end.
 
         Raises:
             ValueError: all chunks of a task are shorter than a window, or a count is below 1.
@@ -98,14 +97,14 @@ class Stream:
         self._thread.start()
 
     def __iter__(self) -> Iterator[Windows]:
-        """Itself."""
+        """The stream itself."""
         return self
 
     def __next__(self) -> Windows:
         """The next windows, on the device."""
         item = self._queue.get()
         if isinstance(item, BaseException):
-            self._queue.put(item)  # for whoever asks again: the thread has ended
+            self._queue.put(item)  # for the next call: the thread has ended
             raise item
         return item
 
@@ -117,7 +116,7 @@ class Stream:
         self._thread.join()
 
     def __enter__(self) -> "Stream":
-        """Itself."""
+        """The stream itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -128,7 +127,7 @@ class Stream:
         while not self._ended.is_set():
             try:
                 item: Windows | BaseException = jax.device_put(self._next())
-            except BaseException as error:  # it belongs to whoever waits
+            except BaseException as error:  # raised again in the thread that waits
                 item = error
             while not self._ended.is_set():
                 try:
@@ -140,7 +139,7 @@ class Stream:
                 return
 
     def _next(self) -> Windows:
-        """The next item, on the host."""
+        """The next item in host memory."""
         if self._left is None:
             return self.sample()
         batches = min(self._shape[0], self._left)
@@ -150,7 +149,7 @@ class Stream:
         return jax.tree.map(lambda x: x[:batches], self.sample())
 
     def sample(self) -> Windows:
-        """One item, on the host."""
+        """One item of K batches in host memory."""
         batches, batch, length = self._shape
         count = batches * batch
         chunk = self._rng.choice(len(self._chunks), count, p=self._probability)
@@ -163,7 +162,9 @@ class Stream:
         for number in np.unique(chunk):
             self._fill(out, np.flatnonzero(chunk == number), number)
 
-        def arranged(x: np.ndarray) -> Any:  # an array of the host's: the device's comes later
+        def arranged(
+            x: np.ndarray,
+        ) -> Any:  # typed as the device array to be
             return np.swapaxes(x.reshape(batches, batch, *x.shape[1:]), 1, 2)
 
         task: Any = self._task[chunk].astype(np.int32).reshape(batches, batch)
@@ -172,13 +173,13 @@ class Stream:
     def _fill(self, out: dict[str, np.ndarray], places: np.ndarray, number: int) -> None:
         mapped = self._mapped(number)
         start = self._rng.integers(0, self._starts[number], len(places))
-        for _ in range(8):  # a row in which nothing was done is no start; few are such
-            idle = (mapped["flags"][start] & _NOTHING_DONE) > 0
+        for _ in range(8):  # draw again where a row has no action; few rows are such
+            idle = (mapped["flags"][start] & _NO_ACTION) > 0
             if not idle.any():
                 break
             start[idle] = self._rng.integers(0, self._starts[number], idle.sum())
-        # Read in the file's order, for the disk's sake, and put where they were drawn for: places
-        # in order as well would make each batch one part of the file.
+        # Rows are read in the file's order, which is faster, but keep their places in the batches:
+        # in sorted order, each batch would be one part of the file.
         order = np.argsort(start)
         rows, places = start[order][:, None] + np.arange(out["reward"].shape[1]), places[order]
         for name, array in mapped.items():
@@ -191,8 +192,8 @@ class Stream:
     def _mapped(self, number: int) -> dict[str, np.ndarray]:
         if number in self._maps:
             return self._maps[number]
-        found = self._chunks[number].map()
+        arrays = self._chunks[number].map()
         # A mapped file is an open one, and a process may have 1024 of them.
-        if len(self._maps) < _KEPT:
-            self._maps[number] = found
-        return found
+        if len(self._maps) < _MAX_OPEN:
+            self._maps[number] = arrays
+        return arrays

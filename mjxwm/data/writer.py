@@ -1,4 +1,4 @@
-"""Adds chunks to a data set: whole ones only, whenever the process ends."""
+"""Adds chunks to a data set; a process that is killed leaves no half-written chunk in it."""
 
 import contextlib
 import os
@@ -14,13 +14,13 @@ from jaxtyping import Float, UInt8
 from mjxwm.data.dataset import ARRAYS, TaskInfo, changing, read_manifest
 
 CUT = 2
-"""The bit of a row after which another episode, or another world, follows."""
+"""Flag of a row whose next row belongs to another episode or world."""
 _STALE = 3600.0
-"""Seconds after which a half-written chunk is of a process that was killed."""
+"""Age [s] at which a half-written chunk is taken to be from a process that was killed."""
 
 
 class Rows(NamedTuple):
-    """Consecutive steps."""
+    """R consecutive steps of one task; flags as in `mjxwm.data`."""
 
     obs: Float[np.ndarray, "R o"]
     action: Float[np.ndarray, "R a"]
@@ -29,38 +29,38 @@ class Rows(NamedTuple):
 
 
 class Writer:
-    """Writes one task's rows into a data set, which is made where there is none.
+    """Writes one task's rows into a data set, and creates the data set if there is none.
 
-    Use it as a context; what has been added is on disk when it ends, also by an exception. Many
-    processes may write into one set.
+    Use it as a context manager: on exit, also by an exception, all rows added are on disk. Several
+    processes may write into the same data set at the same time.
     """
 
     def __init__(self, path: Path, task: TaskInfo, chunk_rows: int = 500_000, source: str = ""):
-        """Checks the set, and touches nothing.
+        """Checks that the data set can take these rows; nothing is written yet.
 
         Args:
-            path: its folder.
-            task: of the rows.
+            path: folder of the data set.
+            task: the task that the rows are from.
             chunk_rows: rows per chunk.
-            source: where the rows come from, kept with the chunks.
+            source: where the rows come from, such as a run's name; the manifest stores it.
 
         Raises:
-            ValueError: `path` is a file or another kind of folder's manifest, or knows the task
-                with other sizes.
+            ValueError: `path` is a file, its manifest is of another format, or the data set has
+                this task with other sizes.
         """
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} is a file; a data set is a folder")
         self._path, self._task, self._chunk_rows, self._source = path, task, chunk_rows, source
-        for known in (read_manifest(path) or {"tasks": []})["tasks"]:
-            if known["name"] == task.name and not task.fits(TaskInfo(**known)):
-                raise ValueError(f"{path} holds {TaskInfo(**known)}; {task} was expected")
+        for stored in (read_manifest(path) or {"tasks": []})["tasks"]:
+            if stored["name"] == task.name and not task.fits(TaskInfo(**stored)):
+                raise ValueError(f"{path} holds {TaskInfo(**stored)}; {task} was expected")
         self._waiting: list[Rows] = []
 
     def add(self, rows: Rows) -> None:
         """Adds consecutive steps; their last row is marked as cut, unless its episode ends there.
 
         Raises:
-            ValueError: another shape than the task's.
+            ValueError: the rows do not have the task's sizes.
         """
         count = len(rows.reward)
         for name, size in (("obs", self._task.obs_size), ("action", self._task.action_size)):
@@ -78,12 +78,12 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits as a chunk."""
+        """Writes the rows that were added since the last chunk as a new chunk."""
         if not self._waiting:
             return
         self._path.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        # A name of its own: neither another process nor what a killed one left is in the way.
+        self._remove_stale()
+        # A unique name cannot clash with other processes' chunks, nor with what a killed one left.
         name = f"{self._task.name.replace('/', '-')}-{uuid.uuid4().hex[:12]}"
         partial = self._path / f"{name}.partial"
         partial.mkdir()
@@ -93,32 +93,32 @@ class Writer:
         rows = sum(len(waiting.reward) for waiting in self._waiting)
         os.replace(partial, self._path / name)
         with changing(self._path) as manifest:
-            known = {task["name"]: task for task in manifest["tasks"]}
-            if self._task.name not in known:
+            stored = {task["name"]: task for task in manifest["tasks"]}
+            if self._task.name not in stored:
                 manifest["tasks"].append(vars(self._task))
-            elif self._task.action_repeat is not None:  # it may have been written without
-                known[self._task.name]["action_repeat"] = self._task.action_repeat
+            elif self._task.action_repeat is not None:  # older manifests may lack it
+                stored[self._task.name]["action_repeat"] = self._task.action_repeat
             chunk = {"folder": name, "task": self._task.name, "rows": rows}
             manifest["chunks"].append(chunk | ({"source": self._source} if self._source else {}))
         self._waiting = []
 
-    def _sweep(self) -> None:
+    def _remove_stale(self) -> None:
         for partial in self._path.glob("*.partial"):
-            # Another process may end its chunk, or sweep it away, between any two lines here.
+            # Another process may finish or remove the same chunk between any two lines here.
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - partial.stat().st_mtime > _STALE:
                     shutil.rmtree(partial, ignore_errors=True)
 
     def __enter__(self) -> "Writer":
-        """Itself."""
+        """The writer itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Writes what is left."""
+        """Writes the rows that are not on disk yet."""
         self.flush()
 
 
 def sources(path: Path) -> set[str]:
-    """Where a data set's chunks come from, as far as it was said."""
+    """The `source` of a data set's chunks, of those that have one."""
     manifest = read_manifest(path) or {"chunks": []}
     return {chunk["source"] for chunk in manifest["chunks"] if "source" in chunk}

@@ -1,1 +1,1 @@
-"""Arrays and numbers, without networks: returns, running moments, two-hot codes, ranges."""
+"""Arithmetic without networks: returns, running moments, two-hot codes, ranges of settings."""

@@ -1,6 +1,6 @@
-"""Running mean and variance of a stream of scalars or of vectors, feature by feature."""
+"""Running mean and variance of streamed data, for normalising observations, rewards and returns."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,34 +9,40 @@ from mjxwm_envs import shards
 
 
 class Moments(NamedTuple):
-    """Mean and variance of what has been seen; variance 1 before anything has."""
+    """Mean and variance of the values so far; feature by feature, shape *f, or of a scalar."""
 
     mean: Float[Array, "*f"]
     var: Float[Array, "*f"]
+    """Population variance; 1 before the first values."""
     count: Float[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]  # tuple.count
+    """Number of values, at most `max_count` of `merge`: the weight against new ones."""
 
 
 def init(shape: tuple[int, ...] = ()) -> Moments:
-    """Nothing seen yet, of values of this shape."""
+    """Moments of no values yet, for values of this shape: mean 0, variance 1, count 0."""
     return Moments(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
 
 
 def update(
     m: Moments,
     x: Float[Array, "..."],
-    mask: Bool[Array, "..."] | None = None,
+    mask: Bool[Array, "*n"] | None = None,
     max_count: float = 1e6,
 ) -> Moments:
-    """Merges the values `x` where `mask`, of all devices; all of them without a mask.
+    """Merges the values `x` of all devices into the moments.
 
-    `max_count` bounds the weight of the past, so that the moments go on following the data.
+    Args:
+        m: moments of the values so far.
+        x: new values; all axes before those of `m.mean` are averaged over.
+        mask: which values count; by default all.
+        max_count: largest count, so that old values fade and the moments keep following the data.
     """
     _, parts = shards.mean_and_all((), of(x, x.ndim - m.mean.ndim, mask))
     return merge(m, parts, max_count)
 
 
-def of(x: Float[Array, "..."], lead: int, mask: Bool[Array, "..."] | None = None) -> Moments:
-    """The moments of these values alone, over their first `lead` axes."""
+def of(x: Float[Array, "..."], lead: int, mask: Bool[Array, "*n"] | None = None) -> Moments:
+    """Moments of the values `x` alone, over the first `lead` axes, where `mask` is true."""
     axes = tuple(range(lead))
     weight = jnp.ones(x.shape[:lead], x.dtype) if mask is None else mask.astype(x.dtype)
     n = weight.sum()
@@ -48,23 +54,39 @@ def of(x: Float[Array, "..."], lead: int, mask: Bool[Array, "..."] | None = None
 
 
 def merge(m: Moments, parts: Moments, max_count: float = 1e6) -> Moments:
-    """Adds parts, on a first axis, to what has been seen (Chan et al. 1979)."""
+    """Merges several sets of values into the moments.
+
+    Args:
+        m: moments of the values so far.
+        parts: moments of D sets of new values, such as D devices'; every leaf is [D, ...].
+        max_count: see `update`.
+    """
     for i in range(parts.count.shape[0]):
         part = jax.tree.map(lambda x, i=i: x[i], parts)
         total = m.count + part.count
         share = part.count / jnp.maximum(total, 1)
-        delta = part.mean - m.mean
-        merged = (1 - share) * m.var + share * part.var + share * (1 - share) * delta**2
+        mean, var = merge_two(m.mean, m.var, part.mean, part.var, share)
         # Before the first values the placeholder variance stands.
-        m = Moments(m.mean + share * delta, jnp.where(total > 0, merged, m.var), total)
+        m = Moments(mean, jnp.where(total > 0, var, m.var), total)
     return m._replace(count=jnp.minimum(m.count, max_count))
 
 
+def merge_two(mean: Any, var: Any, new_mean: Any, new_var: Any, share: Any) -> tuple[Any, Any]:
+    """Mean and variance of two sets of values together, of which `share` are in the second.
+
+    Takes numpy and JAX arrays. No sum of squares is kept: where the mean is far from 0, its
+    difference with the squared mean would cancel. Source: Chan et al. 1979, eq. 2.1.
+    """
+    delta = new_mean - mean
+    merged = (1 - share) * var + share * new_var + share * (1 - share) * delta**2
+    return mean + share * delta, merged
+
+
 def std(m: Moments, epsilon: float = 1e-5) -> Float[Array, "*f"]:
-    """Standard deviation, kept off zero by `epsilon` in the variance."""
+    """Standard deviation sqrt(var + epsilon), never 0."""
     return jnp.sqrt(m.var + epsilon)
 
 
 def normalize(m: Moments, x: Float[Array, "..."], limit: float = 10.0) -> Float[Array, "..."]:
-    """`x` in deviations from the mean, clipped to +-`limit`."""
+    """(x - mean) / std, clipped to [-limit, limit]."""
     return jnp.clip((x - m.mean) / std(m), -limit, limit)

@@ -1,4 +1,4 @@
-"""Returns along time. Time is the first axis; any axes may follow."""
+"""Discounted returns. Time is the first axis, H steps; any axes *s may follow."""
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,13 @@ def lambda_return(
     next_value: Float[Array, "H *s"],
     lam: float,
 ) -> Float[Array, "H *s"]:
-    """TD(lambda) targets: G_t = r_t + d_t [(1 - lam) v_{t+1} + lam G_{t+1}], with G_H = v_H.
+    """TD(lambda) targets G_t = r_t + d_t [(1 - lam) v_{t+1} + lam G_{t+1}], with G_H = v_H.
 
     Args:
         reward: r_t.
         discount: d_t = gamma * (probability of going on after step t); 0 at a termination.
-        next_value: v_{t+1}, the value of the state that step t leads to.
-        lam: 0 gives one-step targets, 1 the discounted sum with v_H at its end.
+        next_value: v_{t+1}, the value of the state after step t, before any reset.
+        lam: 0 gives one-step targets, 1 the discounted sum of all rewards plus v_H.
 
     Source: Sutton & Barto (2018), eq. 12.20 in recursive form.
     """
@@ -36,7 +36,7 @@ def lambda_return(
 
 
 def discount_products(discount: Float[Array, "H *s"]) -> Float[Array, "H+1 *s"]:
-    """D_t = d_0 d_1 ... d_{t-1}, with D_0 = 1: the weight of what happens at step t."""
+    """Cumulative discounts D_t = d_0 d_1 ... d_{t-1} for t = 0..H, with D_0 = 1."""
     one = jnp.ones_like(discount[:1])
     return jnp.concatenate([one, jnp.cumprod(discount, axis=0)])
 
@@ -46,6 +46,6 @@ def discounted_sum(
     discount: Float[Array, "H *s"],
     last_value: Float[Array, "*s"],
 ) -> Float[Array, "*s"]:
-    """sum_t D_t r_t + D_H v_H. With constant d = gamma the terminal value weighs gamma^H."""
+    """The H-step return sum_t D_t r_t + D_H v_H, with D from `discount_products`."""
     weight = discount_products(discount)
     return (weight[:-1] * reward).sum(axis=0) + weight[-1] * last_value

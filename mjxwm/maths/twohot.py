@@ -1,4 +1,7 @@
-"""Scalars as distributions over bins in symlog space (Hafner et al. 2023, DreamerV3; TD-MPC2)."""
+"""Scalars as categorical distributions over bins in symlog space, to regress by cross-entropy.
+
+Sources: DreamerV3 (Hafner et al. 2023, arXiv 2301.04104), TD-MPC2 (arXiv 2310.16828).
+"""
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +21,8 @@ def symexp(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 def encode(x: Float[Array, "*s"], num_bins: int, limit: float = 10.0) -> Float[Array, "*s n"]:
     """Two-hot weights over `num_bins` bins from -limit to limit in symlog space.
 
-    The two bins beside symlog(x) share a weight of 1 such that their mean is symlog(x); values
-    beyond the limits fall on the outermost bin.
+    The two bins next to symlog(x) have weights that sum to 1 and whose weighted mean is symlog(x);
+    values beyond the limits go to the outermost bin.
     """
     position = (jnp.clip(symlog(x), -limit, limit) + limit) * (num_bins - 1) / (2 * limit)
     bins = jnp.arange(num_bins, dtype=x.dtype)
@@ -27,7 +30,7 @@ def encode(x: Float[Array, "*s"], num_bins: int, limit: float = 10.0) -> Float[A
 
 
 def decode(logits: Float[Array, "*s n"], limit: float = 10.0) -> Float[Array, "*s"]:
-    """symexp of the mean bin under softmax(logits)."""
+    """The scalar that `logits` stand for: symexp of the mean bin under softmax(logits)."""
     bins = jnp.linspace(-limit, limit, logits.shape[-1], dtype=logits.dtype)
     return symexp((jax.nn.softmax(logits) * bins).sum(axis=-1))
 
