@@ -1,4 +1,4 @@
-"""What collection costs besides physics, and how much of that is that physics is in between.
+"""What collection costs besides physics: the reasons in docs/performance.md, Collection.
 
     python scripts/collection_overhead.py [--json FILE]
 

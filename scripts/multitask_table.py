@@ -1,4 +1,4 @@
-"""What `scripts/multitask_cpu.sh` came to, as one table.
+"""The table of docs/results, One model for four tasks, from what scripts/multitask_cpu.sh wrote.
 
     python scripts/multitask_table.py FOLDER [--json FILE]
 

@@ -1,4 +1,4 @@
-"""How fast the muscle humanoids are: collection natively, steps and gradients on MJX.
+"""Speed of the muscle humanoids, native and on MJX: the table of docs/results, 152 muscles.
 
     python scripts/muscle_speed.py --json docs/results/muscle-humanoid-speed.json
 

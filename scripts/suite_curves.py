@@ -1,4 +1,4 @@
-"""Learning curves on dm_control beside TD-MPC2's published ones, at the same control steps.
+"""Learning curves on dm_control beside TD-MPC2's published ones: a figure of docs/results.
 
     python scripts/suite_curves.py [RUN ...] --out FOLDER
 

@@ -1,4 +1,4 @@
-"""Our native worlds against gymnasium's AsyncVectorEnv of dm_control.
+"""Speed of native worlds and of gymnasium's AsyncVectorEnv of dm_control: a table of docs/results.
 
     python scripts/suite_speed.py [--samples 7] [--json FILE] [TASK ...]
 

@@ -1,4 +1,4 @@
-"""dm_control's tasks measured: against dm_control, between engines, and how fast.
+"""dm_control's tasks against dm_control, between engines, and their speed: tables of docs/results.
 
     python scripts/suite_table.py parity|engines|speed [--json FILE] [TASK ...]
 

@@ -1,4 +1,4 @@
-"""What is kept of training runs in docs/results: their evaluations, settings and machine, one file.
+"""Makes a runs.json of docs/results: evaluations, configuration and machine of training runs.
 
     python scripts/summarise.py RUN [RUN ...] --out FILE.json
 

@@ -1,4 +1,4 @@
-"""Worlds from few to many at equal data: does the final return fall?
+"""Returns with few and many worlds at equal data: docs/performance.md, How many worlds.
 
     python scripts/worlds.py --out FOLDER [--runs runs] [--seeds 0 1 2]
 
