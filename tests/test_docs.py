@@ -10,6 +10,9 @@ import jax.numpy as jnp
 import pytest
 import yaml
 
+from mjxwm.algos import pwm
+from mjxwm.runs import build, presets
+
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 each = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -98,3 +101,16 @@ def test_the_task_of_contributing_runs():
     after = env.step(state, jnp.ones(env.action_size))
     assert after.obs.shape == (env.spec.obs_size,) == (3,)
     assert jnp.isfinite(after.reward)
+
+
+@pytest.mark.slow
+def test_the_code_of_readme_runs(monkeypatch):
+    """As it stands, with the sizes of preset `debug` and two iterations."""
+    (code,) = python_blocks(ROOT / "README.md")
+    sizes = presets.load_preset(build.Config, "debug").algo
+    monkeypatch.setattr(pwm, "Config", lambda worlds: sizes)
+    assert "range(100)" in code
+    names = {}
+    exec(code.replace("range(100)", "range(2)"), names)
+    assert names["state"].iteration == 2
+    assert jnp.isfinite(names["metrics"]["model/loss"])
