@@ -1,7 +1,7 @@
 """Physics and tasks; knows nothing of learning and is usable on its own.
 
-env = envs.make("hopper")
-worlds = envs.BatchEnv(env, num_worlds=1024)
+    env = envs.make("hopper")
+    worlds = envs.BatchEnv(env, num_worlds=1024)
 """
 
 # ruff: noqa: E402
