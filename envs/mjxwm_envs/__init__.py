@@ -1,5 +1,7 @@
 """Physics and tasks; knows nothing of learning and is usable on its own.
 
+One world and many:
+
     env = envs.make("hopper")
     worlds = envs.BatchEnv(env, num_worlds=1024)
 """
