@@ -33,10 +33,10 @@ pinned() {  # to the core of this slot, where the system can
 }
 export -f timed pinned
 tasks=$(python -c "
-from mjxwm import config, multitask
-file = config.presets_folder() / 'multitask' / '$preset.yaml'
-preset = config.load_yaml(multitask.Config, file)
-print(*(task.name for task in multitask.task_set(preset.tasks)))")
+from mjxwm.algos import multitask
+from mjxwm.cli import presets
+tasks = presets.load_multitask('$preset').tasks
+print(*(task.name for task in multitask.task_set(tasks)))")
 in_pairs collect \
   mjxwm collect "$preset" --only {} --data "$folder/data" --folder "$folder" --seed "$seed"
 timed pretrain \

@@ -36,6 +36,14 @@ def test_the_example_for_kubernetes_is_yaml():
     assert host == f"{job['metadata']['name']}-0.{service['metadata']['name']}"
 
 
+def test_the_tasks_of_a_set_are_found():
+    """By the Python inside of multitask_cpu.sh."""
+    script = (SCRIPTS / "multitask_cpu.sh").read_text(encoding="utf-8")
+    code = script.split('$(python -c "\n')[1].split('")\n')[0].replace("$preset", "mt4-cpu")
+    done = run(sys.executable, "-c", code)
+    assert done.stdout.split() == ["walker-stand", "reacher-easy", "cup-catch", "cartpole-swingup"]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
