@@ -14,7 +14,6 @@ import imageio.v2 as imageio
 import jax
 import mjxwm_envs as envs
 import numpy as np
-from mjxwm_envs import rendering
 from PIL import Image
 
 from mjxwm.reports import video
@@ -27,9 +26,9 @@ TASKS = ("hopper", "ant", "anymal", "humanoid", "muscle-humanoid", *CLOSE_UPS)
 
 def still(name: str) -> Path:
     """A picture of a task's start pose."""
-    env = envs.make(name, engine="native")
+    env = envs.make_task(name, engine="native")
     sim = env.reset(jax.random.key(0)).sim
-    scene = rendering.scene_of(env, sim.fields, sim.physics.goal)
+    scene = env.scene(sim.fields, sim.physics.goal)
     if name in CLOSE_UPS:
         view = scene.model.vis.global_
         scene.model.stat.center[:], scene.model.stat.extent, *angles = CLOSE_UPS[name]

@@ -69,7 +69,7 @@ class Ours:
     def __init__(self, name: str, worlds: int):
         """Compiles."""
         env = envs.make(name, engine="native")
-        batch, self._size = env.worlds(worlds), (16, worlds)
+        batch, self._size = env.batch(worlds), (16, worlds)
 
         @jax.jit
         def run(worlds: Any, key: Any) -> Any:

@@ -121,7 +121,7 @@ _KINDS = {"exact": "", "fast": "-fast"}
 
 def _runner(name: str, worlds: int) -> Any:
     env = envs.make(name, engine="native")
-    batch = env.worlds(worlds)
+    batch = env.batch(worlds)
     shape = (16, worlds, env.action_size)
     actions = jax.random.uniform(jax.random.key(0), shape, minval=-1, maxval=1)
     step = jax.jit(lambda w: jax.lax.scan(lambda w, a: (batch.step(w, a)[0], None), w, actions)[0])

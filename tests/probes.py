@@ -10,8 +10,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import mujoco
-from mjxwm_envs.core import Initial, Physics, SimState, Task
+from mjxwm_envs.core import Initial, Physics, SimState
 from mjxwm_envs.env import Env
+from mjxwm_envs.task import Task
 
 
 class Analytic:

@@ -72,12 +72,13 @@ def imports(source: str) -> set[str]:
 
 
 def makes_envs(source: str) -> bool:
-    """Whether `envs.make` is named or imported."""
+    """Whether `envs.make` or `envs.make_task` is named or imported."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module == "mjxwm_envs":
-            makes = any(alias.name == "make" for alias in node.names)
+            makes = any(alias.name in ("make", "make_task") for alias in node.names)
         else:
-            makes = isinstance(node, ast.Attribute) and ast.unparse(node) == "envs.make"
+            names = ("envs.make", "envs.make_task")
+            makes = isinstance(node, ast.Attribute) and ast.unparse(node) in names
         if makes:
             return True
     return False

@@ -3,7 +3,9 @@
 One world and many:
 
     env = envs.make("hopper")
-    worlds = envs.BatchEnv(env, num_worlds=1024)
+    batch = env.batch(1024)
+    worlds = batch.reset(jax.random.key(0))
+    worlds, step = batch.step(worlds, actions)
 """
 
 # ruff: noqa: E402
@@ -11,14 +13,28 @@ from mjxwm_envs import headless
 
 headless.choose()  # before anything here imports MuJoCo
 
+import importlib
 from typing import Any
 
-from mjxwm_envs.batch import BatchEnv, Step, Worlds
-from mjxwm_envs.core import EnvSpec, Failure, Initial, Marker, Physics, Source, State, Task
-from mjxwm_envs.env import Env
+from mjxwm_envs.batch import BatchEnv
+from mjxwm_envs.core import (
+    EnvSpec,
+    Failure,
+    Initial,
+    Marker,
+    Physics,
+    Scene,
+    Source,
+    State,
+    Step,
+    WorldBatch,
+    Worlds,
+)
+from mjxwm_envs.env import Env, as_env
 from mjxwm_envs.fields import checked
 from mjxwm_envs.randomisation import Randomisation
-from mjxwm_envs.registry import make, names, register
+from mjxwm_envs.registry import make, make_task, names, register
+from mjxwm_envs.task import Task
 
 __all__ = [
     "BatchEnv",
@@ -29,13 +45,17 @@ __all__ = [
     "Marker",
     "Physics",
     "Randomisation",
+    "Scene",
     "Source",
     "State",
     "Step",
     "Task",
+    "WorldBatch",
     "Worlds",
+    "as_env",
     "from_gymnasium",
     "make",
+    "make_task",
     "names",
     "register",
     "to_gymnasium",
@@ -50,19 +70,22 @@ def from_gymnasium(
     action_repeat: int = 1,
     **protocol: Any,
 ) -> Source:
-    """A source of data from gymnasium's: see `mjxwm_envs.adapters.gymnasium.from_gymnasium`."""
+    """Gymnasium's environments as a `Source`. Needs `pip install 'mjxwm[suites]'`.
+
+    See `mjxwm_envs.adapters.gymnasium.from_gymnasium` for arguments and errors.
+    """
     from mjxwm_envs.adapters import gymnasium
 
     return gymnasium.from_gymnasium(env, name, episode_length, action_repeat, **protocol)
 
 
-def to_gymnasium(env: str | Env, num_envs: int | None = None, **options: Any) -> Any:
-    """Our worlds as gymnasium's. Needs `pip install 'mjxwm[suites]'`.
+def to_gymnasium(env: str | Source, num_envs: int | None = None, **options: Any) -> Any:
+    """One of our environments as a gymnasium one. Needs `pip install 'mjxwm[suites]'`.
 
     Args:
-        env: a name for `make`, or what it returned.
+        env: a name for `make`, or what `make` returned.
         num_envs: B for a `gymnasium.vector.VectorEnv` of B worlds, None for a `gymnasium.Env`.
-        options: for `make`; `render_mode="rgb_array"` for an `Env`.
+        options: arguments for `make`; `render_mode="rgb_array"` for a `gymnasium.Env`.
 
     Raises:
         ValueError: as `make`; a foreign environment; gymnasium is not installed.
@@ -72,37 +95,41 @@ def to_gymnasium(env: str | Env, num_envs: int | None = None, **options: Any) ->
         raise ValueError(f"render_mode={render_mode!r}: an Env of one world has 'rgb_array' alone")
     if num_envs is not None:
         num_envs = checked("num_envs", num_envs, 1)
-    env = _own(env, options)
+    env = _env_to_adapt(env, options)
     adapter = _adapter("to_gymnasium", "gymnasium", "mjxwm[suites]")
     if num_envs is None:
-        return adapter.GymnasiumWorld(env, render_mode)
-    return adapter.GymnasiumWorlds(env, num_envs)
+        return adapter.GymnasiumEnv(env, render_mode)
+    return adapter.GymnasiumVectorEnv(env, num_envs)
 
 
-def to_stable_baselines3(env: str | Env, num_envs: int, **options: Any) -> Any:
-    """Our worlds as a `VecEnv` of Stable-Baselines3, which must be installed.
+def to_stable_baselines3(env: str | Source, num_envs: int, **options: Any) -> Any:
+    """One of our environments as a `VecEnv` of Stable-Baselines3, which must be installed.
+
+    Args:
+        env: a name for `make`, or what `make` returned.
+        num_envs: number of worlds.
+        options: arguments for `make`.
 
     Raises:
         ValueError: as `to_gymnasium`.
     """
     num_envs = checked("num_envs", num_envs, 1)
-    env = _own(env, options)
+    env = _env_to_adapt(env, options)
     adapter = _adapter("stable_baselines", "stable_baselines3", "stable-baselines3")
-    return adapter.BaselinesWorlds(env, num_envs)
+    return adapter.StableBaselinesVecEnv(env, num_envs)
 
 
-def _own(env: str | Env, options: dict[str, Any]) -> Env:
-    if not isinstance(env, str) and options:
+def _env_to_adapt(env: str | Source, options: dict[str, Any]) -> Env:
+    if isinstance(env, str):
+        env = make(env, **options)
+    elif options:
         raise ValueError(f"{', '.join(options)}: options are for a name; this one is made already")
-    env = make(env, **options) if isinstance(env, str) else env
     if not isinstance(env, Env):
         raise ValueError(f"{env.name} is a foreign environment; use it as its package makes it")
     return env
 
 
 def _adapter(module: str, package: str, requirement: str) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(f"mjxwm_envs.adapters.{module}")
     except ModuleNotFoundError as error:

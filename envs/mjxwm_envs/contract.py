@@ -14,7 +14,9 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from mjxwm_envs.core import Engine, Initial, Physics, Task
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.engines.engine import Engine
+from mjxwm_envs.task import Task
 
 _SIZES = {"qpos": "nq", "qvel": "nv", "act": "na"}
 _WHOLE_NUMBERS = (

@@ -1,20 +1,24 @@
-"""The contracts of `envs`: what a task may read, what an engine must do, and how both make an Env.
+"""The contracts of the package: the data that worlds are made of, and what may be asked of them.
 
-Everything here is for *one* world and pure; `jax.vmap` makes it many (`mjxwm_envs.batch`). A task
-never sees an engine and an engine never sees a task: they meet in the `Physics` view.
+    Task x Engine = Env (one world)  --batch(B)-->  WorldBatch (B worlds, stepped together)
+
+A task never sees an engine and an engine never sees a task: they meet in `Physics`. A learner sees
+neither: it asks a `Source`, which is an `Env` of ours or a foreign environment, for a `WorldBatch`.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
-import jax.numpy as jnp
+import jax
 import mujoco
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from mjxwm_envs import shards
 
 
 class Physics(NamedTuple):
-    """What a task may read of one world, in MuJoCo's own names and units."""
+    """The part of one world's state that a task may read, in MuJoCo's names and units."""
 
     time: Float[Array, ""]
     """Simulated time [s]."""
@@ -25,152 +29,104 @@ class Physics(NamedTuple):
     act: Float[Array, " na"]
     """Actuator activations (muscles: 0 to 1); empty without stateful actuators."""
     ctrl: Float[Array, " nu"]
-    """The controls that led here; zero after a reset."""
+    """The controls of the last control step; zero after a reset."""
     derived: dict[str, Array]
-    """The derived fields that the task declares, at this state: `sensordata`, `xpos`, ..."""
+    """The `MjData` fields that the task declares in `Task.derived`, at this state."""
     goal: Any = ()
-    """What this episode asks for, as its `Initial` said; constant until the next reset."""
-
-
-class SimState(NamedTuple):
-    """One world between two control steps."""
-
-    physics: Physics
-    hidden: Any
-    """What the engine needs besides the view to go on exactly (warm start, double precision)."""
-    fields: dict[str, Array] = {}  # noqa: RUF012  never written to
-    """Fields of the model that differ from world to world, see `Initial`."""
+    """The episode's goal, `Initial.goal`; constant until the next reset."""
 
 
 class Initial(NamedTuple):
-    """Where a world starts."""
+    """The start state of an episode."""
 
     qpos: Float[Array, " nq"]
     qvel: Float[Array, " nv"]
     act: Float[Array, " na"]
     goal: Any = ()
-    """What the episode asks for (a target, a command): any pytree, the same shapes every time."""
+    """The episode's goal (a target, a command): any pytree, the same shapes every time."""
     fields: dict[str, Array] = {}  # noqa: RUF012  never written to
-    """`MjModel` fields of this world alone, whole arrays by name, such as `geom_size` or
-    `opt.gravity`; the same names every time. What MuJoCo derives from masses and inertias follows
-    (`mjxwm_envs.derived_constants`); other constants that its compiler derives are fields of their
-    own, such as `geom_rbound`."""
+    """Values of `MjModel` fields for this world alone: whole arrays by name, such as `geom_size` or
+    `opt.gravity`, with the same names every time. Constants that MuJoCo derives from masses and
+    inertias are computed from them (`mjxwm_envs.engines.derived_constants`); other constants that
+    its compiler derives, such as `geom_rbound`, must be given as fields too."""
     lag: Any = ()
-    """Control steps by which this episode's actions come late, where worlds are randomised so."""
+    """Delay of this episode's actions [control steps], if delays are randomised."""
 
 
-class Engine(Protocol):
-    """Advances one world. Three implementations share this interface: native, mjx, warp."""
+class SimState(NamedTuple):
+    """The simulator's state of one world between two control steps."""
 
-    name: str
-    model: mujoco.MjModel
-    n_substeps: int
-    derived: tuple[str, ...]
-    differentiable: bool
-    """Whether `jax.grad` through `step` is defined."""
-
-    def for_worlds(self, num_worlds: int) -> "Engine":
-        """This engine with its buffers sized for `num_worlds` worlds stepped together."""
-        ...
-
-    def can_differ(self, name: str) -> bool:
-        """Whether worlds may have values of their own of this field of `MjModel`."""
-        ...
-
-    def reset(self, initial: Initial) -> SimState:
-        """A world at `initial`, with the derived fields computed there."""
-        ...
-
-    def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
-        """`n_substeps` physics steps under constant `ctrl`."""
-        ...
-
-    def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
-        """A world at `initial` where `done`, `sim` unchanged elsewhere."""
-        ...
+    physics: Physics
+    hidden: Any
+    """Engine state beyond `physics` that an exact continuation needs (warm start, float64)."""
+    fields: dict[str, Array] = {}  # noqa: RUF012  never written to
+    """`Initial.fields` of this episode."""
 
 
-class Marker(NamedTuple):
-    """A ball that pictures of an episode show beside the model, such as a target."""
+class State(NamedTuple):
+    """The state of one world, with what the agent gets from its last step."""
 
-    place: Any
-    """Its centre [3] in the world [m]."""
-    radius: Any = 0.01
-    """One, or three half-axes [m]."""
-    rgba: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.3)
-    """Red, green, blue and opacity, from 0 to 1."""
+    sim: SimState
+    obs: Float[Array, " o"]
+    reward: Float[Array, ""]
+    terminated: Bool[Array, ""]
+    terms: dict[str, Float[Array, ""]]
+    """Reward terms by name; all zero after a reset."""
+    success: Bool[Array, ""] | None
+    """Whether the task is solved in this state; None if the task does not define success."""
+    pending: Any = ()
+    """Delayed actions: (delay [control steps], the last actions, newest first)."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """A model and the functions that make it a task. Subclasses are one task or one family each.
+class Worlds(NamedTuple):
+    """The state of B worlds and of their running episodes."""
 
-    The fields are the task's physical parameters, and `envs.make(name, field=value)` changes them.
-    `reward` is of the transition, r(s, a, s'), and returns its named terms for the metrics.
-    """
-
-    ctrl_dt: float
-    """Time between two actions [s]."""
-    sim_dt: float
-    """Physics step [s]; `ctrl_dt` is a whole multiple of it."""
-    episode_length: int
-    """Control steps until an episode is truncated."""
+    state: State
+    """Every leaf has a leading axis B."""
+    clock: Int[Array, " B"]
+    """Agent steps as the time limit counts them; starts above 0 if the worlds are staggered."""
+    steps: Int[Array, " B"]
+    """Agent steps since the episode began."""
+    episode_return: Float[Array, " B"]
+    """Undiscounted return since the episode began."""
+    key: PRNGKeyArray
+    """Random key of the resets to come."""
 
     @property
-    def derived(self) -> tuple[str, ...]:
-        """Derived `MjData` fields that the task reads, `sensordata` among them."""
-        return ()
+    def obs(self) -> Float[Array, "B o"]:
+        """The observations to act on."""
+        return self.state.obs
 
-    def mjcf(self) -> str:
-        """The model as an MJCF string. The physics step is set from `sim_dt`."""
-        raise NotImplementedError
+    def layout(self) -> Self:
+        """A `PartitionSpec` for each leaf: worlds are split over devices, the key is not."""
+        split = jax.tree.map(lambda x: shards.spread(), self)
+        return split._replace(key=PartitionSpec())
 
-    def model(self) -> mujoco.MjModel:
-        """The model compiled; override it, instead of `mjcf`, for a model that is composed."""
-        return mujoco.MjModel.from_xml_string(self.mjcf())
 
-    def initial(self, key: PRNGKeyArray) -> Initial:
-        """Draws a start state."""
-        raise NotImplementedError
+class Step(NamedTuple):
+    """The outcome of one action in each of B worlds."""
 
-    def observe(self, physics: Physics) -> Float[Array, " o"]:
-        """What the policy sees of a state."""
-        raise NotImplementedError
-
-    def reward(
-        self, before: Physics, action: Float[Array, " a"], after: Physics
-    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        """The reward of a transition and its terms by name; `action` is in [-1, 1]."""
-        raise NotImplementedError
-
-    def terminated(self, physics: Physics) -> Bool[Array, ""]:
-        """Whether the episode ends here with nothing to come (a fall). Never a time limit."""
-        return jnp.zeros((), bool)
-
-    def shape(self, action: Float[Array, " a"]) -> Float[Array, " a"]:
-        """Bends an action in [-1, 1] before it is mapped onto the control ranges; in [-1, 1]."""
-        return action
-
-    def success(self, physics: Physics) -> Bool[Array, ""] | None:
-        """Whether the task is solved in this state; None for a task that has no such notion."""
-        return None
-
-    def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """Brings an episode's goal into its pictures.
-
-        Args:
-            model: this world's model, a copy that is drawn and nothing else: what stands for the
-                goal is moved, resized or hidden here (`model.site("target").pos = goal`).
-            goal: `Physics.goal`, as numpy arrays.
-
-        Returns:
-            Balls to draw beside the model, where it has nothing to stand for the goal.
-        """
-        return ()
+    reward: Float[Array, " B"]
+    terminated: Bool[Array, " B"]
+    """The episode ended and nothing follows."""
+    truncated: Bool[Array, " B"]
+    """The episode was cut: by the time limit, or because the physics diverged (not `valid`)."""
+    valid: Bool[Array, " B"]
+    """False where the physics diverged: reward and next_obs are placeholders there."""
+    next_obs: Float[Array, "B o"]
+    """The observation after the step and before any reset."""
+    episode_return: Float[Array, " B"]
+    """Return of the episode up to and including this step."""
+    episode_length: Int[Array, " B"]
+    """Length of the episode up to and including this step [agent steps]."""
+    terms: dict[str, Float[Array, " B"]]
+    """Reward terms by name."""
+    success: Bool[Array, " B"] | None
+    """Whether the task is solved after the step; None if the task does not define success."""
 
 
 class EnvSpec(NamedTuple):
-    """Sizes and times that learning needs to know."""
+    """Sizes and times of an environment."""
 
     name: str
     engine: str
@@ -185,31 +141,83 @@ class EnvSpec(NamedTuple):
     episode_length: int
     """Actions of the agent until truncation."""
     differentiable: bool
+    """Whether `jax.grad` through a step is defined."""
     obstacle: str = ""
-    """Why it is not differentiable, and what would be."""
+    """If it is not differentiable: the reason, and which environment or engine would be."""
     action_repeat: int = 1
     """Control steps per action of the agent."""
     terminates: bool | None = None
-    """Whether an episode can end before its time limit; None where that is not known."""
+    """Whether an episode can end before its time limit; None if unknown."""
+    on_host: bool = False
+    """Whether the worlds live in Python on the host: one ordered callback per step, on one device,
+    and a checkpoint does not hold their state."""
 
 
 class Failure(NamedTuple):
-    """A foreign world that raised, or said something that it cannot mean."""
+    """An error in a foreign world: an exception, or outputs of a wrong shape or not finite."""
 
     world: int | None
-    """Its number; None where it cannot be told which of them it was."""
+    """Number of the world; None if only the whole batch is known to have failed."""
     step: int
-    """Its steps until then."""
+    """Steps that it had taken before."""
     what: str
+    """The error."""
 
     def __str__(self) -> str:
-        """In words."""
+        """The failure as a sentence."""
         which = "the worlds" if self.world is None else f"world {self.world}"
         return f"{which} failed at step {self.step}: {self.what}"
 
 
+class Marker(NamedTuple):
+    """A ball drawn in an episode's pictures beside the model, such as a target."""
+
+    place: Any
+    """Its centre [3] in the world [m]."""
+    radius: Any = 0.01
+    """Radius, or three half-axes [m]."""
+    rgba: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.3)
+    """Red, green, blue and opacity, from 0 to 1."""
+
+
+class Scene(NamedTuple):
+    """What stays the same in the pictures of one episode."""
+
+    model: mujoco.MjModel
+    """The world's model, with its own field values and its goal."""
+    markers: Sequence[Marker] = ()
+
+
+class WorldBatch(Protocol):
+    """B worlds of one environment, stepped together. `reset` and `step` may be compiled."""
+
+    @property
+    def env(self) -> "Source":
+        """The environment that these are worlds of."""
+        ...
+
+    @property
+    def num_worlds(self) -> int:
+        """B, on all devices together."""
+        ...
+
+    def reset(self, key: PRNGKeyArray, stagger: bool = False) -> Any:
+        """New episodes in all worlds, as `Worlds` or a NamedTuple with its `obs` and `layout`.
+
+        Args:
+            key: random key.
+            stagger: start the episode clocks at random times, so that the time limits of the
+                worlds do not coincide.
+        """
+        ...
+
+    def step(self, worlds: Any, action: Float[Array, "B a"]) -> tuple[Any, Step]:
+        """One action in [-1, 1] in each world; worlds whose episode ended are reset."""
+        ...
+
+
 class Source(Protocol):
-    """What a learner needs of an environment, our own or a foreign one."""
+    """An environment as a learner sees it, ours or foreign: where its data come from."""
 
     @property
     def name(self) -> str:
@@ -226,36 +234,57 @@ class Source(Protocol):
         """Numbers in an action."""
         ...
 
-    def worlds(self, num_worlds: int) -> Any:
-        """B worlds with `reset` and `step`: an `envs.BatchEnv` or what behaves like one."""
+    def batch(self, num_worlds: int) -> WorldBatch:
+        """`num_worlds` worlds, stepped together."""
         ...
 
     def failures(self) -> list[Failure]:
-        """What went wrong in foreign worlds since the last call."""
+        """Errors in foreign worlds since the last call."""
+        ...
+
+    def check_devices(self, num_devices: int) -> None:
+        """Raises ValueError if its worlds cannot be split over this many devices of a process."""
+        ...
+
+    def scene(self, fields: dict[str, Array], goal: Any) -> Scene | None:
+        """What to draw of one world's episode; None if there is no MuJoCo model of it.
+
+        Args:
+            fields: `SimState.fields` of the world.
+            goal: `Physics.goal` of the world.
+        """
         ...
 
 
-class State(NamedTuple):
-    """One world as the agent meets it."""
+class World(Source, Protocol):
+    """A source whose single world is pure functions: `jax.vmap` makes it many."""
 
-    sim: SimState
-    obs: Float[Array, " o"]
-    reward: Float[Array, ""]
-    terminated: Bool[Array, ""]
-    terms: dict[str, Float[Array, ""]]
-    """Reward terms by name; all zero after a reset."""
-    success: Bool[Array, ""] | None
-    """Whether the task is solved here; None where the task does not say."""
-    pending: Any = ()
-    """Actions that come late: (by how many control steps, the last ones, newest first)."""
+    @property
+    def episode_length(self) -> int:
+        """Actions of the agent until truncation."""
+        ...
 
+    @property
+    def reset_computes(self) -> bool:
+        """Whether a reset runs physics (for derived fields) besides writing a start state."""
+        ...
 
-class Randomiser(Protocol):
-    """What makes worlds differ; `mjxwm_envs.randomisation.Randomisation` is one."""
+    def for_worlds(self, num_worlds: int) -> "World":
+        """The same environment with the engine's buffers sized for `num_worlds` worlds."""
+        ...
 
-    latency: int
-    """Most control steps by which actions come late."""
+    def initial(self, key: PRNGKeyArray) -> Any:
+        """Draws a start state."""
+        ...
 
-    def apply(self, model: mujoco.MjModel, key: PRNGKeyArray, initial: Initial) -> Initial:
-        """`initial` with fields of the model, and a lag, of its own."""
+    def reset(self, key: PRNGKeyArray) -> State:
+        """A new episode."""
+        ...
+
+    def reset_where(self, done: Bool[Array, ""], initial: Any, state: State) -> State:
+        """A world at `initial` where `done`, else `state`."""
+        ...
+
+    def step(self, state: State, action: Float[Array, " a"]) -> State:
+        """One action."""
         ...

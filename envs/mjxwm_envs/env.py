@@ -1,4 +1,4 @@
-"""Task x Engine: one world as an agent meets it, pure; `mjxwm_envs.batch` makes it many."""
+"""Env = Task x Engine: one world as an agent meets it, as pure functions of its state."""
 
 import dataclasses
 import functools
@@ -9,24 +9,19 @@ import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from mjxwm_envs.batch import BatchEnv
 from mjxwm_envs.contract import check_initial, check_model
-from mjxwm_envs.core import (
-    Engine,
-    EnvSpec,
-    Failure,
-    Initial,
-    Physics,
-    Randomiser,
-    SimState,
-    State,
-    Task,
-)
-from mjxwm_envs.derived_constants import derived_constants
-from mjxwm_envs.precision import in_full
+from mjxwm_envs.core import EnvSpec, Failure, Initial, Physics, Scene, SimState, Source, State
+from mjxwm_envs.engines.derived_constants import derived_constants
+from mjxwm_envs.engines.engine import Engine
+from mjxwm_envs.engines.precision import in_full
+from mjxwm_envs.randomisation import Randomisation
+from mjxwm_envs.rendering import scenes
+from mjxwm_envs.task import Task
 
 
 def load_model(task: Task) -> mujoco.MjModel:
-    """Compiles a task's MJCF with its physics step.
+    """The compiled model of a task, with the task's physics step.
 
     Raises:
         ValueError: there is no model, or `ctrl_dt` is not a positive whole multiple of `sim_dt`.
@@ -46,13 +41,16 @@ def load_model(task: Task) -> mujoco.MjModel:
 
 @dataclasses.dataclass(frozen=True)
 class Env:
-    """Task x Engine for one world. `reset` and `step` are pure; `jax.vmap` makes them many."""
+    """One world of a task on an engine. `reset` and `step` are pure; `batch` makes many worlds."""
 
     name: str
+    """The name that `make` was called with."""
     task: Task
     engine: Engine
     action_repeat: int = 1
-    randomise: Randomiser | None = None
+    """Control steps per action of the agent."""
+    randomise: Randomisation | None = None
+    """How bodies differ between worlds and episodes; None for the body as it is."""
 
     @property
     def spec(self) -> EnvSpec:
@@ -91,24 +89,38 @@ class Env:
         """The same environment with the engine's buffers sized for `num_worlds` worlds."""
         return dataclasses.replace(self, engine=self.engine.for_worlds(num_worlds))
 
-    def worlds(self, num_worlds: int) -> Any:
-        """`num_worlds` of them as an `envs.BatchEnv`."""
-        from mjxwm_envs.batch import BatchEnv  # which is made of this module
-
+    def batch(self, num_worlds: int) -> BatchEnv:
+        """`num_worlds` worlds, stepped together."""
         return BatchEnv(self, num_worlds)
 
     def failures(self) -> list[Failure]:
-        """None: what diverges is reset and counted, see `mjxwm_envs.batch`."""
+        """No failures: diverged worlds are reset and counted, see `mjxwm_envs.batch`."""
         return []
+
+    def check_devices(self, num_devices: int) -> None:
+        """Raises ValueError if the engine cannot run on this many devices of one process."""
+        self.engine.check_devices(num_devices)
+
+    def scene(self, fields: dict[str, Array], goal: Any) -> Scene:
+        """What to draw of one world's episode.
+
+        Args:
+            fields: `SimState.fields` of the world.
+            goal: `Physics.goal` of the world.
+
+        Raises:
+            RenderingUnavailableError: the task's `show` fails.
+        """
+        return scenes.scene(self.name, self.engine.model, self.task.show, fields, goal)
 
     @property
     def reset_computes(self) -> bool:
-        """Whether a reset runs physics, for derived fields, rather than writing a start state."""
+        """Whether a reset runs physics (for derived fields) besides writing a start state."""
         return bool(self.task.derived)
 
     @in_full
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """Draws a start state, and another body where worlds are randomised."""
+        """Draws a start state, and if worlds are randomised another body."""
         if self.randomise is None:
             return self._complete(self.task.initial(key))
         key_task, key_body = jax.random.split(key)
@@ -116,32 +128,35 @@ class Env:
         return self._complete(self.randomise.apply(self.engine.model, key_body, initial))
 
     def reset(self, key: PRNGKeyArray) -> State:
-        """A fresh start state."""
+        """A new episode at a start state that is drawn with `key`."""
         return self.place(self.initial(key))
 
     @in_full
     def place(self, initial: Initial) -> State:
-        """A world at a start state that is given."""
+        """A new episode at this start state."""
         initial = self._complete(initial)
-        return self._fresh(self.engine.reset(initial), initial.lag)
+        return self._start(self.engine.reset(initial), initial.lag)
 
     @in_full
     def reset_where(self, done: Bool[Array, ""], initial: Initial, state: State) -> State:
-        """A world at `initial` where `done`, `state` elsewhere."""
+        """A world at `initial` where `done`, else `state`."""
         initial = self._complete(initial)
-        fresh = self._fresh(self.engine.reset_where(done, initial, state.sim), initial.lag)
+        start = self._start(self.engine.reset_where(done, initial, state.sim), initial.lag)
         return State(
-            fresh.sim, *(_where(done, f, s) for f, s in zip(fresh[1:], state[1:], strict=True))
+            start.sim, *(_where(done, n, o) for n, o in zip(start[1:], state[1:], strict=True))
         )
 
     @in_full
     def step(self, state: State, action: Float[Array, " a"]) -> State:
-        """One action, held for `action_repeat` control steps; rewards add up until termination."""
+        """One action in [-1, 1] for `action_repeat` control steps.
+
+        Rewards and their terms are summed over these, up to a termination.
+        """
         action = jnp.clip(action, -1, 1)
 
         def control_step(carry: State, _: None) -> tuple[State, None]:
-            taken, pending = _late(carry.pending, action)
-            sim = self.engine.step(carry.sim, self.to_ctrl(taken))
+            arrived, pending = _delayed(carry.pending, action)
+            sim = self.engine.step(carry.sim, self.to_ctrl(arrived))
             reward, terms = self.task.reward(carry.sim.physics, action, sim.physics)
             alive = ~carry.terminated
             reward, terms = jax.tree.map(
@@ -153,7 +168,7 @@ class Env:
             success = self._success(sim.physics)
             return State(sim, carry.obs, reward, ended, terms, success, pending), None
 
-        start = self._fresh(state.sim)._replace(obs=state.obs, pending=state.pending)
+        start = self._start(state.sim)._replace(obs=state.obs, pending=state.pending)
         if self.action_repeat == 1:
             after, _ = control_step(start, None)
         else:
@@ -161,13 +176,13 @@ class Env:
         return after._replace(obs=self._observe(after.sim.physics, after.pending))
 
     def _complete(self, initial: Initial) -> Initial:
-        """With what MuJoCo derives from masses and inertias, where a world has its own."""
+        """`initial` with the constants that MuJoCo derives from the world's masses and inertias."""
         check_initial(initial, self.engine.model)
         constants = derived_constants(self.engine.model, initial.fields)
         return initial._replace(fields={**initial.fields, **constants})
 
     def to_ctrl(self, action: Float[Array, " a"]) -> Float[Array, " nu"]:
-        """Maps [-1, 1] onto the actuators' control ranges; unlimited actuators take it as it is."""
+        """Scales [-1, 1] to the control ranges; of actuators without a range, action is control."""
         model, action = self.engine.model, self.task.shape(action)
         low, high = jnp.asarray(model.actuator_ctrlrange.T, action.dtype)
         limited = jnp.asarray(model.actuator_ctrllimited, bool)
@@ -176,10 +191,11 @@ class Env:
     def _obstacle(self) -> str:
         if self.engine.differentiable:
             return ""
-        why = getattr(self.engine, "obstacle", None)
-        return why or f"engine={self.engine.name!r} has no gradients; use engine='mjx'"
+        reason = getattr(self.engine, "obstacle", None)
+        return reason or f"engine={self.engine.name!r} has no gradients; use engine='mjx'"
 
-    def _fresh(self, sim: SimState, lag: Any = ()) -> State:
+    def _start(self, sim: SimState, lag: Any = ()) -> State:
+        """The state of an episode that begins at `sim`."""
         physics, zero = sim.physics, jnp.zeros_like(sim.physics.time)
         action = jnp.zeros(self.engine.model.nu, zero.dtype)
         _, terms = jax.eval_shape(self.task.reward, physics, action, physics)
@@ -189,7 +205,7 @@ class Env:
             obs=self._observe(physics, pending),
             reward=zero,
             terminated=jnp.zeros((), bool),
-            # Terms add up as numbers, also where they are switches or counts.
+            # Terms that are switches or counts are summed as floats, too.
             terms=jax.tree.map(lambda t: jnp.zeros_like(zero), terms),
             success=self._success(physics),
             pending=pending,
@@ -200,10 +216,10 @@ class Env:
         return None if success is None else jnp.asarray(success)
 
     def _observe(self, physics: Physics, pending: Any) -> Float[Array, " o"]:
-        """What the task shows; and, where actions come late, the last ones.
+        """The task's observation; if actions are delayed, followed by those that may be pending.
 
-        Without them the same observation and action lead to different places, and nothing tells
-        which: not a state that a model can learn or a policy act on.
+        Without them the observation is no Markov state: what happens next depends on actions that
+        it does not show.
         """
         obs = self.task.observe(physics)
         if not pending:
@@ -211,20 +227,34 @@ class Env:
         _, past = pending
         return jnp.concatenate([obs, past.ravel().astype(obs.dtype)])
 
-    def _pending(self, lag: Any, nothing: Float[Array, " a"]) -> Any:
+    def _pending(self, lag: Any, no_action: Float[Array, " a"]) -> Any:
+        """`State.pending` at the start of an episode; empty if actions are never delayed."""
         if self.randomise is None or not self.randomise.latency:
             return ()
         lag = jnp.zeros((), jnp.int32) if isinstance(lag, tuple) else jnp.asarray(lag)
-        return lag, jnp.tile(nothing, (self.randomise.latency, 1))
+        return lag, jnp.tile(no_action, (self.randomise.latency, 1))
 
 
-def _late(pending: Any, action: Float[Array, " a"]) -> tuple[Float[Array, " a"], Any]:
-    """The action that arrives now, and those that are still to come."""
+def as_env(source: Source) -> Env:
+    """`source` as an `Env`, for callers that need its task or its engine.
+
+    Raises:
+        ValueError: it is a foreign environment, which has neither.
+    """
+    if not isinstance(source, Env):
+        raise ValueError(
+            f"{source.name} is a foreign environment; one of this project's tasks is needed"
+        )
+    return source
+
+
+def _delayed(pending: Any, action: Float[Array, " a"]) -> tuple[Float[Array, " a"], Any]:
+    """The action that arrives in this control step, and `State.pending` after it."""
     if not pending:
         return action, ()
     lag, past = pending
-    line = jnp.concatenate([action[None], past])
-    return line[lag], (lag, line[:-1])
+    queue = jnp.concatenate([action[None], past])
+    return queue[lag], (lag, queue[:-1])
 
 
 def _where(done: Bool[Array, ""], new: Any, old: Any) -> Any:

@@ -1,7 +1,9 @@
-"""Values for the fields of tasks, as they come from files and command lines."""
+"""Values that users give for fields, in files and on command lines: checked, with near names."""
 
 import contextlib
+import difflib
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,18 +12,24 @@ _POSITIVE = ("ctrl_dt", "sim_dt", "episode_length", "action_repeat", "num_envs",
 _NUMBERS = (int, float, np.integer, np.floating)
 
 _LARGEST = 2**31 - 1
-"""Of whole numbers, which arrays are counted with."""
+"""The largest whole number: array sizes are 32-bit integers."""
+
+
+def nearest(name: str, known_names: Iterable[str]) -> str:
+    """The words "; did you mean ...?" if a known name is similar to `name`, else nothing."""
+    close = difflib.get_close_matches(name, list(known_names), n=3)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
 def checked(field: str, value: object, default: object) -> Any:
-    """`value` as what the field's default is: a switch, a number, a whole number or a word.
+    """`value`, converted to the type of the field's default: bool, int, float or str.
 
     Raises:
-        ValueError: it is none, or out of range.
+        ValueError: it is of another type, or out of range.
     """
     kind = type(default)
     if isinstance(value, str) and kind in (int, float):
-        # YAML reads 3e-2, without a point, as a word.
+        # YAML reads 3e-2, without a point, as a string.
         with contextlib.suppress(ValueError):
             value = float(value)
     if kind in (bool, str):

@@ -1,7 +1,7 @@
 """Domain randomisation: another body in every episode, of every world, on all three engines.
 
 A function of the model and a key, drawn at each start and constant until the next. What MuJoCo
-derives from masses (`mjxwm_envs.derived_constants`) is that of the body drawn.
+derives from masses (`mjxwm_envs.engines.derived_constants`) is that of the body drawn.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm_envs.core import Initial
-from mjxwm_envs.derived_constants import derived_constants
+from mjxwm_envs.engines.derived_constants import derived_constants
 
 Range = tuple[float, float]
 _NOMINAL: Range = (1.0, 1.0)

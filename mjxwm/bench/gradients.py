@@ -92,7 +92,7 @@ def run(config: Config) -> Row:
     ranges.at_least(config, 0, "iterations", "warmup")
     with jax.enable_x64(config.double):
         try:
-            return measure(config, envs.make(config.task, "mjx"))
+            return measure(config, envs.make_task(config.task, "mjx"))
         except ValueError as error:
             raise ConfigError(str(error)) from error
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import mjxwm_envs as envs
 
 from mjxwm import ConfigError
 from mjxwm.algos import pwm
@@ -81,7 +82,7 @@ def _worlds(config: Config, cfg: build.Config, say: Callable[[str], None]) -> li
         settings = simulation.Config(
             task=cfg.task, preset=config.preset, samples=config.samples, worlds=(number,)
         )
-        env = build.make_env(cfg)
+        env = envs.as_env(build.make_env(cfg))
         rows.append(simulation.measure(settings, cfg.algo, env, number))
         say(f"{number} worlds: {rows[-1].control_steps_per_s:,.0f} env steps/s")
     return rows

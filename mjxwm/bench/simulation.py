@@ -105,7 +105,7 @@ def run(config: Config, algo: pwm.Config) -> list[Row]:
             raise ConfigError(f"{name}={value} is out of range; it must be at least 1")
     try:
         return [
-            measure(config, algo, envs.make(config.task, engine), worlds)
+            measure(config, algo, envs.make_task(config.task, engine), worlds)
             for engine in config.engine
             for worlds in config.worlds
         ]
@@ -115,8 +115,6 @@ def run(config: Config, algo: pwm.Config) -> list[Row]:
 
 def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row:
     """One row: collection in `worlds` worlds of `env` against its engine alone."""
-    if not isinstance(env, envs.Env):
-        raise ValueError(f"task {env.name!r} is foreign: there is no bare engine to compare with")
     algo = _sized(algo, worlds)
     env = env.for_worlds(worlds)
     init = jax.jit(pwm.make(algo, env).init)

@@ -170,7 +170,7 @@ def _engine(name: str) -> Finding:
 
             # Else it lists every kernel that it loads. The attribute is absent from warp's types.
             warp.config.quiet = True  # pyright: ignore[reportAttributeAccessIssue]
-        env = envs.make(_ENGINE_TASK, name).for_worlds(2)
+        env = envs.make_task(_ENGINE_TASK, name).for_worlds(2)
         states = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), 2))
         states = jax.jit(jax.vmap(env.step))(states, jnp.ones((2, env.engine.model.nu)))
         if not np.isfinite(states.obs).all():
@@ -187,7 +187,7 @@ def _engine(name: str) -> Finding:
 def _rendering() -> Finding:
     def render() -> tuple[str, str, str]:
         backend = os.environ.get("MUJOCO_GL", "the default")
-        model = envs.make(_ENGINE_TASK, "native").engine.model
+        model = envs.make_task(_ENGINE_TASK, "native").engine.model
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "frame.mp4"
             try:

@@ -20,9 +20,8 @@ _HEADER = f"{'task':30} {'obs':>4} {'actions':>7} {'steps':>6}  engines"
 
 def envs(args: list[str]) -> int:
     """Lists environments, or checks some."""
-    from mjxwm_envs import (
-        listing,  # MuJoCo looks for its renderer at import, see `choose_rendering`
-    )
+    # MuJoCo looks for its renderer at import, see `choose_rendering`.
+    from mjxwm_envs.registry import listing
 
     if args and args[0] == "check":
         return _check(args[1:])
@@ -65,7 +64,8 @@ def _line(row: Any) -> str:
 
 
 def _check(args: list[str]) -> int:
-    from mjxwm_envs import check, listing
+    from mjxwm_envs import check
+    from mjxwm_envs.registry import listing
 
     @dataclasses.dataclass(frozen=True)
     class Options:

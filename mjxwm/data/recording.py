@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
-from mjxwm_envs.batch import Step, Worlds
-from mjxwm_envs.core import EnvSpec, Failure, Source
+from mjxwm_envs.core import EnvSpec, Failure, Scene, Source, Step, WorldBatch, Worlds
 
 from mjxwm.data import replay
 from mjxwm.data.replay import Replay
@@ -52,21 +51,29 @@ class RecordingEnv:
         """Size of an action."""
         return self.source.action_size
 
-    def worlds(self, num_worlds: int) -> "RecordingWorlds":
+    def batch(self, num_worlds: int) -> "RecordingBatch":
         """B worlds that remember their latest steps."""
-        return RecordingWorlds(self, self.source.worlds(num_worlds), num_worlds)
+        return RecordingBatch(self, self.source.batch(num_worlds), num_worlds)
 
     def failures(self) -> list[Failure]:
-        """What went wrong in foreign worlds since the last call."""
+        """Errors in foreign worlds since the last call."""
         return self.source.failures()
+
+    def check_devices(self, num_devices: int) -> None:
+        """Raises ValueError if the worlds cannot be split over this many devices of a process."""
+        self.source.check_devices(num_devices)
+
+    def scene(self, fields: dict[str, Array], goal: Any) -> Scene | None:
+        """What to draw of one world's episode; None if there is no MuJoCo model of it."""
+        return self.source.scene(fields, goal)
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordingWorlds:
-    """A batch of B worlds that remember their steps; it has the interface of `envs.BatchEnv`."""
+class RecordingBatch:
+    """A batch of B worlds that remember their steps; it has the interface of `WorldBatch`."""
 
     env: RecordingEnv
-    batch: Any
+    batch: WorldBatch
     """The wrapped batch of worlds."""
     num_worlds: int
 

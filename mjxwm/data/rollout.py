@@ -6,7 +6,7 @@ from typing import TypeVar
 import jax
 from jaxtyping import Array, Float
 from mjxwm_envs import shards
-from mjxwm_envs.batch import BatchEnv, Step, Worlds
+from mjxwm_envs.core import Step, WorldBatch, Worlds
 
 from mjxwm.types import Metrics, Policy, Trajectory, Transition
 
@@ -15,7 +15,7 @@ Memory = TypeVar("Memory")
 
 
 def unroll(
-    env: BatchEnv, policy: Policy[Noise], worlds: Worlds, noise: Noise
+    env: WorldBatch, policy: Policy[Noise], worlds: Worlds, noise: Noise
 ) -> tuple[Worlds, Trajectory, Metrics]:
     """Takes T steps of the policy in B worlds; every action depends on the latest observation.
 
@@ -41,7 +41,7 @@ def unroll(
 
 
 def unroll_with_memory(
-    env: BatchEnv,
+    env: WorldBatch,
     policy: Callable[[Memory, Worlds, Noise], tuple[Memory, Float[Array, "B a"]]],
     memory: Memory,
     worlds: Worlds,

@@ -37,7 +37,7 @@ def worlds(config: Config, task: Task) -> Worlds:
     """
     try:
         fast, mjx = (
-            envs.make(task.name, engine, task.action_repeat, **task.fields)
+            envs.make_task(task.name, engine, action_repeat=task.action_repeat, **task.fields)
             for engine in ("native", "mjx")
         )
     except ValueError as error:

@@ -63,7 +63,7 @@ def agreement(name: str, found: Found, strata: Sequence[NDArray]) -> Gate:
 
 def pendulum(config: Config) -> Gate:
     """G2: action gradients over eight steps of a system without contacts."""
-    fast, mjx = (envs.make(PENDULUM, engine) for engine in ("native", "mjx"))
+    fast, mjx = (envs.make_task(PENDULUM, engine) for engine in ("native", "mjx"))
     subject = untrained(fast, config.seed)
     keys = jax.random.split(seeds.key(config.seed), 16)
     initial = jax.jit(jax.vmap(fast.task.initial))(keys)

@@ -14,8 +14,8 @@ import jax
 import mujoco
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
-from mjxwm_envs.batch import BatchEnv, Step, Worlds
-from mjxwm_envs.core import Initial
+from mjxwm_envs.batch import BatchEnv
+from mjxwm_envs.core import Initial, Step, Worlds
 from mjxwm_envs.env import Env
 from numpy.typing import NDArray
 

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import mjxwm_envs as envs
 import numpy as np
-from mjxwm_envs import rendering
 
 from mjxwm.maths import ranges
 from mjxwm.reports import plot, video
@@ -38,12 +36,8 @@ def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
         RenderingUnavailableError: there is nothing to render with, or no body to render.
     """
     env = make_env(cfg)
-    # Worlds on the host have no engine of ours; some of them know their MuJoCo model.
-    if isinstance(env, envs.Env):
-        scene = rendering.scene_of(env, evaluation.fields, evaluation.goal)
-    elif (model := getattr(env, "mj_model", None)) is not None:
-        scene = rendering.Scene(model)
-    else:
+    scene = env.scene(evaluation.fields, evaluation.goal)
+    if scene is None:
         raise video.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
     path.parent.mkdir(parents=True, exist_ok=True)
     qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])

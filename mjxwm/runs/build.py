@@ -80,8 +80,8 @@ class Config:
 class Trainer(NamedTuple):
     """The compiled functions of a run."""
 
-    env: envs.Env
-    eval_env: envs.Env
+    env: envs.Source
+    eval_env: envs.Source
     algorithm: Algorithm
     programs: devices.Programs
     evaluate: Any
@@ -101,7 +101,7 @@ def entry(algorithm: str) -> Entry:
     return ALGORITHMS[algorithm]
 
 
-def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
+def make_env(cfg: Config, engine: str | None = None) -> envs.Source:
     """The environment of a configuration; a wrong name or value is a ConfigError.
 
     Args:
@@ -113,7 +113,7 @@ def make_env(cfg: Config, engine: str | None = None) -> envs.Env:
     room = {name: number for name, number in room.items() if number is not None}
     options = cfg.task_fields | (room if engine in (None, cfg.engine) else {})
     try:
-        with registry.beside(cfg.task_folder):
+        with registry.search_first(cfg.task_folder):
             return envs.make(
                 cfg.task, engine or cfg.engine, cfg.action_repeat, cfg.randomise, **options
             )
@@ -138,7 +138,7 @@ def build(cfg: Config, fits: bool = True) -> Trainer:
     algorithm = _algorithm(cfg, env, fits)
     eval_env = make_env(cfg, cfg.eval_engine) if cfg.eval_engine else env
     if isinstance(eval_env, envs.Env) and (
-        said := memory.too_many_episodes(cfg.episodes, eval_env.worlds)
+        said := memory.too_many_episodes(cfg.episodes, eval_env.batch)
     ):
         raise ConfigError(said)
 
@@ -243,7 +243,7 @@ def _programs(cfg: Config, env: Any, algorithm: Algorithm) -> devices.Programs:
     return devices.programs(algorithm, cfg.algorithm, among)
 
 
-def writer(cfg: Config, env: envs.Env) -> Writer:
+def writer(cfg: Config, env: envs.Source) -> Writer:
     """What adds to the data set of a run; it is checked here.
 
     Raises:

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
-from mjxwm_envs.batch import Worlds
-from mjxwm_envs.core import Source
+from mjxwm_envs.core import Source, Worlds
 
 
 class Evaluation(NamedTuple):
@@ -57,7 +56,7 @@ def evaluate_with_memory(
     episodes: int,
 ) -> Evaluation:
     """`evaluate` of a policy that carries something from step to step: (memory, obs) -> both."""
-    worlds = env.worlds(episodes)
+    worlds = env.batch(episodes)
     state = worlds.reset(key)
 
     def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:

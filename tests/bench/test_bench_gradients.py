@@ -7,9 +7,10 @@ import statistics
 import jax
 import numpy as np
 import pytest
-from mjxwm_envs.core import Initial, Task
+from mjxwm_envs.core import Initial
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.env import Env, load_model
+from mjxwm_envs.task import Task
 
 from mjxwm import ConfigError
 from mjxwm.bench import gradients

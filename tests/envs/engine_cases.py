@@ -6,11 +6,12 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from mjxwm_envs.core import Initial, Task
+from mjxwm_envs.core import Initial
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.engines.native import Native
 from mjxwm_envs.engines.warp import Warp
 from mjxwm_envs.env import load_model
+from mjxwm_envs.task import Task
 
 ENGINES = {"native": Native, "mjx": Mjx, "warp": Warp}
 B = 8

@@ -174,4 +174,4 @@ def test_a_batch_sizes_the_engine_for_its_worlds():
             self.asked_for = num_worlds
             return self
 
-    assert make(Sized).here.engine.asked_for == B
+    assert make(Sized).world.engine.asked_for == B

@@ -9,7 +9,8 @@ import mujoco
 import numpy as np
 import pytest
 from mjxwm_envs import registry
-from mjxwm_envs.core import Initial, Task
+from mjxwm_envs.core import Initial
+from mjxwm_envs.task import Task
 
 XML = """
 <mujoco>
@@ -172,7 +173,7 @@ def test_python_numbers_and_counts_are_taken_and_add_up(action_repeat, monkeypat
         terminated=lambda task, p: False,
         success=lambda task, p: True,
     )
-    batch = envs.make("faulty", "native", action_repeat).worlds(2)
+    batch = envs.make("faulty", "native", action_repeat).batch(2)
     worlds = jax.jit(batch.reset)(jax.random.key(0))
 
     def step(worlds, action):

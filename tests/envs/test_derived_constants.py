@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import pytest
 from mjxwm_envs import Initial, Randomisation, Task
-from mjxwm_envs.derived_constants import derived_constants
+from mjxwm_envs.engines.derived_constants import derived_constants
 
 TREE = """
 <mujoco>

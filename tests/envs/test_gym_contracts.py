@@ -216,7 +216,7 @@ def test_gymnasium_s_statistics_follow_a_mask(worlds):
 def test_our_vector_env_is_a_source_as_any_other_is(worlds):
     """A shorter limit is kept by its masks; success at the last step is that of the episode."""
     source = envs.from_gymnasium(worlds, "back", 3, success="success")
-    batch, ends = source.worlds(B), []
+    batch, ends = source.batch(B), []
     state, step = jax.jit(batch.reset)(jax.random.key(0)), jax.jit(batch.step)
     for _ in range(7):
         state, taken = step(state, jnp.full((B, 1), 0.5))

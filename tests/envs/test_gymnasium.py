@@ -22,7 +22,7 @@ def counters(**trouble):
 
 def unrolled(env, steps=12, action=-0.8, key=0, stagger=False):
     """(worlds, steps [T, B]) of a constant action in B worlds, in one compiled program."""
-    batch = env.worlds(B)
+    batch = env.batch(B)
 
     @jax.jit
     def run(key):
@@ -80,7 +80,7 @@ def test_success_is_that_of_the_environment_s_info():
     env = envs.from_gymnasium(counters(), episode_length=100, success="success")
     _, step = unrolled(env, steps=3)
     np.testing.assert_array_equal(step.success[:, 0], [False, True, True])
-    assert envs.from_gymnasium(counters(), episode_length=9).worlds(2) is not None
+    assert envs.from_gymnasium(counters(), episode_length=9).batch(2) is not None
 
 
 @pytest.mark.parametrize("trouble", ["nan", "shape", "raises"])
@@ -119,10 +119,10 @@ def test_a_vector_env_that_dies_is_on_record():
 
 def test_worlds_of_a_checkpoint_that_are_gone_are_replaced_and_one_step_is_marked():
     env = envs.from_gymnasium(counters(), episode_length=100)
-    first = env.worlds(B)
+    first = env.batch(B)
     worlds = jax.jit(first.reset)(jax.random.key(0))
     worlds, _ = jax.jit(first.step)(worlds, jnp.zeros((B, 1)))
-    later = env.worlds(B)  # as in another process
+    later = env.batch(B)  # as in another process
     steps = []
     for _ in range(3):
         worlds, step = jax.jit(later.step)(worlds, jnp.zeros((B, 1)))
@@ -138,12 +138,12 @@ def test_the_late_reset_of_a_vector_env_is_refused_with_the_remedy():
         envs.from_gymnasium(vector(AutoresetMode.NEXT_STEP), episode_length=9)
     env = envs.from_gymnasium(vector(AutoresetMode.SAME_STEP), episode_length=9)
     with pytest.raises(ValueError, match="4 worlds of a VectorEnv that has 3"):
-        env.worlds(4)
+        env.batch(4)
 
 
 def test_batches_of_one_vector_env_take_turns_and_the_other_one_s_step_is_cut():
     env = envs.from_gymnasium(vector(AutoresetMode.SAME_STEP), episode_length=9)
-    training, evaluation = env.worlds(B), env.worlds(B)
+    training, evaluation = env.batch(B), env.batch(B)
     worlds = jax.jit(training.reset)(jax.random.key(0))
     step = jax.jit(training.step)
     worlds, _ = step(worlds, jnp.zeros((B, 1)))
@@ -190,7 +190,7 @@ def test_one_environment_for_every_world_is_refused():
 
 def test_when_no_world_is_left_that_is_on_record():
     env = envs.from_gymnasium(counters(dead=2), episode_length=100)
-    batch = env.worlds(1)
+    batch = env.batch(1)
     Counter.made = 1  # the world that dies is the only one
     worlds = jax.jit(batch.reset)(jax.random.key(0))
     for _ in range(3):
@@ -260,7 +260,7 @@ def test_a_name_with_a_colon_is_your_own(monkeypatch):
     with pytest.raises(ValueError, match="is the class dict"):
         envs.make("builtins:dict")
     with pytest.raises(ValueError, match="without arguments"):
-        envs.make("mjxwm_envs.core:Task")
+        envs.make("mjxwm_envs.task:Task")
     with pytest.raises(ValueError, match="episode_lenth"):
         envs.make("gymnasium/InvertedPendulum-v5", episode_lenth=7)
     with pytest.raises(ValueError, match="episode_length=-5 is out of range"):

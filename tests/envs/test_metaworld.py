@@ -16,7 +16,7 @@ B = 2
 def test_an_episode_is_a_hundred_actions_of_two_steps_with_a_goal_of_its_own():
     env = envs.make("mw-reach")
     assert (env.spec.obs_size, env.spec.action_size, env.spec.episode_length) == (39, 4, 100)
-    batch = env.worlds(B)
+    batch = env.batch(B)
 
     @jax.jit
     def run(key):
@@ -93,5 +93,5 @@ def test_the_idle_step_after_a_reset_leaves_the_hand_where_it_is():
     before, _ = env.reset(seed=1)
     after, *_ = env.step(np.zeros(4))
     assert np.linalg.norm(after[:3] - before[:3]) < 0.02
-    batch = envs.make("mw-reach").worlds(1)
+    batch = envs.make("mw-reach").batch(1)
     assert jnp.isfinite(jax.jit(batch.reset)(jax.random.key(0)).obs).all()

@@ -7,7 +7,6 @@ import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-from mjxwm_envs import rendering
 
 pytest.importorskip("myo_sim")
 
@@ -16,7 +15,7 @@ pytest.importorskip("myo_sim")
 def show(name):
     env = envs.make(name, "native")
     sim = env.reset(jax.random.key(3)).sim
-    return env.task, sim, rendering.scene_of(env, sim.fields, sim.physics.goal)
+    return env.task, sim, env.scene(sim.fields, sim.physics.goal)
 
 
 def places(scene, tips):

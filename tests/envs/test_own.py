@@ -52,7 +52,7 @@ def test_gymnasium_s_are_taken_as_classes_sources_and_vector_envs():
     envs.register("vector", vector())
     assert envs.make("class", episode_length=4).spec.episode_length == 4
     assert envs.make("source").spec.episode_length == 6
-    assert envs.make("vector", episode_length=4).worlds(2) is not None
+    assert envs.make("vector", episode_length=4).batch(2) is not None
 
 
 def needs(size):

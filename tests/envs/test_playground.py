@@ -14,7 +14,7 @@ NAME = "playground/PendulumSwingup"
 
 
 def unrolled(env, key):
-    batch = env.worlds(B)
+    batch = env.batch(B)
     actions = jax.random.uniform(key, (T, B, env.action_size), minval=-1, maxval=1)
 
     @jax.jit
@@ -79,7 +79,7 @@ def test_action_repeat_adds_rewards_up():
 @pytest.mark.parametrize("worlds", [B, 3 * B])
 def test_on_warp_worlds_end_and_restart_each_for_itself(worlds):
     env = envs.make("playground/HopperHop", engine="warp", episode_length=6)
-    batch = env.worlds(worlds)
+    batch = env.batch(worlds)
     start = jax.jit(batch.reset)(jax.random.key(0))
     start = start._replace(clock=jnp.arange(worlds) % 6)
     step = jax.jit(batch.step)

@@ -9,7 +9,7 @@ import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from mjxwm_envs.core import Initial
 from mjxwm_envs.engines.mjx import Mjx
-from mjxwm_envs.precision import all_in_full, in_full
+from mjxwm_envs.engines.precision import all_in_full, in_full
 
 HIGHEST = jax.lax.Precision.HIGHEST
 BOXES = """

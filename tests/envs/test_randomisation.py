@@ -49,7 +49,7 @@ def test_a_muscle_s_strength_alone_is_its_gain(key):
 
 def stepped(engine, steps=3, task="hopper"):
     env = envs.make(task, engine=engine, randomise=ALL)
-    batch = env.worlds(B)
+    batch = env.batch(B)
     worlds = jax.jit(batch.reset)(jax.random.key(0))
     actions = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (steps, B, 3)), jnp.float32)
     first = worlds.state.sim
@@ -110,7 +110,7 @@ def test_only_what_is_drawn_travels_with_a_world(key):
 
 def test_each_episode_has_another_body(key):
     env = envs.make("hopper", engine="native", randomise=ALL, episode_length=2)
-    batch = env.worlds(B)
+    batch = env.batch(B)
     worlds = jax.jit(batch.reset)(key)
     before = worlds.state.sim.fields["body_mass"]
     step = jax.jit(batch.step)

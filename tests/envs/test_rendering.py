@@ -9,7 +9,8 @@ import mujoco
 import numpy as np
 import pytest
 from mjxwm_envs import headless, rendering
-from mjxwm_envs.core import Initial, Marker, Task
+from mjxwm_envs.core import Initial, Marker
+from mjxwm_envs.task import Task
 
 XML = """
 <mujoco>
@@ -170,9 +171,9 @@ def test_a_task_whose_show_fails_is_named_and_nothing_to_add_is_fine():
     with pytest.raises(
         rendering.RenderingUnavailableError, match=r"show of task 'posts': KeyError"
     ):
-        rendering.scene_of(broken, {}, np.zeros(3))
+        broken.scene({}, np.zeros(3))
     engine = type(env.engine)(Posts().model(), 2)
-    scene = rendering.scene_of(dataclasses.replace(silent, engine=engine), {}, np.ones(3))
+    scene = dataclasses.replace(silent, engine=engine).scene({}, np.ones(3))
     assert scene.markers == ()
     np.testing.assert_array_equal(scene.model.site("aim").pos, 1)
 
@@ -181,7 +182,7 @@ def show(name):
     """A world's goal, its model with the goal in it, and the bodies of a start state."""
     env = envs.make(name, "native")
     sim = env.reset(jax.random.key(3)).sim
-    scene = rendering.scene_of(env, sim.fields, sim.physics.goal)
+    scene = env.scene(sim.fields, sim.physics.goal)
     data = mujoco.MjData(scene.model)
     data.qpos[:] = sim.physics.qpos
     mujoco.mj_kinematics(scene.model, data)

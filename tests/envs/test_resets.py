@@ -8,11 +8,12 @@ import mujoco
 import numpy as np
 import pytest
 from mjxwm_envs.batch import BatchEnv
-from mjxwm_envs.core import Initial, Task
+from mjxwm_envs.core import Initial
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.engines.native import Native
 from mjxwm_envs.engines.warp import Warp
 from mjxwm_envs.env import Env, load_model
+from mjxwm_envs.task import Task
 
 DELAYS = """
 <mujoco>

@@ -5,7 +5,8 @@ import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-from mjxwm_envs import room, shards
+from mjxwm_envs import shards
+from mjxwm_envs.check import contact_counts
 from mjxwm_envs.engines.limits import Limits
 from mjxwm_envs.env import load_model
 from mjxwm_envs.tasks.locomotion.hopper import Hopper
@@ -17,9 +18,9 @@ from mjxwm.runs import build
 def test_what_a_task_needs_is_what_c_mujoco_counts():
     env = envs.make("hopper", engine="native")
     actions = np.random.default_rng(0).uniform(-1, 1, (20, 4, 3)).astype(np.float32)
-    need = room.need(env, actions, seed=3)
+    need = contact_counts.need(env, actions, seed=3)
     # The same by hand: no episode ends within these steps.
-    worlds = jax.jit(env.worlds(4).reset)(jax.random.key(3))
+    worlds = jax.jit(env.batch(4).reset)(jax.random.key(3))
     model, counts = load_model(Hopper()), []
     for world in range(4):
         data = mujoco.MjData(model)
@@ -38,7 +39,7 @@ def test_what_a_task_needs_is_what_c_mujoco_counts():
 @pytest.mark.filterwarnings("ignore:engine='warp' without")
 def test_room_is_asked_for_by_name():
     whole = envs.make("hopper", "warp").engine.room
-    assert whole == room.bound(envs.make("hopper", "native")) == Limits(6, 27)
+    assert whole == contact_counts.bound(envs.make("hopper", "native")) == Limits(6, 27)
     env = envs.make("hopper", "warp", contacts_per_world=2)
     assert env.engine.room == Limits(2, 27)
     assert env.for_worlds(8).engine._data(())._impl.naconmax == 16

@@ -13,8 +13,9 @@ import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-from mjxwm_envs.core import Initial, Physics, SimState, Task
+from mjxwm_envs.core import Initial, Physics, SimState
 from mjxwm_envs.env import Env
+from mjxwm_envs.task import Task
 
 from mjxwm.gradients import estimators, gates, metrics, paths, sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches

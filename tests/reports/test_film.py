@@ -26,7 +26,7 @@ def test_the_reacher_s_target_in_the_film_is_the_episode_s(opengl, tmp_path, mon
     env = envs.make("reacher-easy", "native", episode_length=3, target_size=0.08)
     seen = evaluate(env, lambda obs: jnp.zeros((len(obs), 2)), jax.random.key(0), 2)
     seen = jax.device_get(seen)
-    start = jax.tree.map(lambda x: x[0], env.worlds(2).reset(jax.random.key(0)).state.sim)
+    start = jax.tree.map(lambda x: x[0], env.batch(2).reset(jax.random.key(0)).state.sim)
     np.testing.assert_array_equal(seen.goal, start.physics.goal)
     monkeypatch.setattr(outcome, "make_env", lambda cfg: env)
     film = outcome.film(types.SimpleNamespace(), seen, tmp_path / "film.mp4")
@@ -59,6 +59,6 @@ def test_the_model_of_a_film_is_the_first_episode_s():
         randomise=envs.Randomisation(gravity=(0.5, 2)),
     )
     seen = evaluate(env, lambda obs: jnp.zeros((len(obs), 1)), jax.random.key(5), 3)
-    state = env.worlds(3).reset(jax.random.key(5)).state
-    scene = rendering.scene_of(env, jax.device_get(seen.fields), seen.goal)
+    state = env.batch(3).reset(jax.random.key(5)).state
+    scene = env.scene(jax.device_get(seen.fields), seen.goal)
     np.testing.assert_array_equal(scene.model.opt.gravity, state.sim.fields["opt.gravity"][0])

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import mjxwm_envs as envs
 import numpy as np
 import pytest
-from mjxwm_envs import check, listing, registry
+from mjxwm_envs import check, registry
+from mjxwm_envs.registry import listing
 from mjxwm_envs.tasks.dm_control.pendulum import Pendulum
 
 from mjxwm import cli

@@ -13,9 +13,8 @@ from typing import Any
 from mjxwm_envs.adapters.foreign import HostWorlds, Protocols
 from mjxwm_envs.adapters.host import HostEnv
 from mjxwm_envs.core import EnvSpec
-from mjxwm_envs.fields import checked
+from mjxwm_envs.fields import checked, nearest
 from mjxwm_envs.packages import not_imported
-from mjxwm_envs.registry import nearest
 
 _ENGINE = "gymnasium"
 _PROTOCOL = {
@@ -189,6 +188,7 @@ def _source(
         differentiable=False,
         obstacle="foreign environments have no gradients; use one of this project's on engine mjx",
         action_repeat=rules.action_repeat,
+        on_host=True,
     )
     return HostEnv(spec, make, rules.success != "", only)
 

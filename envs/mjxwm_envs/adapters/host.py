@@ -16,8 +16,7 @@ from jax.experimental import io_callback
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm_envs.adapters.foreign import HostStep, HostWorlds
-from mjxwm_envs.batch import Step, Worlds
-from mjxwm_envs.core import EnvSpec, Failure, Physics, SimState, State
+from mjxwm_envs.core import EnvSpec, Failure, Physics, SimState, State, Step, Worlds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +50,8 @@ class HostEnv:
         """Actions until truncation."""
         return self.spec.episode_length
 
-    def worlds(self, num_worlds: int) -> "HostBatch":
-        """So many worlds, made when they are first reset.
+    def batch(self, num_worlds: int) -> "HostBatch":
+        """`num_worlds` worlds, which are made when they are first reset.
 
         Raises:
             ValueError: it is a `VectorEnv` of another number of worlds.
@@ -66,8 +65,17 @@ class HostEnv:
         return self.batches[-1]
 
     def failures(self) -> list[Failure]:
-        """What went wrong since the last call."""
+        """Errors in the worlds of all batches since the last call."""
         return [failure for batch in self.batches for failure in batch.failures()]
+
+    def check_devices(self, num_devices: int) -> None:
+        """Raises ValueError for several devices: the ordered callback runs on one."""
+        if num_devices > 1:
+            raise ValueError(f"{self.name} is a foreign task, which one device collects from")
+
+    def scene(self, fields: dict[str, Array], goal: Any) -> None:
+        """No scene: the environment's MuJoCo model, if it has one, is not known."""
+        return
 
 
 class HostBatch:

@@ -10,7 +10,7 @@ import functools
 from typing import Any
 
 from mjxwm_envs.adapters.gymnasium import from_gymnasium
-from mjxwm_envs.registry import nearest
+from mjxwm_envs.fields import nearest
 
 _STEPS = 200
 _REMEDY = (

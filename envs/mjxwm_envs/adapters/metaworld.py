@@ -12,8 +12,8 @@ from typing import Any
 import mujoco
 
 from mjxwm_envs.adapters.gymnasium import from_gymnasium
+from mjxwm_envs.fields import nearest
 from mjxwm_envs.packages import not_imported
-from mjxwm_envs.registry import nearest
 
 _STEPS = 200  # of Meta-World, two per action
 

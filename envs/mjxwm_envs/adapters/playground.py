@@ -18,11 +18,11 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from mjxwm_envs import engines
 from mjxwm_envs.batch import BatchEnv
-from mjxwm_envs.core import EnvSpec, Failure, Physics, SimState, State
+from mjxwm_envs.core import EnvSpec, Failure, Physics, Scene, SimState, State
 from mjxwm_envs.engines.limits import limits
+from mjxwm_envs.engines.precision import in_full
+from mjxwm_envs.fields import nearest
 from mjxwm_envs.packages import not_imported
-from mjxwm_envs.precision import in_full
-from mjxwm_envs.registry import nearest
 
 _IMPLS = {"mjx": "jax", "warp": "warp"}
 _SIZED_FOR = 2048
@@ -95,13 +95,12 @@ class PlaygroundEnv:
         return _load(self)
 
     @property
-    def mj_model(self) -> Any:
-        """Its body, to be looked at."""
-        return self.env.mj_model
-
-    @functools.cached_property
     def spec(self) -> EnvSpec:
         """Sizes and times; the first access traces a reset."""
+        return self._spec
+
+    @functools.cached_property
+    def _spec(self) -> EnvSpec:
         env = self.env
         obs = jax.eval_shape(lambda key: self.reset(key).obs, jax.random.key(0))
         return EnvSpec(
@@ -134,16 +133,25 @@ class PlaygroundEnv:
         """False: a start state comes with everything computed, see `initial`."""
         return False
 
-    def worlds(self, num_worlds: int) -> BatchEnv:
-        """So many worlds."""
-        return BatchEnv(self, num_worlds)  # pyright: ignore[reportArgumentType]
+    def batch(self, num_worlds: int) -> BatchEnv:
+        """`num_worlds` worlds, stepped together."""
+        return BatchEnv(self, num_worlds)
 
     def failures(self) -> list[Failure]:
-        """None: what diverges is reset and counted, see `mjxwm_envs.batch`."""
+        """No failures: diverged worlds are reset and counted, see `mjxwm_envs.batch`."""
         return []
 
+    def check_devices(self, num_devices: int) -> None:
+        """Raises ValueError for several devices: collection is for one."""
+        if num_devices > 1:
+            raise ValueError(f"{self.name} is a foreign task, which one device collects from")
+
+    def scene(self, fields: dict[str, Array], goal: Any) -> Scene:
+        """Playground's body; it does not tell which of its sites is the goal."""
+        return Scene(self.env.mj_model)
+
     def for_worlds(self, num_worlds: int) -> "PlaygroundEnv":
-        """The same with contact buffers for so many worlds."""
+        """The same environment with contact buffers for `num_worlds` worlds."""
         return dataclasses.replace(self, num_worlds=num_worlds)
 
     @in_full

@@ -6,16 +6,16 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv  # pyright: ignore[reportMissingImports]
 
 from mjxwm_envs.adapters import asked
-from mjxwm_envs.adapters.to_gymnasium import GymnasiumWorlds
+from mjxwm_envs.adapters.to_gymnasium import GymnasiumVectorEnv
 from mjxwm_envs.env import Env
 
 
-class BaselinesWorlds(VecEnv):
+class StableBaselinesVecEnv(VecEnv):
     """B worlds of `env`. Monitoring is built in: `info["episode"]` at every end."""
 
     def __init__(self, env: Env, num_envs: int) -> None:
         """See `envs.to_stable_baselines3`."""
-        self._worlds = GymnasiumWorlds(env, num_envs)
+        self._worlds = GymnasiumVectorEnv(env, num_envs)
         self._actions = np.zeros((num_envs, env.action_size))
         super().__init__(
             num_envs, self._worlds.single_observation_space, self._worlds.single_action_space

@@ -26,7 +26,7 @@ def _spaces(env: Env) -> tuple[spaces.Box, spaces.Box]:
     return seen, spaces.Box(-1.0, 1.0, (spec.action_size,), np.float32)
 
 
-class GymnasiumWorlds(VectorEnv):
+class GymnasiumVectorEnv(VectorEnv):
     """B worlds of `env`. One compiled call per step; `close` has nothing to do."""
 
     def __init__(self, env: Env, num_envs: int) -> None:
@@ -126,7 +126,7 @@ def _masked(mask: Bool[np.ndarray, " B"], values: dict[str, Any]) -> dict[str, A
     return {**values, **masks}
 
 
-class GymnasiumWorld(gymnasium.Env):
+class GymnasiumEnv(gymnasium.Env):
     """One world of `env`, to be reset by the caller."""
 
     def __init__(self, env: Env, render_mode: str | None = None) -> None:
@@ -185,7 +185,7 @@ class GymnasiumWorld(gymnasium.Env):
 
         sim = jax.tree.map(lambda x: np.asarray(x[0]), self._state.sim)
         if self._camera is None or not self._shown:
-            scene = rendering.scene_of(self.env, sim.fields, sim.physics.goal)
+            scene = self.env.scene(sim.fields, sim.physics.goal)
             if self._camera is None:
                 self._camera = rendering.Camera(scene)
             self._camera.show(scene)

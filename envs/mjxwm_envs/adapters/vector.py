@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from mjxwm_envs.adapters import spaces
 from mjxwm_envs.adapters.foreign import HostStep, Protocols
 from mjxwm_envs.adapters.limits import Own
-from mjxwm_envs.adapters.to_gymnasium import GymnasiumWorlds
+from mjxwm_envs.adapters.to_gymnasium import GymnasiumVectorEnv
 from mjxwm_envs.core import Failure
 
 
@@ -167,7 +167,7 @@ def _resets_some(env: VectorEnv) -> bool:
 
     Where nothing is reset by itself the mask is the only way; of the others these ones have it.
     """
-    able = isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv | GymnasiumWorlds)
+    able = isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv | GymnasiumVectorEnv)
     return able or mode_of(env) == AutoresetMode.DISABLED
 
 

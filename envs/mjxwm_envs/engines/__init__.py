@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import jax
 import mujoco
 
-from mjxwm_envs.core import Engine
+from mjxwm_envs.engines.engine import Engine
 from mjxwm_envs.engines.limits import Room
 from mjxwm_envs.engines.native import Native
 

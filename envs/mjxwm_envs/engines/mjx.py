@@ -20,8 +20,8 @@ from mjxwm_envs.engines import contacts, features, limit_rows, room, rough_conta
 from mjxwm_envs.engines import derived as fields_of
 from mjxwm_envs.engines.joints import fwd_velocity
 from mjxwm_envs.engines.positions import fwd_position
+from mjxwm_envs.engines.precision import in_full
 from mjxwm_envs.engines.supported import supported
-from mjxwm_envs.precision import in_full
 
 ACCELERATION_STAGE = frozenset(
     {"act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"}
@@ -78,11 +78,14 @@ class Mjx:
         self.differentiable = self.obstacle is None
 
     def for_worlds(self, num_worlds: int) -> "Mjx":
-        """Itself: nothing is sized by the number of worlds."""
+        """This engine: nothing is sized by the number of worlds."""
         return self
 
+    def check_devices(self, num_devices: int) -> None:
+        """Any number of devices will do."""
+
     def can_differ(self, name: str) -> bool:
-        """See `mjxwm_envs.core.Engine`: what is no array of the program is built into it."""
+        """See `Engine`. Fields that are no JAX arrays are constants of the compiled program."""
         try:
             return name == "eq_active0" or isinstance(
                 operator.attrgetter(name)(self._model), jax.Array
@@ -92,7 +95,7 @@ class Mjx:
 
     @in_full
     def reset(self, initial: Initial) -> SimState:
-        """See `mjxwm_envs.core.Engine`."""
+        """See `Engine`."""
         view = Physics(jnp.zeros(()), *initial[:3], jnp.zeros(self.model.nu), {}, initial.goal)
         zero = SimState(view, jnp.zeros(self.model.nv), initial.fields)
         model, data = self._with(zero.fields), self._load(zero, view.ctrl)
@@ -104,7 +107,7 @@ class Mjx:
 
     @in_full
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
-        """See `mjxwm_envs.core.Engine`."""
+        """See `Engine`."""
         # Without differentiation a checkpoint is nothing but a call.
         return jax.checkpoint(self._control_step)(sim, ctrl)
 
@@ -123,7 +126,7 @@ class Mjx:
         return jax.lax.scan(substep, self._load(sim, ctrls[0]), substeps)[0].qpos
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
-        """See `mjxwm_envs.core.Engine`."""
+        """See `Engine`."""
         return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)
 
     def _control_step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:

@@ -81,15 +81,18 @@ class Native:
         return bool(self._forces or self._momenta)
 
     def for_worlds(self, num_worlds: int) -> "Native":
-        """Itself: batches are made for whatever number of worlds comes."""
+        """This engine: a batch is made for each number of worlds that it is called with."""
         return self
 
+    def check_devices(self, num_devices: int) -> None:
+        """Any number of devices will do."""
+
     def can_differ(self, name: str) -> bool:
-        """See `mjxwm_envs.core.Engine`."""
+        """See `Engine`."""
         return name in mujoco.batch.MODEL_FIELDS
 
     def reset(self, initial: Initial) -> SimState:
-        """See `mjxwm_envs.core.Engine`. Without derived fields there is nothing to compute.
+        """See `Engine`. Without derived fields there is nothing to compute.
 
         Raises:
             ValueError: worlds differ in a field that C MuJoCo takes for the same in all.
@@ -104,11 +107,11 @@ class Native:
         return SimState(self._physics(initial), hidden, initial.fields)
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:
-        """See `mjxwm_envs.core.Engine`."""
+        """See `Engine`."""
         return jax.tree.map(lambda n, o: jnp.where(done, n, o), self.reset(initial), sim)
 
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
-        """See `mjxwm_envs.core.Engine`."""
+        """See `Engine`."""
         after = self._call(self._step, sim.physics.goal, sim.fields, sim.hidden, ctrl)
         return after._replace(physics=after.physics._replace(ctrl=ctrl))
 

@@ -12,8 +12,8 @@ from mujoco import mjx
 from mjxwm_envs.engines import contacts, limit_rows
 from mjxwm_envs.engines.constraints import make_constraint
 from mjxwm_envs.engines.joints import transmission
+from mjxwm_envs.engines.precision import all_in_full
 from mjxwm_envs.engines.rotations import advance
-from mjxwm_envs.precision import all_in_full
 
 _PLANE, _CAPSULE = int(mujoco.mjtGeom.mjGEOM_PLANE), int(mujoco.mjtGeom.mjGEOM_CAPSULE)
 _KIND = mujoco.mjtGeom

@@ -32,8 +32,8 @@ from mjxwm_envs.engines.contacts import Plan
 from mjxwm_envs.engines.implicitfast import implicit
 from mjxwm_envs.engines.joints import fwd_velocity
 from mjxwm_envs.engines.positions import fwd_position
+from mjxwm_envs.engines.precision import in_full
 from mjxwm_envs.engines.rotations import advance
-from mjxwm_envs.precision import in_full
 
 
 class Problem(NamedTuple):

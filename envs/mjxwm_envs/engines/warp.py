@@ -109,17 +109,17 @@ class Warp(Mjx):
             larger._template = larger._make_template()
         return larger
 
-    def check_devices(self, devices: int) -> None:
-        """Refuses several devices of one process where Warp stages its buffers: it crashes there.
+    def check_devices(self, num_devices: int) -> None:
+        """Refuses several devices of one process if Warp stages its buffers: it would crash.
 
         Raises:
-            ValueError: with the variable that asks for it.
+            ValueError: the message names the environment variable to unset.
         """
         name = os.environ.get(GRAPH_VARIABLE, "")
-        if devices > 1 and name.startswith("WARP_STAGED"):
+        if num_devices > 1 and name.startswith("WARP_STAGED"):
             raise ValueError(
-                f"{GRAPH_VARIABLE}={name} runs on one device of a process, not on {devices}, where "
-                f"Warp's staged buffers crash; unset {GRAPH_VARIABLE}, or take one device"
+                f"{GRAPH_VARIABLE}={name} runs on one device of a process, not on {num_devices}, "
+                f"where Warp's staged buffers crash; unset {GRAPH_VARIABLE}, or take one device"
             )
 
     def _graph_mode(self) -> Any:

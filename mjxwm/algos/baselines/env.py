@@ -18,8 +18,7 @@ from brax.envs.base import State
 from brax.training.acme import running_statistics, specs
 from brax.training.acme.running_statistics import RunningStatisticsState
 from jaxtyping import Array, Float
-from mjxwm_envs.batch import Step, Worlds
-from mjxwm_envs.core import Source
+from mjxwm_envs.core import Source, Step, Worlds
 
 
 class BraxWorlds(BraxEnv):
@@ -50,7 +49,7 @@ class BraxWorlds(BraxEnv):
     def _worlds(self, num_worlds: int) -> Any:
         # The same ones for reset and steps: worlds on the host are not in the state.
         if num_worlds not in self._batches:
-            self._batches[num_worlds] = self._env.worlds(num_worlds)
+            self._batches[num_worlds] = self._env.batch(num_worlds)
         return self._batches[num_worlds]
 
     @property

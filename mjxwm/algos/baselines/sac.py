@@ -17,8 +17,7 @@ from brax.training.agents.sac import losses
 from brax.training.agents.sac import networks as sac_networks
 from brax.training.replay_buffers import ReplayBufferState, UniformSamplingQueue
 from jaxtyping import Array, Float, Int, PRNGKeyArray
-from mjxwm_envs.batch import Step
-from mjxwm_envs.core import Source
+from mjxwm_envs.core import Source, Step
 
 from mjxwm.algos.baselines.config import SAC
 from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray
-from mjxwm_envs import batch, shards
-from mjxwm_envs.batch import BatchEnv, Worlds
-from mjxwm_envs.core import Source
+from mjxwm_envs import shards
+from mjxwm_envs.core import Source, WorldBatch, Worlds
 
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
@@ -70,7 +69,7 @@ def make(config: Config, env: Source) -> Algorithm:
         ValueError: a setting out of range, named with its range.
     """
     validate(config)
-    batch_env = env.worlds(config.worlds)
+    batch_env = env.batch(config.worlds)
     tx = learner.optimizers(config)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
@@ -113,10 +112,10 @@ def make(config: Config, env: Source) -> Algorithm:
 def layout(state: TrainState) -> TrainState:
     """Which axis of each leaf is spread over devices: that of the worlds."""
     whole = jax.tree.map(lambda x: PartitionSpec(), state)
-    return whole._replace(worlds=batch.layout(state.worlds), replay=replay.layout(state.replay))
+    return whole._replace(worlds=state.worlds.layout(), replay=replay.layout(state.replay))
 
 
-def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> TrainState:
+def _init(config: Config, env: WorldBatch, tx: Optimizers, key: PRNGKeyArray) -> TrainState:
     key, key_learner, key_worlds, key_warm = jax.random.split(key, 4)
     spec = env.env.spec
     fresh = learner.init(config, tx, spec.obs_size, spec.action_size, key_learner)
@@ -137,7 +136,7 @@ def _init(config: Config, env: BatchEnv, tx: Optimizers, key: PRNGKeyArray) -> T
 
 
 def collect(
-    config: Config, env: BatchEnv, state: TrainState, key: PRNGKeyArray
+    config: Config, env: WorldBatch, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
     """The first half of an iteration: T steps of the policy in B worlds, put into the replay."""
     shape = (config.unroll, config.worlds, env.env.action_size)
@@ -151,7 +150,7 @@ def collect(
 
 def _collect(
     config: Config,
-    env: BatchEnv,
+    env: WorldBatch,
     policy: Policy[Array],
     state: TrainState,
     noise: Array,

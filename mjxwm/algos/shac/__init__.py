@@ -16,9 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray
-from mjxwm_envs import batch, shards
-from mjxwm_envs.batch import BatchEnv, Worlds
-from mjxwm_envs.core import Source
+from mjxwm_envs import shards
+from mjxwm_envs.core import Source, WorldBatch, Worlds
 
 from mjxwm.algos.shac import learner
 from mjxwm.algos.shac.config import Config, validate
@@ -65,7 +64,7 @@ def make(config: Config, env: Source) -> Algorithm:
     validate(config)
     if not env.spec.differentiable:
         raise ValueError(f"task {env.name!r}: {env.spec.obstacle}")
-    worlds = env.worlds(config.worlds)
+    worlds = env.batch(config.worlds)
     tx = learner.optimizers(config)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
@@ -121,11 +120,11 @@ def trouble(config: Config, row: dict[str, Any]) -> str:
 def layout(state: TrainState) -> TrainState:
     """Which axis of each leaf is spread over devices: that of the worlds."""
     whole = jax.tree.map(lambda x: PartitionSpec(), state)
-    return whole._replace(worlds=batch.layout(state.worlds))
+    return whole._replace(worlds=state.worlds.layout())
 
 
 def _iterate(
-    config: Config, env: BatchEnv, tx: Optimizers, state: TrainState
+    config: Config, env: WorldBatch, tx: Optimizers, state: TrainState
 ) -> tuple[TrainState, Metrics]:
     key, key_noise, key_critic = jax.random.split(state.key, 3)
     shape = (config.unroll, config.worlds, env.env.action_size)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 from mjxwm_envs import shards
-from mjxwm_envs.batch import BatchEnv, Worlds
+from mjxwm_envs.core import WorldBatch, Worlds
 
 from mjxwm.algos.shac.config import Config
 from mjxwm.algos.shac.learner import Learner
@@ -44,7 +44,7 @@ def value(config: Config, critics: Critic, x: Float[Array, "*s o"], how: str) ->
 
 def run(
     config: Config,
-    env: BatchEnv,
+    env: WorldBatch,
     learner: Learner,
     actors: Actor,
     worlds: Worlds,
@@ -133,7 +133,7 @@ def segments(
 
 
 def gradients(
-    config: Config, env: BatchEnv, learner: Learner, worlds: Worlds, noise: Float[Array, "H B a"]
+    config: Config, env: WorldBatch, learner: Learner, worlds: Worlds, noise: Float[Array, "H B a"]
 ) -> tuple[Actor, Window]:
     """The gradient of minus each world's return (leaves [B, ...]), and the window."""
 

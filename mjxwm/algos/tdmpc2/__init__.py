@@ -10,10 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
-from mjxwm_envs import batch as worlds
 from mjxwm_envs import shards
-from mjxwm_envs.batch import BatchEnv, Worlds
-from mjxwm_envs.core import Source
+from mjxwm_envs.core import Source, WorldBatch, Worlds
 
 from mjxwm.algos.tdmpc2 import networks, planner, updates
 from mjxwm.algos.tdmpc2.config import (
@@ -78,7 +76,7 @@ def make(config: Config, env: Source) -> Algorithm:
         ValueError: a setting out of range, named with its range.
     """
     validate(config)
-    batch_env = env.worlds(config.worlds)
+    batch_env = env.batch(config.worlds)
     tx = updates.optimizers(rates(config))
     tasks = _tasks(config, env)
 
@@ -131,7 +129,7 @@ def layout(state: TrainState) -> TrainState:
     """Which axis of each leaf is spread over devices: that of the worlds."""
     whole = jax.tree.map(lambda x: PartitionSpec(), state)
     return whole._replace(
-        worlds=worlds.layout(state.worlds),
+        worlds=state.worlds.layout(),
         plans=shards.spread(),
         replay=replay.layout(state.replay),
     )
@@ -163,7 +161,7 @@ def plan_worlds(
 
 
 def _init(
-    config: Config, env: BatchEnv, tx: Optimizers, plans: Array, key: PRNGKeyArray
+    config: Config, env: WorldBatch, tx: Optimizers, plans: Array, key: PRNGKeyArray
 ) -> TrainState:
     key, key_learner, key_worlds, key_warm = jax.random.split(key, 4)
     spec = env.env.spec
@@ -188,7 +186,7 @@ def _init(
 
 
 def _collect(
-    config: Config, env: BatchEnv, tasks: TaskTable, state: TrainState, key: PRNGKeyArray
+    config: Config, env: WorldBatch, tasks: TaskTable, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
     nets = for_task(state.learner.networks, tasks, 0)
 

@@ -7,7 +7,7 @@ A `-fast` task is the same on a body for massive collection: a longer physics st
 import functools
 from collections.abc import Callable
 
-from mjxwm_envs.core import Task
+from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.dm_control.acrobot import Acrobot
 from mjxwm_envs.tasks.dm_control.cartpole import Cartpole
 from mjxwm_envs.tasks.dm_control.cheetah import Cheetah, CheetahJump

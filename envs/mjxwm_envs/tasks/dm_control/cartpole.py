@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm_envs import assets
-from mjxwm_envs.core import Initial, Physics, Task
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.rewards import tolerance
 
 

@@ -15,7 +15,7 @@ import mujoco.batch
 import numpy as np
 from jaxtyping import Array, Float
 
-from mjxwm_envs import cache
+from mjxwm_envs.tasks import disk_cache
 from mjxwm_envs.tasks.dm_control import models
 
 SIZE = 4096
@@ -138,13 +138,13 @@ def _stored(
     content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, content)
     source = Path(__file__).read_bytes()
-    name = cache.key(content.tobytes(), mujoco.__version__, source, *what)
+    name = disk_cache.key(content.tobytes(), mujoco.__version__, source, *what)
 
     def from_bytes(stored: bytes) -> np.ndarray:
         return np.frombuffer(stored).reshape(SIZE, -1)
 
-    path = cache.folder("starts") / f"{name}.float64"
-    return cache.load_or_make(path, make, lambda rows: rows.tobytes(), from_bytes)
+    path = disk_cache.folder("starts") / f"{name}.float64"
+    return disk_cache.load_or_make(path, make, lambda rows: rows.tobytes(), from_bytes)
 
 
 def _draw(

@@ -17,7 +17,8 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mjxwm_envs.core import Initial, Physics, Task
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.dm_control import models
 from mjxwm_envs.tasks.rewards import Sigmoid, tolerance
 

@@ -6,7 +6,7 @@ A `-stiff` task is the same body on contacts sixteen times as stiff, with half t
 import functools
 from collections.abc import Callable
 
-from mjxwm_envs.core import Task
+from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.locomotion.ant import Ant
 from mjxwm_envs.tasks.locomotion.anymal import Anymal
 from mjxwm_envs.tasks.locomotion.hopper import Hopper

@@ -5,7 +5,7 @@ import math
 
 import mujoco
 
-from mjxwm_envs.core import Task
+from mjxwm_envs.task import Task
 
 
 @dataclasses.dataclass(frozen=True)

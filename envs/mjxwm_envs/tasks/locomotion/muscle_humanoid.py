@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from mjxwm_envs.core import Initial, Physics, Task
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.locomotion import muscle_body, start
 from mjxwm_envs.tasks.locomotion.floating import observe, progress, root
 from mjxwm_envs.tasks.locomotion.muscle_body.poses import follow

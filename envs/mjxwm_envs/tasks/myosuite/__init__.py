@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from mjxwm_envs.core import Task
+from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.myosuite.hold import HandHold
 from mjxwm_envs.tasks.myosuite.key import HandKey
 from mjxwm_envs.tasks.myosuite.muscles import MuscleTask

@@ -13,7 +13,8 @@ import mujoco
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from mjxwm_envs.core import Marker, Physics, Task
+from mjxwm_envs.core import Marker, Physics
+from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.myosuite import models
 
 Terms = dict[str, Float[Array, ""]]

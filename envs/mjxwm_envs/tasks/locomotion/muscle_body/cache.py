@@ -8,14 +8,14 @@ import mujoco
 import numpy as np
 
 from mjxwm_envs import assets
-from mjxwm_envs import cache as disk
+from mjxwm_envs.tasks import disk_cache
 
-key = disk.key
+key = disk_cache.key
 
 
 def folder() -> Path:
     """$XDG_CACHE_HOME/mjxwm/models, or the same below ~/.cache."""
-    return disk.folder("models")
+    return disk_cache.folder("models")
 
 
 def sources_of(module: str) -> list[str]:
@@ -41,7 +41,7 @@ def files_of(package: str) -> list[str]:
 
 def load_or_make(name: str, make: Callable[[], mujoco.MjModel]) -> mujoco.MjModel:
     """The model stored under `name`, or else what `make` returns, stored if that is possible."""
-    return disk.load_or_make(folder() / f"{name}.mjb", make, to_bytes, _from_bytes)
+    return disk_cache.load_or_make(folder() / f"{name}.mjb", make, to_bytes, _from_bytes)
 
 
 def to_bytes(model: mujoco.MjModel) -> bytes:

@@ -36,7 +36,7 @@ def need(env: Env, actions: Float[np.ndarray, "T B a"], seed: int) -> Need:
     """
     engine, counted = env.engine, ("ncon", "nefc")
     native = engines.make("native", engine.model, engine.n_substeps, (*env.task.derived, *counted))
-    batch = dataclasses.replace(env, engine=native).worlds(actions.shape[1])
+    batch = dataclasses.replace(env, engine=native).batch(actions.shape[1])
 
     @jax.jit
     def run(key: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from mjxwm_envs import engines
 from mjxwm_envs.env import Env
-from mjxwm_envs.registry import FOREIGN, SUITES, make, names, nearest
+from mjxwm_envs.fields import nearest
+from mjxwm_envs.registry import FOREIGN, SUITES, make, names
 
 VARIANTS = ("fast", "stiff")
 """Endings of names that stand for the same task on another body."""

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxwm_envs import engines, room, seeds
+from mjxwm_envs import engines, seeds
+from mjxwm_envs.check import contact_counts
 from mjxwm_envs.core import Source, State
 from mjxwm_envs.env import Env
 from mjxwm_envs.registry import make
@@ -96,7 +97,7 @@ def first_cause(error: Exception) -> str:
 
 
 def _rollout(env: Source, config: Config) -> list[Finding]:
-    batch, spec = env.worlds(config.worlds), env.spec
+    batch, spec = env.batch(config.worlds), env.spec
     shape = (config.steps, config.worlds, env.action_size)
 
     @jax.jit
@@ -133,7 +134,7 @@ def _rollout(env: Source, config: Config) -> list[Finding]:
 def _room(env: Env, config: Config) -> Finding:
     key, shape = seeds.key(config.seed), (config.steps, config.worlds, env.action_size)
     actions = np.asarray(jax.random.uniform(key, shape, minval=-1, maxval=1))
-    return Finding("contacts", None, room.described(env, actions, config.seed))
+    return Finding("contacts", None, contact_counts.described(env, actions, config.seed))
 
 
 def _agreement(env: Env, engine: str, config: Config) -> Finding:
@@ -172,7 +173,7 @@ def against_native(env: Env, engine: str, config: Config) -> tuple[float, float]
 
 def _states(env: Env, config: Config) -> tuple[Any, jax.Array]:
     """States on the way of random actions, on C MuJoCo, as starts; and an action for each."""
-    batch, key = env.worlds(config.worlds), seeds.key(config.seed)
+    batch, key = env.batch(config.worlds), seeds.key(config.seed)
     shape = (config.steps, config.worlds, env.action_size)
     actions = jax.random.uniform(key, shape, minval=-1, maxval=1)
     keys = jax.random.split(key, config.worlds)
