@@ -57,7 +57,8 @@ def terms(task, state):
 
 
 def test_neither_package_is_loaded_until_a_body_is_needed():
-    code = "import envs, sys; print(*{'myo_sim', 'myosuite', 'gymnasium'} & set(sys.modules))"
+    wanted = "{'myo_sim', 'myosuite', 'gymnasium'}"
+    code = f"import mjxwm_envs, sys; print(*{wanted} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
 
