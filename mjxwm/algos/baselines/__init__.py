@@ -1,9 +1,9 @@
-"""PPO and SAC with the networks, losses, normaliser and replay of `brax.training`: the baselines.
+"""The baselines PPO and SAC, made of the networks, losses, normaliser and replay of Brax.
 
-Schulman et al. 2017, arXiv 1707.06347; Haarnoja et al. 2018, arXiv 1812.05905. Brax's own `train`
-functions are loops that nothing can look into and that need calls which jax 0.10 no longer has; so
-the loops here are this project's, made of brax's parts, and a test holds them to brax's, number for
-number. Brax is an optional package: this module and the settings do without it.
+PPO: Schulman et al. 2017, arXiv 1707.06347; SAC: Haarnoja et al. 2018, arXiv 1812.05905. The
+training loops are this project's: Brax's `train` functions give no access to single iterations, and
+use functions that jax 0.10 removed. A test checks that they compute the same numbers as Brax's.
+Brax is an optional package; this module and the configurations can be imported without it.
 """
 
 import importlib
@@ -21,7 +21,7 @@ def make_ppo(config: PPO, env: Source) -> Algorithm:
     """PPO on `env`.
 
     Raises:
-        ValueError: a setting out of range, or brax is not installed.
+        ValueError: a setting is out of range, or brax is not installed.
     """
     validate(config)
     return _module("ppo").make(config, env)
@@ -31,7 +31,7 @@ def make_sac(config: SAC, env: Source) -> Algorithm:
     """SAC on `env`.
 
     Raises:
-        ValueError: a setting out of range, or brax is not installed.
+        ValueError: a setting is out of range, or brax is not installed.
     """
     validate(config)
     return _module("sac").make(config, env)

@@ -1,4 +1,4 @@
-"""PPO's and SAC's settings, and their ranges. Brax's own name of a setting is in brackets."""
+"""Configurations of PPO and SAC; Brax's name of each setting is in brackets."""
 
 import dataclasses
 from typing import Literal
@@ -10,7 +10,7 @@ Activation = Literal["swish", "relu", "tanh", "elu", "gelu"]
 
 @dataclasses.dataclass(frozen=True)
 class PPO:
-    """PPO's settings; the defaults are for a GPU."""
+    """Configuration of PPO; the defaults are for a GPU."""
 
     env_steps: int = 50_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts
@@ -18,21 +18,21 @@ class PPO:
     worlds: int = 2048
     """Worlds stepped in parallel (B) [num_envs]."""
     unroll: int = 20
-    """Steps of a segment, the piece of a world's history that advantages are computed in (T)
+    """Steps of a segment: T consecutive steps of one world, over which advantages are computed
     [unroll_length]."""
     batch: int = 512
     """Segments per gradient update [batch_size]."""
     minibatches: int = 16
-    """Gradient updates per pass over the data [num_minibatches]; `batch` x `minibatches` segments,
-    a multiple of `worlds`, are collected per iteration."""
+    """Gradient updates per epoch [num_minibatches]. An iteration collects `batch` x `minibatches`
+    segments, which must be a multiple of `worlds`."""
     epochs: int = 4
-    """Passes over the data of an iteration [num_updates_per_batch]."""
+    """Epochs over the data of an iteration [num_updates_per_batch]."""
     gamma: float = 0.99
     """Discount per agent step [discounting]."""
     lam: float = 0.95
-    """Lambda of the generalised advantages [gae_lambda]."""
+    """Lambda of generalised advantage estimation [gae_lambda]."""
     clip: float = 0.2
-    """How far the probability of an action may move from that which collected it, as a share
+    """Clipping range of the probability ratio between the new and the collecting policy
     [clipping_epsilon]."""
     entropy: float = 1e-3
     """Weight of the policy's entropy [entropy_cost]."""
@@ -41,19 +41,19 @@ class PPO:
     lr: float = 3e-4
     """Learning rate of Adam, constant [learning_rate]."""
     max_grad_norm: float | None = 1.0
-    """Longer gradients are scaled down to this norm [max_grad_norm]."""
+    """Largest norm of a gradient, by scaling it down; null for no limit [max_grad_norm]."""
     reward_scaling: float = 0.1
-    """Factor on rewards in the losses; returns of episodes are in the task's own units."""
+    """Factor on rewards in the losses; reported returns are without it [reward_scaling]."""
     normalize_obs: bool = True
-    """Networks see observations in running deviations [normalize_observations]."""
+    """Normalise observations by running mean and deviation [normalize_observations]."""
     normalize_advantage: bool = True
-    """Advantages have mean 0 and deviation 1 in each gradient update [normalize_advantage]."""
+    """Normalise advantages to mean 0 and deviation 1 in each minibatch [normalize_advantage]."""
     policy_layers: tuple[int, ...] = (128, 128, 128)
     """Hidden layers of the policy [policy_hidden_layer_sizes]."""
     value_layers: tuple[int, ...] = (256, 256, 256)
     """Hidden layers of the critic [value_hidden_layer_sizes]."""
     activation: Activation = "swish"
-    """Of both networks [activation]."""
+    """Activation of both networks [activation]."""
 
     @property
     def segments(self) -> int:
@@ -67,7 +67,7 @@ class PPO:
 
     @property
     def iterations(self) -> int:
-        """Iterations until the budget is spent, at least one."""
+        """Iterations until `env_steps` are taken, at least one."""
         return max(1, -(-self.env_steps // self.steps_per_iteration))
 
     @property
@@ -78,7 +78,7 @@ class PPO:
 
 @dataclasses.dataclass(frozen=True)
 class SAC:
-    """SAC's settings; the defaults are for a GPU. Its entropy target is brax's, -actions / 2."""
+    """Configuration of SAC; the defaults are for a GPU. The target entropy is -actions / 2."""
 
     env_steps: int = 5_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts
@@ -86,33 +86,34 @@ class SAC:
     worlds: int = 128
     """Worlds stepped in parallel (B) [num_envs]."""
     unroll: int = 16
-    """Rounds per iteration; a round is one step in all worlds and `updates_per_round` updates."""
+    """Rounds per iteration, each one step in all worlds and `updates_per_round` updates."""
     updates_per_round: int = 64
     """Gradient updates of critics, policy and temperature per round [grad_updates_per_step]."""
     warmup: int = 8192
-    """Env steps of the untrained policy before the first update; they count [min_replay_size]."""
+    """Env steps of the untrained policy before the first update, part of `env_steps`
+    [min_replay_size]."""
     capacity: int | None = None
-    """Transitions that the replay holds [max_replay_size]; by default all that are collected. A
-    full replay of brax's is moved in memory by every insert, which on a CPU costs more than all the
-    rest."""
+    """Transitions that the replay buffer holds [max_replay_size]; by default all that are
+    collected. Once full, Brax's buffer moves all its data in memory at every insert, which on a CPU
+    takes longer than everything else."""
     batch: int = 512
     """Transitions per gradient update [batch_size]."""
     gamma: float = 0.99
     """Discount per agent step [discounting]."""
     tau: float = 0.005
-    """Share of the critics that their target copies take over per update [tau]."""
+    """The target critics move by this fraction towards the critics per update [tau]."""
     lr: float = 3e-4
-    """Learning rate of Adam for policy and critics [learning_rate]; the temperature's is brax's."""
+    """Learning rate of Adam for policy and critics [learning_rate]; the temperature has Brax's."""
     reward_scaling: float = 1.0
-    """Factor on rewards in the losses; returns of episodes are in the task's own units."""
+    """Factor on rewards in the losses; reported returns are without it [reward_scaling]."""
     normalize_obs: bool = True
-    """Networks see observations in running deviations [normalize_observations]."""
+    """Normalise observations by running mean and deviation [normalize_observations]."""
     layers: tuple[int, ...] = (256, 256)
     """Hidden layers of the policy and of both critics [hidden_layer_sizes]."""
     layer_norm: bool = True
     """Layer normalisation in the critics [q_network_layer_norm]."""
     activation: Activation = "relu"
-    """Of all networks [activation]."""
+    """Activation of all networks [activation]."""
 
     @property
     def warmup_rounds(self) -> int:
@@ -126,7 +127,7 @@ class SAC:
 
     @property
     def iterations(self) -> int:
-        """Iterations until the budget is spent, at least one."""
+        """Iterations until `env_steps` are taken, at least one."""
         left = self.env_steps - self.warmup_rounds * self.worlds
         return max(1, -(-left // self.steps_per_iteration))
 
@@ -137,9 +138,9 @@ class SAC:
 
     @property
     def rows(self) -> int:
-        """Transitions that the replay has room for."""
-        whole = self.warmup_rounds * self.worlds + self.iterations * self.steps_per_iteration
-        return whole if self.capacity is None else min(self.capacity, whole)
+        """Capacity of the replay buffer in transitions."""
+        collected = self.warmup_rounds * self.worlds + self.iterations * self.steps_per_iteration
+        return collected if self.capacity is None else min(self.capacity, collected)
 
 
 _POSITIVE = {
@@ -149,7 +150,7 @@ _POSITIVE = {
 
 
 def validate(config: PPO | SAC) -> None:
-    """Raises ValueError on the first setting that is out of its range."""
+    """Raises ValueError if a setting is out of range."""
     values = dataclasses.asdict(config)
     ranges.above_zero(config, *_POSITIVE[type(config)].split())
     ranges.shares(config, *[name for name in ("gamma", "lam", "tau") if name in values])

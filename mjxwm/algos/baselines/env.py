@@ -1,12 +1,11 @@
-"""Our worlds behind brax's interface: `brax.envs.Env` with B worlds in one, resets included.
+"""Adapter from this project's worlds to Brax: B worlds as one `brax.envs.Env`, resets included.
 
-Brax wraps an environment in episodes and resets of its own, which go back to the first start state
-again and again; these worlds come with theirs, so nothing is to be wrapped. A brax state's `done`
-is terminated or truncated, `info["truncation"]` is truncated alone, and its observation is the one
-to act on: after an end that of the fresh start. What came before the reset is in `info["step"]`,
-but brax's losses read the observation alone. They take care not to: a termination is not
-bootstrapped at all, and a truncated step, as that of a world whose physics diverged, is left out of
-PPO's advantages and of SAC's errors, the return before it being bootstrapped from its own value.
+Brax's wrappers would add time limits and resets, which always return to the first start state;
+these worlds reset themselves, so Brax must not wrap them. In a Brax state, `done` is terminated or
+truncated, `info["truncation"]` is truncated only, and `obs` is the observation to act on: after the
+end of an episode, the first one of the next. `info["step"]` has the observation before the reset.
+Brax's losses do not need it: they do not bootstrap at a termination, and leave truncated steps
+(and those of worlds whose physics diverged) out of PPO's advantages and SAC's TD errors.
 """
 
 from typing import Any
@@ -22,24 +21,24 @@ from mjxwm_envs.core import Source, Step, Worlds
 
 
 class BraxWorlds(BraxEnv):
-    """B worlds for `brax.training`, to be used without its wrappers (`wrap_env=False`)."""
+    """B worlds as one Brax environment; use it without Brax's wrappers (`wrap_env=False`)."""
 
     def __init__(self, env: Source):
-        """`env` is one world; B follows from the keys that `reset` is given."""
+        """`env` is a single world; the number of keys passed to `reset` sets B."""
         self._env = env
         self._spec = env.spec
         self._batches: dict[int, Any] = {}
 
     def reset(self, rng: Array) -> State:
-        """Fresh worlds with staggered clocks, as many as there are keys, raw or typed."""
+        """B fresh worlds for B keys (raw or typed), with staggered episode clocks."""
         key = rng[0]
         if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             key = jax.random.wrap_key_data(key)
         batch = self._worlds(len(rng))
         worlds = batch.reset(key, stagger=True)
         _, step = jax.eval_shape(batch.step, worlds, jnp.zeros((len(rng), self.action_size)))
-        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), step)
-        return _state(worlds, nothing)
+        no_step = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), step)
+        return _state(worlds, no_step)
 
     def step(self, state: State, action: Float[Array, "B a"]) -> State:
         """One action in each world."""
@@ -47,19 +46,19 @@ class BraxWorlds(BraxEnv):
         return _state(*self._worlds(len(action)).step(worlds, action))
 
     def _worlds(self, num_worlds: int) -> Any:
-        # The same ones for reset and steps: worlds on the host are not in the state.
+        # Cached, because reset and step must use the same object: host worlds are not in the state.
         if num_worlds not in self._batches:
             self._batches[num_worlds] = self._env.batch(num_worlds)
         return self._batches[num_worlds]
 
     @property
     def observation_size(self) -> int:
-        """Numbers in an observation."""
+        """Size of an observation."""
         return self._spec.obs_size
 
     @property
     def action_size(self) -> int:
-        """Numbers in an action."""
+        """Size of an action."""
         return self._spec.action_size
 
     @property
@@ -69,7 +68,7 @@ class BraxWorlds(BraxEnv):
 
 
 def init_normalizer(env: BraxWorlds) -> RunningStatisticsState:
-    """Running mean and deviation of observations, of which none has been seen."""
+    """Brax's running mean and deviation of observations, before the first one."""
     return running_statistics.init_state(specs.Array((env.observation_size,), jnp.dtype("float32")))
 
 
@@ -80,10 +79,10 @@ def _state(worlds: Worlds, step: Step) -> State:
     info = {
         "step": step,
         "truncation": truncation,
-        # What brax's own loops ask for besides.
+        # Brax's training loops also read these.
         "steps": length,
         "episode_done": done,
         "episode_metrics": {"sum_reward": step.episode_return, "length": length},
     }
-    physics: Any = worlds  # brax hands it back as it was
+    physics: Any = worlds  # Brax does not look into it
     return State(physics, worlds.obs, step.reward, done, {}, info)

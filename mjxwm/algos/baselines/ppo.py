@@ -1,4 +1,4 @@
-"""PPO: brax's networks, losses and normaliser in an iteration of this project's."""
+"""PPO: an iteration made of Brax's networks, losses and observation normaliser."""
 
 # optax types parameters as trees of arrays; brax's classes are such trees, but no type says so.
 # pyright: reportArgumentType=false, reportCallIssue=false
@@ -24,7 +24,7 @@ from mjxwm.types import Algorithm, Metrics
 
 
 class TrainState(NamedTuple):
-    """Everything that changes; a checkpoint is exactly this."""
+    """Everything that changes during training; this is what a checkpoint holds."""
 
     iteration: Int[Array, ""]
     worlds: State
@@ -35,7 +35,7 @@ class TrainState(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What does not change."""
+    """The fixed parts of the algorithm: configuration, worlds, networks, optimiser."""
 
     config: PPO
     env: BraxWorlds
@@ -64,13 +64,13 @@ def make(config: PPO, env: Source) -> Algorithm:
 
 
 def make_parts(config: PPO, env: Source) -> Parts:
-    """Networks and optimiser."""
+    """Builds networks and optimiser for `env`."""
     worlds = BraxWorlds(env)
     return Parts(config, worlds, make_networks(config, worlds), optimizer(config))
 
 
 def make_networks(config: PPO, env: BraxWorlds) -> ppo_networks.PPONetworks:
-    """Policy (a normal distribution through tanh) and critic."""
+    """The policy, a tanh-squashed Gaussian, and the critic."""
     plain = types.identity_observation_preprocessor
     return ppo_networks.make_ppo_networks(
         env.observation_size,
@@ -83,7 +83,7 @@ def make_networks(config: PPO, env: BraxWorlds) -> ppo_networks.PPONetworks:
 
 
 def optimizer(config: PPO) -> optax.GradientTransformation:
-    """Adam, behind the bound on the gradient's norm if there is one."""
+    """Adam, with clipping of the gradient's norm if `max_grad_norm` is set."""
     adam = optax.adam(config.lr)
     if config.max_grad_norm is None:
         return adam
@@ -91,7 +91,7 @@ def optimizer(config: PPO) -> optax.GradientTransformation:
 
 
 def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
-    """Fresh worlds and networks."""
+    """The state before the first iteration: fresh worlds and networks."""
     key, key_worlds, key_policy, key_value = jax.random.split(key, 4)
     params = losses.PPONetworkParams(
         policy=parts.nets.policy_network.init(key_policy),
@@ -108,7 +108,7 @@ def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
 
 
 def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
-    """Collects `segments` segments and goes over them `epochs` times."""
+    """One iteration: collects segments of T steps, then trains `epochs` epochs on them."""
     key_update, key_collect, key = jax.random.split(state.key, 3)
     worlds, data, collected = _collect(parts, state, key_collect)
     normalizer = running_statistics.update(state.normalizer, data.observation)
@@ -127,7 +127,7 @@ def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
 def _collect(
     parts: Parts, state: TrainState, key: PRNGKeyArray
 ) -> tuple[State, types.Transition, Metrics]:
-    """The worlds afterwards, the segments [segments, T, ...], and what happened to episodes."""
+    """Collects segments: the next state of the worlds, data [segments, T, ...], episode metrics."""
     config = parts.config
     params = (state.normalizer, state.params.policy)
     policy = ppo_networks.make_inference_fn(parts.nets)(params)
@@ -145,20 +145,20 @@ def _collect(
     # [unrolls, T, B] to [segments, T]: the losses take segments first.
     data = jax.tree.map(lambda x: x.swapaxes(1, 2).reshape(-1, *x.shape[1:2], *x.shape[3:]), data)
     extras: Any = data.extras
-    seen = dict(extras["state_extras"])
-    steps = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), seen.pop("step"))
-    data = data._replace(extras={**extras, "state_extras": seen})
+    state_extras = dict(extras["state_extras"])
+    steps = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), state_extras.pop("step"))
+    data = data._replace(extras={**extras, "state_extras": state_extras})
     return worlds, data, step_metrics(steps)
 
 
 def _epoch(
     parts: Parts, normalizer: RunningStatisticsState, data: types.Transition, carry: Any
 ) -> tuple[Any, Metrics]:
-    """One pass over the data, in `minibatches` updates on segments at random."""
+    """One epoch: `minibatches` updates, each on `batch` random segments."""
     params, opt, key = carry
     key, key_order, key_loss = jax.random.split(key, 3)
     shape = (parts.config.minibatches, parts.config.batch)
-    # Every leaf on its own, or the order would be another than brax's.
+    # Shuffled leaf by leaf, as in Brax: otherwise the order would be another.
     shuffled = jax.tree.map(
         lambda x: jax.random.permutation(key_order, x).reshape(*shape, *x.shape[1:]), data
     )

@@ -1,4 +1,4 @@
-"""SAC: brax's networks, losses, normaliser and replay in an iteration of this project's."""
+"""SAC: an iteration made of Brax's networks, losses, observation normaliser and replay buffer."""
 
 # optax types parameters as trees of arrays; brax's classes are such trees, but no type says so.
 # pyright: reportArgumentType=false
@@ -24,24 +24,24 @@ from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer
 from mjxwm.data.rollout import step_metrics
 from mjxwm.types import Algorithm, Metrics
 
-_ALPHA_LR = 3e-4  # brax's, which its users cannot set
+_ALPHA_LR = 3e-4  # fixed in Brax, too
 
 
 class Learner(NamedTuple):
-    """What the updates change."""
+    """Networks, temperature and optimiser states: what the updates change."""
 
     policy: Any
     critics: Any
     target: Any
     log_alpha: Float[Array, ""]
-    """Logarithm of the temperature, the weight of the entropy."""
+    """Logarithm of the temperature alpha, the weight of the entropy."""
     policy_opt: optax.OptState
     critics_opt: optax.OptState
     alpha_opt: optax.OptState
 
 
 class TrainState(NamedTuple):
-    """Everything that changes; a checkpoint is exactly this."""
+    """Everything that changes during training; this is what a checkpoint holds."""
 
     iteration: Int[Array, ""]
     worlds: State
@@ -52,14 +52,14 @@ class TrainState(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What does not change."""
+    """The fixed parts of the algorithm: configuration, worlds, networks, buffer, losses."""
 
     config: SAC
     env: BraxWorlds
     nets: sac_networks.SACNetworks
     buffer: UniformSamplingQueue
     losses: tuple[Callable[..., Array], ...]
-    """Of temperature, critics and policy."""
+    """Losses of the temperature, the critics and the policy, in this order."""
 
 
 def make(config: SAC, env: Source) -> Algorithm:
@@ -86,7 +86,7 @@ def make(config: SAC, env: Source) -> Algorithm:
 
 
 def make_parts(config: SAC, task: Source) -> Parts:
-    """Networks, losses and replay."""
+    """Builds networks, losses and replay buffer for `task`."""
     env = BraxWorlds(task)
     plain = types.identity_observation_preprocessor
     nets = sac_networks.make_sac_networks(
@@ -106,7 +106,7 @@ def make_parts(config: SAC, task: Source) -> Parts:
 
 
 def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
-    """Fresh worlds and networks, and a replay with the steps of the untrained policy."""
+    """The state before the first iteration, with the steps of the warm-up in the replay buffer."""
     key, key_worlds, key_learner, key_buffer, key_warm = jax.random.split(key, 5)
     state = TrainState(
         iteration=jnp.zeros((), jnp.int32),
@@ -120,7 +120,7 @@ def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
 
 
 def init_learner(parts: Parts, key: PRNGKeyArray) -> Learner:
-    """Fresh networks, a temperature of 1, and optimisers."""
+    """New networks and optimisers, and a temperature of 1."""
     key_policy, key_critics = jax.random.split(key)
     policy = parts.nets.policy_network.init(key_policy)
     critics = parts.nets.q_network.init(key_critics)
@@ -138,7 +138,7 @@ def init_learner(parts: Parts, key: PRNGKeyArray) -> Learner:
 
 
 def warm_up(parts: Parts, state: TrainState, key: PRNGKeyArray) -> TrainState:
-    """Rounds of collection alone."""
+    """Collects `warmup_rounds` steps in all worlds, without updates."""
 
     def round_(carry: tuple[TrainState, PRNGKeyArray], _: None) -> Any:
         state, key = carry
@@ -149,7 +149,7 @@ def warm_up(parts: Parts, state: TrainState, key: PRNGKeyArray) -> TrainState:
 
 
 def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
-    """`unroll` rounds of one step in all worlds and `updates_per_round` updates."""
+    """One iteration: `unroll` rounds, each one step in all worlds, then updates."""
 
     def round_(state: TrainState, _: None) -> tuple[TrainState, tuple[Step, Metrics]]:
         key_round, key = jax.random.split(state.key)
@@ -175,15 +175,15 @@ def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
 
 
 def _collect(parts: Parts, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Step]:
-    """One step of the policy in all worlds, put into the replay."""
+    """Takes one step of the policy in all worlds and inserts it into the replay buffer."""
     policy = sac_networks.make_inference_fn(parts.nets)((state.normalizer, state.learner.policy))
     worlds, data = acting.actor_step(
         parts.env, state.worlds, policy, key, extra_fields=("truncation", "step")
     )
     extras: Any = data.extras
-    seen = dict(extras["state_extras"])
-    step = seen.pop("step")
-    data = data._replace(extras={**extras, "state_extras": seen})
+    state_extras = dict(extras["state_extras"])
+    step = state_extras.pop("step")
+    data = data._replace(extras={**extras, "state_extras": state_extras})
     normalizer = running_statistics.update(state.normalizer, data.observation)
     buffer = parts.buffer.insert(state.buffer, data)
     return state._replace(worlds=worlds, normalizer=normalizer, buffer=buffer), step
@@ -196,7 +196,7 @@ def _update(
     learner: Learner,
     key: PRNGKeyArray,
 ) -> tuple[tuple[Learner, PRNGKeyArray], Metrics]:
-    """One step of temperature, critics and policy, each at the others' values before it."""
+    """One update of temperature, critics and policy, all from the same old values."""
     alpha_loss, critics_loss, policy_loss = parts.losses
     key, key_alpha, key_critics, key_policy = jax.random.split(key, 4)
     old, tau = learner, parts.config.tau
@@ -235,6 +235,7 @@ def _update(
 def _descend(
     loss: Callable[[Any], Array], tx: optax.GradientTransformation, params: Any, opt: Any
 ) -> tuple[Array, Any, Any]:
+    """One optimiser step: the loss before it, the new parameters and optimiser state."""
     value, grads = jax.value_and_grad(loss)(params)
     updates, opt = tx.update(grads, opt, params)
     return value, optax.apply_updates(params, updates), opt

@@ -1,4 +1,4 @@
-"""Settings of the multi-task path: what is collected, pre-trained and extracted."""
+"""Configuration of multi-task learning: data collection, pre-training and policy extraction."""
 
 import dataclasses
 from typing import Literal
@@ -11,106 +11,108 @@ from mjxwm.models import actor_critic
 
 @dataclasses.dataclass(frozen=True)
 class Collect:
-    """Single-task runs whose data a model is made of."""
+    """Single-task runs that collect the data set."""
 
     preset: str = "pwm-dmc-cpu"
     """Preset of the runs, one per task and seed."""
     env_steps: int | None = None
-    """Env steps per run; by default the preset's."""
+    """Env steps per run; by default those of the preset."""
     seeds: int = 1
     """Runs per task."""
     seed: int = 0
-    """Seed of a task's first run; the others follow."""
+    """Seed of a task's first run; further runs count up from it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Pretrain:
-    """One world model, with Qs and a policy, from data alone."""
+    """Pre-training of one TD-MPC2 model (world model, Qs, policy) on a data set of many tasks."""
 
     size: Literal["1M", "5M", "19M", "48M", "317M"] = "5M"
-    """TD-MPC2's name of the size."""
+    """Size of the networks, by TD-MPC2's names (numbers of parameters)."""
     task_size: int = 96
-    """Size of a task's embedding."""
+    """Size of the task embeddings."""
     latent: int | None = None
-    """Another latent than the size's."""
+    """Latent size, if another than that of `size`."""
     normalize: bool = False
-    """Whether observations are seen in deviations of the task's data. TD-MPC2 sees them as they
-    are: what is small, such as the way to a target, is all but lost beside angles."""
+    """Whether observations are normalised by the mean and deviation of their task's data. TD-MPC2
+    does not: features of small size, such as a distance to a target, then have little effect."""
     updates: int = 200_000
-    """Updates in all."""
+    """Gradient updates in total."""
     batch: int = 256
-    """Windows per update."""
+    """Windows per update (N)."""
     horizon: int = 16
-    """Steps predicted. 16 is PWM's; TD-MPC2's is 3."""
+    """Steps that the model predicts in training (H): 16 in PWM, 3 in TD-MPC2."""
     rho: float = 0.99
-    """Decay of the loss per predicted step. 0.99 is PWM's; TD-MPC2's is 0.5."""
+    """The loss of predicted step t weighs rho^t: 0.99 in PWM, 0.5 in TD-MPC2."""
     continuation: float = 0.0
-    """Weight of the error of whether an episode goes on, 1 for tasks that end episodes. With 0 the
-    model has no such output, as TD-MPC2's of dm_control and Meta-World, where nothing ends them."""
+    """Weight of the loss that predicts whether the episode continues; take 1 if tasks terminate
+    episodes. With 0 the model has no such head, as TD-MPC2's for dm_control and Meta-World, whose
+    episodes never terminate."""
     lr: float = 3e-4
-    """Learning rate of everything but the encoder."""
+    """Learning rate of all networks but the encoder."""
     encoder_lr: float = 0.3
-    """The encoder's learning rate, as a share of `lr`."""
+    """Learning rate of the encoder, as a fraction of `lr`."""
     final_lr: float = 1.0
-    """Learning rate at the end, as a share of `lr`; it falls linearly."""
+    """Learning rate at the end, as a fraction of `lr`; it falls linearly."""
     tau: float = 0.01
-    """Share of the Qs that their targets take over per update."""
+    """The target Qs move by this fraction towards the Qs per update."""
     entropy: float = 1e-4
-    """Weight of the policy's entropy against Qs in units of their range."""
+    """Weight of the policy's entropy, relative to Qs divided by their 5 to 95 percentile range."""
     updates_per_iteration: int = 50
     """Updates per call of the compiled program."""
 
     @property
     def networks(self) -> NetworkConfig:
-        """The networks of this size."""
-        made = sized(self.size, self.task_size, self.latent)
-        model = dataclasses.replace(made.model, rho=self.rho, continuation=self.continuation)
-        return dataclasses.replace(made, model=model)
+        """Sizes of the networks."""
+        sizes = sized(self.size, self.task_size, self.latent)
+        model = dataclasses.replace(sizes.model, rho=self.rho, continuation=self.continuation)
+        return dataclasses.replace(sizes, model=model)
 
     @property
     def iterations(self) -> int:
-        """Calls until all updates are done."""
+        """Calls of the compiled program until all updates are done."""
         return max(1, -(-self.updates // self.updates_per_iteration))
 
 
 @dataclasses.dataclass(frozen=True)
 class Extract:
-    """A policy for one task by first-order gradients through a model that is given (PWM)."""
+    """Learning of one task's policy by first-order gradients through a pre-trained model (PWM)."""
 
     updates: int = 10_000
     """Actor updates."""
     batch: int = 512
     """Imagined rollouts per actor update."""
     horizon: int = 16
-    """Steps of an imagined rollout; and of the windows where the data's own steps are learned."""
+    """Steps of an imagined rollout (H), and of the windows of `finetune` and `imitation`."""
     critic_steps: int = 8
-    """Critic updates per actor update, each on all imagined states (under imitation: on all steps
-    of the windows). PWM's 32 are each on a quarter of them."""
+    """Critic updates per actor update, each on all imagined states (under `imitation`: on all steps
+    of the windows). PWM's code makes 32, each on a quarter of the states."""
     gamma: float | None = None
-    """Discount per action; by default TD-MPC2's for the episode's length."""
+    """Discount per action; by default TD-MPC2's rule for the episode length."""
     lam: float = 0.95
-    """Lambda of the critic's targets; under imitation they are of one step."""
+    """Lambda of the critics' TD(lambda) targets; unused under `imitation` (one-step targets)."""
     detach: bool = True
-    """Cut the gradient from state to action in imagination, as PWM does."""
+    """Stop the gradient from the latent into the actor during imagination, as PWM does."""
     entropy: float = 1e-3
-    """Weight of the policy's entropy against returns in units of their deviation."""
+    """Weight of the policy's entropy, relative to returns divided by their standard deviation."""
     pessimism: float = 0.0
-    """Deviations of the Qs' ensemble that are taken off each reward: what the data do not know is
-    worth less. PWM has none."""
+    """Standard deviations of the ensemble of Qs that are subtracted from rewards, so that states
+    and actions that the data do not cover are worth less. 0 in PWM."""
     imitation: float = 0.0
-    """Weight of the squared distance from the policy's mean to the data's better actions, against
-    returns in units of their deviation. With it, values are those of the data, see `in_sample`.
-    PWM has none."""
+    """Weight of the squared distance from the policy's mean to the data's better actions, relative
+    to returns divided by their standard deviation. Above 0, critics are trained on the data's own
+    steps instead of imagined ones, see `in_sample`. 0 in PWM."""
     expectile: float = 0.7
-    """Of the data's one-step targets, for values under imitation: 0.5 is what was done on average,
-    towards 1 what was best; or luckiest, where the world is stochastic."""
+    """Expectile of one-step targets that critics regress to under `imitation`: 0.5 is the mean over
+    the data's actions, towards 1 the best of them (or the luckiest, in a stochastic world)."""
     temperature: float = 0.2
-    """Of imitation's weights, in deviations of the advantage. They are cut at 3 temperatures above
-    the mean: far below 1, those better than the mean are imitated alike and the others not."""
+    """Temperature of the imitation weights, in standard deviations of the advantage. Weights are
+    clipped from 3 temperatures above the mean on: far below 1, all actions better than the mean are
+    imitated alike and the others not at all."""
     finetune: bool = False
-    """Whether the model goes on learning, on the task's data alone."""
+    """Whether the model is trained further, on this task's data."""
     model_lr: float = 1e-4
-    """Learning rate of the model where it goes on learning."""
+    """Learning rate of the model under `finetune`."""
     actor_lr: float = 5e-4
     """Learning rate of the actor."""
     critic_lr: float = 5e-4
@@ -118,30 +120,30 @@ class Extract:
     updates_per_iteration: int = 50
     """Updates per call of the compiled program."""
     policy: actor_critic.Config = actor_critic.Config()
-    """Actor and critics."""
+    """Sizes of actor and critics."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A multi-task preset."""
+    """Configuration of a whole multi-task experiment."""
 
     tasks: str = "mt30"
-    """Name of a task set; or tasks of them, separated by commas; or all, for every task that the
-    data set has, your own too."""
+    """Name of a task set; or names of their tasks, separated by commas; or "all", for every task of
+    the data set, your own ones included."""
     data: str = "data"
     """Folder of the data set."""
     collect: Collect = Collect()
-    """The data."""
+    """Collection of the data set."""
     pretrain: Pretrain = Pretrain()
-    """The model."""
+    """Pre-training of the model."""
     extract: Extract = Extract()
-    """The policies."""
+    """Extraction of the policies."""
     seed: int = 0
     """Seed of everything that is random."""
 
 
 def validate(config: Pretrain) -> None:
-    """Raises ValueError on the first setting that is out of its range."""
+    """Raises ValueError if a setting is out of range."""
     ranges.above_zero(
         config, "updates", "batch", "horizon", "lr", "updates_per_iteration", "task_size"
     )
@@ -154,7 +156,7 @@ def validate(config: Pretrain) -> None:
 
 
 def validate_extract(config: Extract) -> None:
-    """Raises ValueError on the first setting that is out of its range."""
+    """Raises ValueError if a setting is out of range."""
     ranges.above_zero(
         config, "updates", "batch", "horizon", "critic_steps", "model_lr", "actor_lr", "critic_lr",
         "updates_per_iteration", "temperature",
