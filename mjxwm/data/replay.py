@@ -1,12 +1,12 @@
-"""A replay buffer on the device: trajectories [T, B] in, windows [L, N] out.
+"""A replay buffer on the device: trajectories [U, B] are inserted, windows [L, N] are sampled.
 
-The leaves are [K, B, U, ...]: K blocks, each of which is what one insert of U steps writes, so that
-an insert is *one contiguous* `dynamic_update_slice` per leaf, in place when the state is donated.
-Within a block the U steps of a world lie side by side, and all numbers of a step in one row, so
-that a window fetches its steps from few places in memory. Observations are stored once: the
-observation after an episode's end is never needed, because nothing bootstraps from it in a window.
-Windows are contiguous in time and never cross the write head; steps after an episode's end stay in
-the window and are masked, which keeps shapes fixed and favours no episode length.
+The arrays are [K, B, U, ...]: K blocks, one for each insert of U steps in B worlds. An insert is
+one contiguous `dynamic_update_slice` per array, in place if the state is donated. The U steps of a
+world are adjacent, and so are observation, action and reward of a step, so that fetching a window
+reads from few places in memory. Each observation is stored once; the one after the end of an
+episode is not stored, because windows mask what follows an end and never bootstrap from it.
+Windows are contiguous in time and never cross the write head. Masking, instead of cutting windows
+at the end of an episode, keeps shapes fixed and samples episodes of all lengths alike.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _TERMINATED, _TRUNCATED, _INVALID = 1, 2, 4
 
 
 class Columns(NamedTuple):
-    """What a row holds."""
+    """The parts of a row of the buffer."""
 
     obs: Float[Array, "*s o"]
     action: Float[Array, "*s a"]
@@ -34,32 +34,32 @@ class Columns(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """The buffer's arrays and how far they are filled."""
+    """A ring buffer of K blocks with U steps of B worlds each; it holds K * U steps per world."""
 
     rows: Float[Array, "K B U o+a+1"]
-    """Observation, action and reward of a step, side by side."""
+    """Observation, action and reward of each step, concatenated."""
     flags: UInt8[Array, "K B U"]
     """Bits: 1 terminated, 2 truncated, 4 not valid."""
     head: Int[Array, ""]
-    """The step, of K * U, that the next insert writes first."""
+    """Index, in 0..K*U - 1, of the step that the next insert writes first."""
     size: Int[Array, ""]
-    """Steps that hold data, the newest just before `head`."""
+    """Number of steps per world that hold data; the newest is the one before `head`."""
     obs_size: int = dataclasses.field(metadata={"static": True})
-    """o; no array, for it says where a row is cut."""
+    """o: where the observation ends in a row. Static, because shapes depend on it."""
 
     @property
     def capacity(self) -> int:
-        """Steps per world, K * U."""
+        """Largest number of steps per world, K * U."""
         return self.flags.shape[-3] * self.flags.shape[-1]
 
     def at(self, steps: Int[Any, " T"]) -> tuple[Columns, UInt8[Array, "T B"]]:
-        """What all worlds did at these steps of the buffer, [T, B], and the flags."""
+        """The data of all worlds at T step indices of the buffer, [T, B], and their flags."""
         unroll = self.flags.shape[-1]
         block, within = steps // unroll, steps % unroll
         return self.columns(self.rows[block, :, within]), self.flags[block, :, within]
 
     def columns(self, rows: Float[Array, "*s o+a+1"]) -> Columns:
-        """Cuts rows of this buffer into what they hold."""
+        """Splits rows of this buffer into observation, action and reward."""
         return Columns(rows[..., : self.obs_size], rows[..., self.obs_size : -1], rows[..., -1])
 
 
@@ -71,23 +71,24 @@ class Sequence(NamedTuple):
     reward: Float[Array, "L N"]
     terminated: Bool[Array, "L N"]
     mask: Bool[Array, "L N"]
-    """Step t belongs to the episode of step 0 and its action, reward and end are real."""
+    """Whether step t is in the same episode as step 0 and its physics did not diverge: only then
+    its action, reward and termination may be learned from."""
     next_mask: Bool[Array, "L N"]
-    """Moreover obs[t + 1] is what step t led to: the episode goes on."""
+    """Whether, in addition, the episode continues: obs[t + 1] is the observation after step t."""
 
 
 def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size: int) -> Replay:
     """An empty buffer.
 
     Args:
-        capacity: steps per world; rounded up to a multiple of `unroll`, so that no insert wraps.
-        unroll: U, the steps of the trajectories to come.
+        capacity: steps per world; rounded up to a multiple of `unroll`: no insert wraps around.
+        unroll: U, the steps of each trajectory to be inserted.
         num_worlds: B.
         obs_size: o.
         action_size: a.
 
     Raises:
-        ValueError: a size below 1.
+        ValueError: a size is below 1.
     """
     for name, value in (("capacity", capacity), ("unroll", unroll), ("num_worlds", num_worlds)):
         if value < 1:
@@ -103,17 +104,17 @@ def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size
 
 
 def layout(replay: Replay) -> Replay:
-    """Which axis of each leaf is spread over devices: that of the worlds."""
+    """Which axis of each array is split over devices: that of the worlds."""
     data, number = shards.spread(1), PartitionSpec()
     places: dict[str, Any] = {"rows": data, "flags": data, "head": number, "size": number}
     return dataclasses.replace(replay, **places)
 
 
 def insert(replay: Replay, trajectory: Trajectory) -> Replay:
-    """Writes U steps at the head, over the oldest ones once the buffer is full.
+    """Writes a trajectory of U steps at the head; once the buffer is full, over the oldest steps.
 
     Raises:
-        ValueError: the steps or the worlds are not as many as a block's.
+        ValueError: the trajectory is not [U, B].
     """
     _, worlds, unroll = replay.flags.shape
     if trajectory.reward.shape != (unroll, worlds):
@@ -128,47 +129,52 @@ def insert(replay: Replay, trajectory: Trajectory) -> Replay:
         + _INVALID * ~trajectory.valid
     ).astype(jnp.uint8)
     parts = (trajectory.obs, trajectory.action, trajectory.reward[..., None])
-    new = jnp.concatenate([x.astype(replay.rows.dtype) for x in parts], axis=-1)
-
-    first = replay.head // unroll
-
-    def written(blocks: Array, steps: Shaped[Array, "U B *d"]) -> Array:
-        block = steps.swapaxes(0, 1)[None]
-
-        def write(at: Int[Array, ""], blocks: Array) -> Array:
-            return jax.lax.dynamic_update_slice_in_dim(blocks, block, at, axis=0)
-
-        # A loop of one turn, which XLA must not know: where a single batch is drawn, it would merge
-        # the write into the batch's gather, write a second time, and copy the buffer for that.
-        return jax.lax.fori_loop(first, first + 1, write, blocks)
-
+    rows = jnp.concatenate([x.astype(replay.rows.dtype) for x in parts], axis=-1)
+    block = replay.head // unroll
     return dataclasses.replace(
         replay,
-        rows=written(replay.rows, new),
-        flags=written(replay.flags, flags),
+        rows=_write_in_place(replay.rows, rows, block),
+        flags=_write_in_place(replay.flags, flags, block),
         head=(replay.head + unroll) % replay.capacity,
         size=jnp.minimum(replay.size + unroll, replay.capacity),
     )
 
 
-def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence:
-    """Draws windows uniformly over start times, with replacement, and evenly over worlds.
+def _write_in_place(
+    blocks: Shaped[Array, "K B U *d"], steps: Shaped[Array, "U B *d"], index: Int[Array, ""]
+) -> Shaped[Array, "K B U *d"]:
+    """Writes `steps` into block number `index`, without copying the buffer.
 
-    The i-th window is from about the i-th of `num` equal parts of the worlds
-    (`mjxwm_envs.shards.strata`) and so from this device's, where they are spread over several.
+    The write is in a loop with one iteration, so that XLA does not fuse it with the gather of
+    `sample`: where an iteration samples a single batch, XLA would otherwise write twice and copy
+    the whole buffer in between.
+    """
+    block = steps.swapaxes(0, 1)[None]
+
+    def write(index: Int[Array, ""], blocks: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(blocks, block, index, axis=0)
+
+    return jax.lax.fori_loop(index, index + 1, write, blocks)
+
+
+def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence:
+    """Samples N windows of L steps: start times uniformly with replacement, worlds stratified.
+
+    Window i is from the i-th of N equal parts of the worlds (`mjxwm_envs.shards.strata`); so each
+    device samples from its own worlds.
 
     Args:
-        replay: at least `length` steps must have been inserted (`size >= length`), which the
-            caller ensures; fewer cannot be reported from inside a compiled program.
+        replay: the buffer. The caller must have inserted at least `length` steps; a compiled
+            program cannot check this.
         key: random key.
-        num: N, the number of windows, over all devices.
-        length: L, their length in steps.
+        num: N, the number of windows over all devices.
+        length: L, the steps of a window.
 
     Raises:
-        ValueError: the window is longer than the buffer.
+        ValueError: windows are longer than the buffer.
     """
     place = _places(replay, key, num, length)
-    # Otherwise each number would be fetched on its own where it is used.
+    # Without the barrier, XLA fuses the gather into its users and fetches every number on its own.
     fetched = _fetch(replay.rows, place), _fetch(replay.flags, place)
     rows, flags = jax.lax.optimization_barrier(fetched)
     return from_flags(*replay.columns(rows), flags)
@@ -195,11 +201,11 @@ def known(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> Known | 
 
 
 Place = tuple[Int[Array, "L N"], Int[Array, " N"], Int[Array, "L N"]]
-"""Block, world and step within the block."""
+"""Indices into the buffer's arrays: block, world, step within the block."""
 
 
 def _fetch(leaf: Shaped[Array, "K B U *d"], place: Place) -> Shaped[Array, "L N *d"]:
-    # No index is out of range or negative, and to look whether one is takes as long as the rest.
+    # Indices are in range; checking them would take as long as the gather itself.
     return leaf.at[place].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
@@ -209,12 +215,12 @@ def _places(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Place:
         raise ValueError(f"windows of {length} steps do not fit a replay of {steps} per world")
     bits = jax.random.bits(key, (2, num), jnp.uint32)
     world = shards.strata(bits[0], worlds * shards.count())
-    # Logical time 0 is the oldest step; the window's last is at most the newest, size - 1.
+    # Start 0 is the oldest step; the last step of a window is at most the newest, size - 1.
     start = shards.own(shards.below(bits[1], replay.size - length + 1))
     first = (replay.head - replay.size + start) % steps
     step = first + jnp.arange(length)[:, None]
     step = jnp.where(step < steps, step, step - steps)
-    # Looked up once; otherwise it is computed again for each number that is fetched.
+    # Without the barrier, XLA computes the indices again for each number that is fetched.
     return jax.lax.optimization_barrier((step // unroll, world, step % unroll))
 
 
@@ -224,12 +230,12 @@ def from_flags(
     reward: Float[Array, "L N"],
     flags: UInt8[Array, "L N"],
 ) -> Sequence:
-    """Windows of rows that were kept with their flags, here or on disk."""
+    """Windows from arrays and flags (bits as in `Replay.flags`), of a buffer or a data set."""
     return Sequence(obs, action, reward, (flags & _TERMINATED) > 0, *_masks(flags))
 
 
 def _masks(flags: UInt8[Array, "L N"]) -> tuple[Bool[Array, "L N"], Bool[Array, "L N"]]:
-    # A product over time: on a CPU, `jnp.cumprod` takes several times as long.
-    going_on = jax.lax.associative_scan(jnp.logical_and, flags == 0)
-    before = jnp.concatenate([jnp.ones_like(going_on[:1]), going_on[:-1]])
-    return before & ((flags & _INVALID) == 0), going_on
+    # The same as `jnp.cumprod` over time, which takes several times as long on a CPU.
+    next_mask = jax.lax.associative_scan(jnp.logical_and, flags == 0)
+    same_episode = jnp.concatenate([jnp.ones_like(next_mask[:1]), next_mask[:-1]])
+    return same_episode & ((flags & _INVALID) == 0), next_mask

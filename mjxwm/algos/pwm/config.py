@@ -1,4 +1,4 @@
-"""PWM's settings, and their ranges."""
+"""Configuration of PWM, and the allowed ranges."""
 
 import dataclasses
 from typing import Literal
@@ -10,7 +10,7 @@ from mjxwm.models import actor_critic, world_model
 
 @dataclasses.dataclass(frozen=True)
 class Config(Replayed):
-    """PWM's settings; the defaults are those of the released single-task code."""
+    """Configuration of PWM; the defaults are those of the released single-task code."""
 
     env_steps: int = 10_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts
@@ -22,13 +22,14 @@ class Config(Replayed):
     warmup: int = 2
     """Unrolls with random actions before the first update; they count as env steps."""
     capacity: int = 1_000_000
-    """Transitions that the replay holds, over all worlds."""
+    """Transitions that the replay buffer holds, over all worlds."""
     update_ratio: float = 64.0
-    """Transitions replayed for the world model per transition collected."""
+    """Transitions that the world model trains on per transition collected; sets the number of
+    updates per iteration."""
     batch: int = 256
-    """Windows per world-model update."""
+    """Windows per world-model update (N)."""
     horizon: int = 16
-    """Steps predicted by the world model in training."""
+    """Steps that the world model predicts in training; windows have one more."""
     imagine_batch: int = 64
     """Imagined rollouts per actor update."""
     imagine_horizon: int = 16
@@ -38,53 +39,54 @@ class Config(Replayed):
     critic_steps: int = 4
     """Critic updates per actor update, each on all imagined states."""
     critic_replay: float = 0.0
-    """Weight of the critics' error on replayed windows, against that on imagined ones; PWM has no
-    such term. It keeps values from following a model that overlooks falls."""
+    """Weight of the critics' loss on replayed windows, relative to that on imagined rollouts; 0 in
+    PWM. Above 0, real terminations correct the values where the model does not predict them."""
     act_in: Literal["float32", "bfloat16"] = "float32"
-    """Type of the policy's matrix products in collection. What was done is what is learned from,
-    so that the coarser one costs no accuracy, and pays where a CPU or GPU has matrix units."""
+    """Type of the policy's matrix products in collection. The data hold the actions really taken,
+    so rounding biases nothing; bfloat16 is faster on CPUs and GPUs with matrix units."""
     gamma: float = 0.99
     """Discount per agent step."""
     lam: float = 0.95
-    """Lambda of the critic's targets."""
+    """Lambda of the critics' TD(lambda) targets."""
     detach: bool = True
-    """Cut the gradient from state to action in imagination, as PWM does."""
+    """Stop the gradient from the latent into the actor during imagination, as PWM does."""
     entropy: float = 1e-3
-    """Weight of the policy's entropy against returns in units of their deviation; PWM has none.
-    It keeps tanh from saturating, where every gradient of the return vanishes."""
+    """Weight of the policy's entropy, relative to returns divided by their standard deviation; 0 in
+    PWM. It keeps tanh from saturating, where the gradient of the return vanishes."""
     target_tau: float = 1.0
-    """Share of the critic that its target copy takes over per update; 1 is PWM's: no target."""
+    """The target critics move by this fraction towards the critics per update; 1, as in PWM, means
+    no target critics."""
     model_lr: float = 3e-4
-    """Learning rate of the world model; all three decay linearly over the budget."""
+    """Learning rate of the world model; all three fall linearly to `final_lr` over the run."""
     actor_lr: float = 5e-4
     """Learning rate of the actor."""
     critic_lr: float = 5e-4
     """Learning rate of the critics."""
     final_lr: float = 1e-5
-    """Learning rate at the end of the budget."""
+    """Learning rate at the end of the run."""
     model: world_model.Config = world_model.Config()
-    """The world model."""
+    """Sizes and loss weights of the world model."""
     policy: actor_critic.Config = actor_critic.Config()
-    """Actor and critics."""
+    """Sizes of actor and critics, and the policy's noise."""
 
     @property
     def value_unit(self) -> float:
-        """What a critic's output of 1 stands for: a reward of 1 in every step, 1 / (1 - gamma)."""
+        """Critics output values divided by this: the return of a reward of 1 in every step."""
         return 1 / max(1 - self.gamma, 1e-3)
 
     @property
     def policy_updates(self) -> int:
-        """Actor updates per iteration: they follow the data collected."""
+        """Actor updates per iteration."""
         return self.rounds(self.model_steps)
 
     @property
     def updates(self) -> int:
-        """World-model updates per iteration, `model_steps` for each of the actor."""
+        """World-model updates per iteration: `model_steps` for each actor update."""
         return self.policy_updates * self.model_steps
 
 
 def validate(config: Config) -> None:
-    """Raises ValueError on the first setting that is out of its range."""
+    """Raises ValueError if a setting is out of range."""
     ranges.above_zero(
         config, "env_steps", "worlds", "unroll", "warmup", "batch", "horizon", "imagine_batch",
         "imagine_horizon", "model_steps", "critic_steps", "model_lr", "actor_lr", "critic_lr",
@@ -95,6 +97,6 @@ def validate(config: Config) -> None:
     config.check_warmup()
     rounds = config.iterations * config.policy_updates
     ranges.countable("updates of a network", rounds * max(config.model_steps, config.critic_steps))
-    need = (config.horizon + 1) * config.worlds
-    if config.capacity < need:
-        raise ValueError(f"capacity={config.capacity} is out of range; it must be at least {need}")
+    least = (config.horizon + 1) * config.worlds
+    if config.capacity < least:
+        raise ValueError(f"capacity={config.capacity} is out of range; it must be at least {least}")

@@ -1,4 +1,4 @@
-"""Settings of first-order policy optimisation through the simulator, and their ranges."""
+"""Configuration of SHAC, SAPO and APG, and the allowed ranges."""
 
 import dataclasses
 from typing import Literal
@@ -9,11 +9,11 @@ from mjxwm.models import actor_critic
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """SHAC's settings. SAPO and APG are the same algorithm with other values, see `configs/`.
+    """Configuration of SHAC; SAPO and APG are the same algorithm with other values, see `configs/`.
 
-    SHAC: one critic with a target copy, no entropy. SAPO: entropy with a tuned weight, two critics,
-    their mean for the actor and their minimum for the targets, no target copy. APG, also called
-    BPTT: `bootstrap: false`, no critic at all.
+    SHAC: one critic with a target copy, no entropy. SAPO: entropy with a learned weight; two
+    critics without target copies, the actor takes their mean and the targets their minimum. APG,
+    also called BPTT: no critic (`bootstrap: false`).
     """
 
     env_steps: int = 4_000_000
@@ -22,54 +22,56 @@ class Config:
     worlds: int = 64
     """Worlds stepped in parallel (B)."""
     unroll: int = 32
-    """Steps of a window, through which the gradient flows (H)."""
+    """Steps of a window (H): the gradient flows through this many simulator steps."""
     gamma: float = 0.99
     """Discount per agent step."""
     lam: float = 0.95
-    """Lambda of the critic's targets."""
+    """Lambda of the critics' TD(lambda) targets."""
     bootstrap: bool = True
-    """Whether a critic values what follows a window; without, nothing does (APG)."""
+    """Whether the critics' value of the last state is added to a window's return; false is APG."""
     actor_value: Literal["mean", "min"] = "min"
-    """How the critics' values combine where the actor's return ends; targets take the minimum."""
+    """How the critics' values of a window's last state combine for the actor; targets take the
+    minimum."""
     target_tau: float = 0.8
-    """Share of the critic that its target copy takes over per iteration; 1 is no target."""
+    """The target critics move by this fraction towards the critics per iteration; 1 means no target
+    critics."""
     critic_epochs: int = 16
-    """Passes of the critic over the window's data per iteration."""
+    """Epochs over a window's data in which the critics are trained, per iteration."""
     critic_batches: int = 4
-    """Minibatches of a pass; each has about equally many steps of every world."""
+    """Minibatches of an epoch; each has about equally many steps of every world."""
     entropy: float = 0.0
-    """Weight of the policy's entropy in rewards and values, relative to one reward of size 1 per
-    step; where it is tuned, the weight at the start."""
+    """Weight of the policy's normalised entropy, which is added to rewards; under `tune_entropy`
+    the initial weight."""
     tune_entropy: bool = False
-    """Whether the weight is learned, so that the entropy stays at -(number of actions) / 2."""
+    """Whether the weight is learned such that the entropy stays near -(number of actions) / 2."""
     detach: bool = False
-    """Cut the gradient from state to action, as PWM does in its model."""
+    """Stop the gradient from the observation into the actor, as PWM does in its model."""
     world_clip: float = 1000.0
-    """Largest norm of one world's gradient, before the mean over worlds is taken. It is there for
-    outliers: where it catches ordinary windows (`actor/clipped`), a world that falls no longer
-    weighs more than one that does not, and the policy learns to fall (docs/results)."""
+    """Largest norm of a single world's gradient, clipped before the mean over worlds. It is meant
+    for outliers: if ordinary windows are clipped as well (see the metric `actor/clipped`), worlds
+    that fall no longer weigh more than others, and the policy learns to fall (docs/results)."""
     clip: float = 1.0
-    """Largest norm of the mean gradient."""
+    """Largest norm of the mean gradient over worlds."""
     max_dropped: float = 0.5
-    """Largest share of the worlds whose gradients may be dropped, because they are not finite, in
-    the iterations between two rows of the record; beyond, the run ends with an error. With 1 it
-    goes on whatever is dropped."""
+    """Largest fraction of the worlds whose gradients may be dropped because they are not finite,
+    over the iterations between two rows of metrics.jsonl; above it, the run ends with an error.
+    With 1, the run never ends for this reason."""
     actor_lr: float = 2e-3
-    """Learning rate of the actor; it falls linearly over the budget, as does the critic's."""
+    """Learning rate of the actor; both it and the critics' fall linearly to `final_lr`."""
     critic_lr: float = 2e-3
     """Learning rate of the critics."""
     entropy_lr: float = 5e-3
     """Learning rate of the entropy's weight."""
     final_lr: float = 1e-5
-    """Learning rate at the end of the budget."""
+    """Learning rate at the end of the run."""
     policy: actor_critic.Config = actor_critic.Config(
         actor=(128, 64, 32), critic=(64, 64), critics=1, init_std=0.37, min_std=0.01
     )
-    """Actor and critics; they see observations in deviations from their running mean."""
+    """Sizes of actor and critics, and the policy's noise."""
 
     @property
     def value_unit(self) -> float:
-        """What a critic's output of 1 stands for: a reward of 1 in every step, 1 / (1 - gamma)."""
+        """Critics output values divided by this: the return of a reward of 1 in every step."""
         return 1 / max(1 - self.gamma, 1e-3)
 
     @property
@@ -79,25 +81,25 @@ class Config:
 
     @property
     def iterations(self) -> int:
-        """Iterations until the budget is spent, at least one."""
+        """Iterations until `env_steps` are taken, at least one."""
         return max(1, -(-self.env_steps // self.steps_per_iteration))
 
     @property
     def updates(self) -> int:
-        """Actor updates per iteration: one, along the gradient of one window."""
+        """Actor updates per iteration: always one."""
         return 1
 
 
 def validate(config: Config) -> None:
-    """Raises ValueError on the first setting that is out of its range."""
+    """Raises ValueError if a setting is out of range."""
     ranges.above_zero(
         config, "env_steps", "worlds", "unroll", "critic_epochs", "critic_batches", "world_clip",
         "clip", "actor_lr", "critic_lr", "entropy_lr",
     )  # fmt: skip
     ranges.shares(config, "gamma", "lam", "target_tau", "max_dropped")
     ranges.at_least(config, 0, "entropy", "final_lr")
-    passes = config.critic_epochs * config.critic_batches
-    ranges.countable("updates of a network", config.iterations * passes)
+    critic_updates = config.critic_epochs * config.critic_batches
+    ranges.countable("updates of a network", config.iterations * critic_updates)
     if config.tune_entropy and not config.entropy > 0:
         raise ValueError(
             f"entropy={config.entropy} with tune_entropy: the weight is tuned by factors, so it "

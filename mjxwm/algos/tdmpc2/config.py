@@ -1,4 +1,4 @@
-"""TD-MPC2's settings, their ranges, and the sizes that its models come in."""
+"""Configuration of TD-MPC2, the allowed ranges, and its named model sizes."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ SIZES = {
     "48M": (1792, 1792, 768, 4, 5),
     "317M": (4096, 4096, 1376, 5, 8),
 }
-"""Encoder width, width of all other networks, latent, encoder layers, Qs; by TD-MPC2's names."""
+"""TD-MPC2's model sizes: (encoder width, width of other networks, latent, encoder layers, Qs)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,73 +31,76 @@ class NetworkConfig:
         rho=0.5,
         encoder_init="normal",
     )
-    """The world model. Its `continuation` is 1 for tasks that end episodes."""
+    """The world model. Set its `continuation` to 1 for tasks that terminate episodes."""
     q_hidden: tuple[int, ...] = (512, 512)
-    """Hidden layers of each Q and of the policy."""
+    """Hidden layer sizes of each Q and of the policy."""
     num_q: int = 5
-    """Qs in the ensemble."""
+    """Number of Qs in the ensemble."""
     dropout: float = 0.01
-    """Share of the Qs' first features that is dropped in training."""
+    """Dropout rate in the Qs' first hidden layer, in training."""
     task_size: int = 0
-    """Size of a task's embedding; 0 for a single task."""
+    """Size of the task embeddings; 0 for a single task."""
     value: float = 0.1
-    """Weight of the Qs' error."""
+    """Weight of the Qs' loss."""
 
 
 def sized(size: str, task_size: int = 0, latent: int | None = None) -> NetworkConfig:
-    """One of TD-MPC2's sizes.
+    """The network configuration of a named model size.
 
     Args:
         size: a key of `SIZES`.
-        task_size: of a task's embedding; 96 for its 80 tasks, 64 for its 30 (96 at 1M and 317M).
-        latent: another latent than the size's; its 19M model of 30 tasks has 512.
+        task_size: size of the task embeddings; TD-MPC2 has 96 for its 80 tasks and 64 for its 30
+            tasks (96 at 1M and 317M).
+        latent: latent size, if another than that of `size`; TD-MPC2's 19M model of 30 tasks has
+            512.
 
     Raises:
-        ValueError: there is no such size.
+        ValueError: no size has this name.
     """
     if size not in SIZES:
         raise ValueError(f"size {size!r} is unknown; there are: {', '.join(SIZES)}")
     encoder, width, default, layers, num_q = SIZES[size]
-    plain = NetworkConfig()
+    base = NetworkConfig()
     model = dataclasses.replace(
-        plain.model,
+        base.model,
         latent=latent or default,
         encoder=(encoder,) * max(layers - 1, 1),
         hidden=(width, width),
     )
     return dataclasses.replace(
-        plain, model=model, q_hidden=(width, width), num_q=num_q, task_size=task_size
+        base, model=model, q_hidden=(width, width), num_q=num_q, task_size=task_size
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Planning:
-    """MPPI's settings (Williams et al. 2015), as TD-MPC2 has them."""
+    """Configuration of the MPPI planner; the defaults are TD-MPC2's."""
 
     plan_horizon: int = 3
-    """Steps that are planned ahead; the Qs judge what follows."""
+    """Steps of a plan (H); the Qs give the value of its last state."""
     iterations: int = 6
-    """Refinements of a plan; two more from 20 actions on."""
+    """Refinement iterations per plan (I); two more for tasks with at least 20 actions."""
     samples: int = 512
-    """Plans that are tried in each of them."""
+    """Action sequences evaluated per iteration (S)."""
     policy_samples: int = 24
-    """How many of these the policy proposes."""
+    """How many of these are rollouts of the policy (P)."""
     elites: int = 64
-    """How many of them shape the next iteration."""
+    """Best sequences, from which the next iteration's mean and deviation are computed (E)."""
     min_std: float = 0.05
-    """Least deviation of sampled actions."""
+    """Lower bound of the standard deviation of sampled actions."""
     max_std: float = 2.0
-    """Largest, and first, deviation."""
+    """Upper bound of the standard deviation, and its initial value."""
     temperature: float = 0.5
-    """How sharply elites are weighted by their values."""
+    """Factor on the values in the softmax that weighs elites: a larger one is sharper."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(Replayed):
-    """TD-MPC2 online, on one task; the defaults are those of the released code."""
+    """Configuration of online TD-MPC2 on one task; the defaults are those of the released code."""
 
     env_steps: int = 1_000_000
-    """Actions taken in all, over all worlds."""
+    """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts
+    `action_repeat` control steps."""
     worlds: int = 4
     """Worlds stepped in parallel (B)."""
     unroll: int = 8
@@ -105,39 +108,40 @@ class Config(Replayed):
     warmup: int = 80
     """Unrolls with random actions before the first update; they count as env steps."""
     capacity: int = 1_000_000
-    """Transitions that the replay holds, over all worlds."""
+    """Transitions that the replay buffer holds, over all worlds."""
     update_ratio: float = 768.0
-    """Transitions replayed per transition collected; 768 is an update per step."""
+    """Transitions trained on per transition collected; 768 is one update of 256 windows of 3 steps
+    per env step."""
     batch: int = 256
-    """Windows per update."""
+    """Windows per update (N)."""
     horizon: int = 3
-    """Steps predicted in training."""
+    """Steps that the world model predicts in training; windows have one more."""
     gamma: float | None = None
-    """Discount per action; by default TD-MPC2's for the episode's length."""
+    """Discount per action; by default TD-MPC2's rule for the episode length."""
     lr: float = 3e-4
-    """Learning rate of everything but the encoder."""
+    """Learning rate of all networks but the encoder."""
     encoder_lr: float = 0.3
-    """The encoder's learning rate, as a share of `lr`."""
+    """Learning rate of the encoder, as a fraction of `lr`."""
     tau: float = 0.01
-    """Share of the Qs that their targets take over per update."""
+    """The target Qs move by this fraction towards the Qs per update."""
     entropy: float = 1e-4
-    """Weight of the policy's entropy against Qs in units of their range."""
+    """Weight of the policy's entropy, relative to Qs divided by their 5 to 95 percentile range."""
     collect_with: str = "planner"
-    """Who acts in training and evaluation: planner or policy."""
+    """What chooses actions in collection and evaluation: planner or policy."""
     networks: NetworkConfig = NetworkConfig()
-    """The networks."""
+    """Sizes of the networks."""
     planning: Planning = Planning()
-    """The planner."""
+    """The planner's configuration."""
 
 
 def discount(episode_length: int) -> float:
-    """TD-MPC2's discount for episodes of so many actions: 0.95 for 100, 0.99 for 500."""
+    """TD-MPC2's discount for episodes of `episode_length` actions: 0.95 for 100, 0.99 for 500."""
     fraction = episode_length / 5
     return min(max((fraction - 1) / fraction, 0.95), 0.995)
 
 
 def validate(config: Config) -> None:
-    """Raises ValueError on the first setting that is out of its range."""
+    """Raises ValueError if a setting is out of range."""
     ranges.above_zero(
         config, "env_steps", "worlds", "unroll", "warmup", "batch", "horizon", "lr", "update_ratio"
     )
@@ -154,7 +158,7 @@ def validate(config: Config) -> None:
 
 
 def validate_planning(planning: Planning) -> None:
-    """Raises ValueError on the planner's first setting that is out of its range."""
+    """Raises ValueError if a setting of the planner is out of range."""
     ranges.at_least(planning, 1, "plan_horizon", "iterations")
     ranges.above_zero(planning, "min_std", "temperature")
     ranges.at_least(planning, planning.min_std, "max_std")
