@@ -76,30 +76,30 @@ def brax_runs(monkeypatch):
 def test_ppo_is_brax_s_number_for_number(brax_runs):
     from brax.training.agents.ppo import train as theirs
 
-    cfg = dataclasses.replace(SMALL_PPO, worlds=8, batch=4, entropy=0.01, lam=0.9, lr=1e-3)
+    config = dataclasses.replace(SMALL_PPO, worlds=8, batch=4, entropy=0.01, lam=0.9, lr=1e-3)
     env, iterations, seed = probes.make(probes.BOTH._replace(clock=1.0)), 3, 7
     adapter = BraxWorlds(env)
     _, (normalizer, policy, value), _ = theirs.train(
         adapter,
-        iterations * cfg.steps_per_iteration,
+        iterations * config.steps_per_iteration,
         wrap_env=False,
-        num_envs=cfg.worlds,
+        num_envs=config.worlds,
         episode_length=3,
-        learning_rate=cfg.lr,
-        entropy_cost=cfg.entropy,
-        discounting=cfg.gamma,
-        unroll_length=cfg.unroll,
-        batch_size=cfg.batch,
-        num_minibatches=cfg.minibatches,
-        num_updates_per_batch=cfg.epochs,
+        learning_rate=config.lr,
+        entropy_cost=config.entropy,
+        discounting=config.gamma,
+        unroll_length=config.unroll,
+        batch_size=config.batch,
+        num_minibatches=config.minibatches,
+        num_updates_per_batch=config.epochs,
         normalize_observations=True,
-        reward_scaling=cfg.reward_scaling,
-        clipping_epsilon=cfg.clip,
-        gae_lambda=cfg.lam,
-        max_grad_norm=cfg.max_grad_norm,
-        vf_loss_coefficient=cfg.value_coef,
+        reward_scaling=config.reward_scaling,
+        clipping_epsilon=config.clip,
+        gae_lambda=config.lam,
+        max_grad_norm=config.max_grad_norm,
+        vf_loss_coefficient=config.value_coef,
         network_factory=lambda obs, act, preprocess_observations_fn: ppo.make_networks(
-            cfg, adapter
+            config, adapter
         ),
         seed=seed,
         run_evals=False,
@@ -108,7 +108,7 @@ def test_ppo_is_brax_s_number_for_number(brax_runs):
     key_nets, key = jax.random.split(jax.random.PRNGKey(seed))
     key, key_env, _ = jax.random.split(jax.random.fold_in(key, 0), 3)
     key_policy, key_value = jax.random.split(key_nets)
-    parts = ppo.make_parts(cfg, env)
+    parts = ppo.make_parts(config, env)
     state = ppo.init(parts, jax.random.key(0))
     params = state.params.replace(
         policy=parts.nets.policy_network.init(key_policy),
@@ -116,7 +116,7 @@ def test_ppo_is_brax_s_number_for_number(brax_runs):
     )
     state = state._replace(
         params=params,
-        worlds=adapter.reset(jax.random.split(key_env, cfg.worlds)),
+        worlds=adapter.reset(jax.random.split(key_env, config.worlds)),
         key=jax.random.split(jax.random.split(key)[0], 1)[0],
     )
     iterate = jax.jit(lambda s: ppo.iterate(parts, s))
@@ -130,39 +130,39 @@ def test_ppo_is_brax_s_number_for_number(brax_runs):
 def test_sac_is_brax_s_number_for_number(brax_runs):
     from brax.training.agents.sac import train as theirs
 
-    cfg = dataclasses.replace(SMALL_SAC, unroll=6, warmup=32, batch=8, layer_norm=True)
+    config = dataclasses.replace(SMALL_SAC, unroll=6, warmup=32, batch=8, layer_norm=True)
     env, seed = probes.make(probes.BOTH._replace(clock=1.0)), 3
     adapter = BraxWorlds(env)
-    steps = (cfg.warmup_rounds + cfg.unroll) * cfg.worlds
+    steps = (config.warmup_rounds + config.unroll) * config.worlds
     _, (normalizer, policy), _ = theirs.train(
         adapter,
         steps,
         episode_length=3,
         wrap_env_fn=lambda env, **_: env,
-        num_envs=cfg.worlds,
+        num_envs=config.worlds,
         num_eval_envs=2,
-        learning_rate=cfg.lr,
-        discounting=cfg.gamma,
+        learning_rate=config.lr,
+        discounting=config.gamma,
         seed=seed,
-        batch_size=cfg.batch,
+        batch_size=config.batch,
         normalize_observations=True,
-        reward_scaling=cfg.reward_scaling,
-        tau=cfg.tau,
-        min_replay_size=cfg.warmup,
-        max_replay_size=cfg.rows,
-        grad_updates_per_step=cfg.updates_per_round,
-        network_factory=lambda **_: sac.make_parts(cfg, env).nets,
+        reward_scaling=config.reward_scaling,
+        tau=config.tau,
+        min_replay_size=config.warmup,
+        max_replay_size=config.rows,
+        grad_updates_per_step=config.updates_per_round,
+        network_factory=lambda **_: sac.make_parts(config, env).nets,
     )
     # Brax's keys, one after the other.
     rng, _ = jax.random.split(jax.random.PRNGKey(seed))
     key_nets, key = jax.random.split(rng)
     key, key_buffer, key_env, _ = jax.random.split(jax.random.fold_in(key, 0), 4)
     key_warm, key = jax.random.split(key)
-    parts = sac.make_parts(cfg, env)
+    parts = sac.make_parts(config, env)
     fresh = sac.init_learner(parts, key_nets)
     state = sac.init(parts, jax.random.key(0))._replace(
         learner=fresh,
-        worlds=adapter.reset(jax.random.split(key_env, cfg.worlds)),
+        worlds=adapter.reset(jax.random.split(key_env, config.worlds)),
         normalizer=init_normalizer(adapter),
         buffer=parts.buffer.init(jax.random.split(key_buffer, 1)[0]),
         key=jax.random.split(jax.random.split(key)[0], 1)[0],

@@ -46,8 +46,8 @@ def program(expectile, temperature):
 def learned(windows, expectile=0.5, temperature=1.0, calls=60):
     learner = fresh()
     for _ in range(calls):
-        learner, shown, metrics = program(expectile, temperature)(learner, windows)
-    return learner, shown, metrics
+        learner, actions, metrics = program(expectile, temperature)(learner, windows)
+    return learner, actions, metrics
 
 
 def value(learner):
@@ -60,9 +60,9 @@ def test_the_value_is_the_expectile_of_what_the_actions_gave(expectile):
     learner, _, _ = learned(steps(reward), expectile)
     # The expectile m of the targets y = r + v / 2 has sum |expectile - 1[y < m]| (y - m) = 0, and
     # is v itself: a mean with these weights is r's, doubled.
-    found = value(learner) * CONFIG.value_unit
-    weight = np.where(reward + found / 2 > found, expectile, 1 - expectile)
-    assert found == pytest.approx(2 * (weight * reward).sum() / weight.sum(), rel=0.03)
+    learned_value = value(learner) * CONFIG.value_unit
+    weight = np.where(reward + learned_value / 2 > learned_value, expectile, 1 - expectile)
+    assert learned_value == pytest.approx(2 * (weight * reward).sum() / weight.sum(), rel=0.03)
 
 
 def test_nothing_follows_a_termination():
@@ -71,8 +71,8 @@ def test_nothing_follows_a_termination():
 
 
 def test_the_better_action_is_imitated_the_more():
-    _, shown, metrics = learned(steps([0.0, 0, 0, 0, 0, 0, 0, 4]), temperature=0.2)
-    assert shown.weight[0, 7] > 0.7
+    _, actions, metrics = learned(steps([0.0, 0, 0, 0, 0, 0, 0, 4]), temperature=0.2)
+    assert actions.weight[0, 7] > 0.7
     assert float(metrics["imitation/effective_sample"]) < 2
 
 
@@ -83,9 +83,9 @@ def test_equal_outcomes_are_imitated_alike():
 
 def test_steps_whose_outcome_is_not_known_do_not_count():
     nothing = steps(1.0, INVALID)
-    learner, shown, _ = program(0.5, 1.0)(fresh(), nothing)
-    assert float(shown.weight.sum()) == 0
-    assert float(shown.distance(learner.actor)) == 0
+    learner, actions, _ = program(0.5, 1.0)(fresh(), nothing)
+    assert float(actions.weight.sum()) == 0
+    assert float(actions.distance(learner.actor)) == 0
     for a, b in zip(jax.tree.leaves(learner), jax.tree.leaves(fresh()), strict=True):
         assert jnp.isfinite(a).all()
         assert a.shape == b.shape
@@ -95,29 +95,29 @@ def test_the_distance_is_the_weighted_square_to_what_was_done():
     learner = fresh()
     actor = noisy(learner.actor, jax.random.key(4))
     windows = steps(np.arange(8.0))
-    _, shown, _ = program(0.5, 1.0)(learner, windows)
-    apart = np.square(actor.mean(shown.z) - windows.action[:-1]).sum(axis=-1)
-    assert shown.distance(actor) == pytest.approx(float((shown.weight * apart).sum()), rel=1e-5)
+    _, actions, _ = program(0.5, 1.0)(learner, windows)
+    apart = np.square(actor.mean(actions.z) - windows.action[:-1]).sum(axis=-1)
+    assert actions.distance(actor) == pytest.approx(float((actions.weight * apart).sum()), rel=1e-5)
 
 
 def test_what_is_added_to_the_actors_loss_moves_it():
     config = dataclasses.replace(CONFIG, imagine_batch=4, actor_lr=3e-3)
     learner, tx = fresh(), learners.optimizers(config)
     windows = steps(np.arange(8.0))
-    _, shown, _ = program(0.5, 1.0)(learner, windows)
+    _, actions, _ = program(0.5, 1.0)(learner, windows)
 
     def moved(learner, key):
         near = 1e3
         return pwm.update_actor(
-            config, tx, learner, windows, key, lambda actor: near * shown.distance(actor)
+            config, tx, learner, windows, key, lambda actor: near * actions.distance(actor)
         )[0]
 
     move = jax.jit(moved)
     # All in one state: the nearest that a policy can come is their weighted mean.
-    wanted = (shown.weight[..., None] * shown.action).sum(axis=(0, 1))
+    expected = (actions.weight[..., None] * actions.action).sum(axis=(0, 1))
 
     def apart(learner):
-        return float(jnp.abs(learner.actor.mean(shown.z[0, 0]) - wanted).max())
+        return float(jnp.abs(learner.actor.mean(actions.z[0, 0]) - expected).max())
 
     before = apart(learner)
     for i in range(100):
@@ -140,8 +140,8 @@ def test_weights_sum_to_one_and_follow_the_order_of_advantages(advantage, temper
 
 
 def test_a_value_that_is_off_for_all_actions_changes_no_weight():
-    x, known = jax.random.normal(jax.random.key(2), (64,)), jnp.ones(64)
-    weight = in_sample.advantage_weights(x, known, 0.2)
+    x, mask = jax.random.normal(jax.random.key(2), (64,)), jnp.ones(64)
+    weight = in_sample.advantage_weights(x, mask, 0.2)
     np.testing.assert_allclose(
-        weight, in_sample.advantage_weights(x - 3, known, 0.2), rtol=1e-3, atol=1e-7
+        weight, in_sample.advantage_weights(x - 3, mask, 0.2), rtol=1e-3, atol=1e-7
     )

@@ -33,9 +33,9 @@ def test_updates_that_do_not_divide_are_said():
     """Half an update per iteration is none: one in each is twice what was asked for."""
     config = tweak(worlds=32, unroll=16, update_ratio=0.5, batch=64, horizon=8, model_steps=1)
     assert config.updates == 1
-    (said,) = config.remarks()
-    assert said.startswith("update_ratio=0.5 comes to 1: ")
-    assert "one for every 32 steps" in said
+    (remark,) = config.remarks()
+    assert remark.startswith("update_ratio=0.5 comes to 1: ")
+    assert "one for every 32 steps" in remark
     for change in ({"unroll": 32}, {"batch": 32}, {"update_ratio": 1}):
         assert dataclasses.replace(config, **change).remarks() == []
 
@@ -48,8 +48,8 @@ def test_the_budget_counts_every_env_step():
 
 def test_a_constant_reward_is_a_number_of_moderate_size():
     for reward in (1.0, -3.0, 100.0):
-        seen = moments.update(moments.init(), jnp.full(50, reward))
-        learner = pwm.Learner(*[None] * len(pwm.Learner._fields))._replace(reward=seen)
+        rewards = moments.update(moments.init(), jnp.full(50, reward))
+        learner = pwm.Learner(*[None] * len(pwm.Learner._fields))._replace(reward=rewards)
         assert abs(reward / pwm.reward_scale(TINY, learner)) <= 10.001
 
 

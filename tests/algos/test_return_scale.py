@@ -20,20 +20,20 @@ def learner():
     return fresh._replace(model=noisy(fresh.model, jax.random.key(1)))
 
 
-def seen(learner, mean, variance):
+def with_returns(learner, mean, variance):
     returns = Moments(*map(jnp.asarray, (float(mean), float(variance), 100.0)))
     return learner._replace(returns=returns)
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0, 1.0), (270, 30.0), (-1000, 1.5), (5, 0.01)])
 def test_returns_that_differ_are_in_units_of_their_deviation_to_the_bit(learner, mean, deviation):
-    some = seen(learner, mean, deviation**2)
+    some = with_returns(learner, mean, deviation**2)
     np.testing.assert_array_equal(return_scale(some), moments.std(some.returns))
 
 
 @pytest.mark.parametrize("mean", [10.0, 1000.0, -1e6])
 def test_the_loss_of_constant_returns_is_bounded(learner, mean):
-    assert abs(mean) / return_scale(seen(learner, mean, 0)) == pytest.approx(1000, rel=1e-5)
+    assert abs(mean) / return_scale(with_returns(learner, mean, 0)) == pytest.approx(1000, rel=1e-5)
 
 
 def test_the_actor_s_gradient_of_constant_returns_is_the_smaller_the_larger_they_are(learner):
@@ -51,7 +51,7 @@ def test_the_actor_s_gradient_of_constant_returns_is_the_smaller_the_larger_they
         metrics = pwm.update_actor(config, tx, some, windows, jax.random.key(3))[2]
         return metrics["actor/grad_norm"]
 
-    one = norm(seen(learner, 0, 1))
+    one = norm(with_returns(learner, 0, 1))
     assert one > 0
-    assert norm(seen(learner, 1000, 0)) == pytest.approx(float(one), rel=1e-4)
-    assert norm(seen(learner, 1e5, 0)) == pytest.approx(float(one) / 100, rel=1e-4)
+    assert norm(with_returns(learner, 1000, 0)) == pytest.approx(float(one), rel=1e-4)
+    assert norm(with_returns(learner, 1e5, 0)) == pytest.approx(float(one) / 100, rel=1e-4)

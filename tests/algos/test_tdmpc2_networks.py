@@ -53,9 +53,9 @@ def test_parameters_by_component(row):
     size, tasks, task_size, latent = row
     obs = 39 if tasks == 80 else 24
     names = ("encoder", "dynamics", "reward", "policy", "q", "task", "total")
-    found = count(size, tasks, task_size, obs, 6, latent)
-    assert tuple(found[name] for name in names) == COUNTS[row]
-    assert found["termination"] == 0
+    counts = count(size, tasks, task_size, obs, 6, latent)
+    assert tuple(counts[name] for name in names) == COUNTS[row]
+    assert counts["termination"] == 0
 
 
 @pytest.mark.parametrize("row", TOTALS, ids=str)
@@ -63,10 +63,10 @@ def test_parameters_in_all(row):
     assert count(*row)["total"] == TOTALS[row]
 
 
-def peer(settings, obs, action, tasks):
+def peer(size_config, obs, action, tasks):
     """A torch model in which every weight matters, target Qs unlike the Qs."""
     torch.manual_seed(0)
-    model = torch_peer.TDMPC2(settings, obs, action, tasks)
+    model = torch_peer.TDMPC2(size_config, obs, action, tasks)
     with torch.no_grad():
         for p in [*model.parameters(), *model._target]:
             p.add_(0.05 * torch.randn_like(p))
@@ -90,12 +90,12 @@ SIZES = [
 @pytest.mark.parametrize("new", [False, True], ids=["released", "new"])
 @pytest.mark.parametrize(("size", "obs", "tasks", "task_size", "latent"), SIZES)
 def test_a_checkpoint_gives_the_same_outputs(tmp_path, size, obs, tasks, task_size, latent, new):
-    settings = config.sized(size, task_size, latent)
-    theirs = peer(settings, obs, 6, tasks)
+    size_config = config.sized(size, task_size, latent)
+    theirs = peer(size_config, obs, 6, tasks)
     path = tmp_path / "model.pt"
     torch.save({"model": torch_peer.state_dict(theirs, new)}, path)
     got = interop.read_checkpoint(path)
-    assert (got.config, got.obs_size, got.action_size, got.tasks) == (settings, obs, 6, tasks)
+    assert (got.config, got.obs_size, got.action_size, got.tasks) == (size_config, obs, 6, tasks)
 
     rng = np.random.default_rng(0)
     n = 3
@@ -117,7 +117,7 @@ def test_a_checkpoint_gives_the_same_outputs(tmp_path, size, obs, tasks, task_si
             "target": theirs.q(theirs._target, z, torch.tensor(a), t),
         }
     latent_ = jnp.asarray(z.numpy())
-    found = {
+    outputs = {
         "encoder": ours.model.encode(o),
         "dynamics": ours.model.predict(latent_, a),
         "reward": ours.model.reward_logits(latent_, a),
@@ -127,7 +127,7 @@ def test_a_checkpoint_gives_the_same_outputs(tmp_path, size, obs, tasks, task_si
     }
     for name, value in expected.items():
         scale = max(1.0, float(value.abs().max()))
-        np.testing.assert_allclose(found[name], value, atol=1e-5 * scale, rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(outputs[name], value, atol=1e-5 * scale, rtol=1e-5, err_msg=name)
 
 
 SMALL = dataclasses.replace(
@@ -245,15 +245,15 @@ def test_an_action_that_a_task_lacks_changes_nothing_bitwise():
 
     @jax.jit
     def outputs(batch):
-        those = networks.for_task(nets, tasks, task)
-        z, action = those.model.encode(batch.obs[0]), batch.action[0]
+        task_nets = networks.for_task(nets, tasks, task)
+        z, action = task_nets.model.encode(batch.obs[0]), batch.action[0]
         step = updates.update(
             SMALL.model, RATES, tx, learner, tasks, batch, task, jax.random.key(2)
         )
         return (
-            those.model.predict(z, action),
-            those.model.reward(z, action),
-            those.values(z, action),
+            task_nets.model.predict(z, action),
+            task_nets.model.reward(z, action),
+            task_nets.values(z, action),
             step,
         )
 
@@ -266,17 +266,17 @@ def test_policy_and_plans_leave_actions_that_a_task_lacks_at_zero():
     nets, tasks, _, batch = case()
     planning = config.Planning(samples=32, policy_samples=8, elites=8, iterations=3)
     for number, mask in enumerate(tasks.action_mask):
-        those = networks.for_task(nets, tasks, number)
-        z = those.model.encode(batch.obs[0, 0])
+        task_nets = networks.for_task(nets, tasks, number)
+        z = task_nets.model.encode(batch.obs[0, 0])
         key = jax.random.key(number)
-        action = those.act(z, jax.random.normal(key, (3,)))
+        action = task_nets.act(z, jax.random.normal(key, (3,)))
         assert (action[mask == 0] == 0).all()
         assert (action[mask > 0] != 0).all()
         for explore in (False, True):
             previous = jnp.where(mask > 0, 0.3, 77.0) * jnp.ones((3, 3))
-            pairs = planner.q_pairs(planning, those, 3, key)
-            garbage = planner.plan(planning, those, z, previous, key, pairs, explore)
-            clean = planner.plan(planning, those, z, previous * mask, key, pairs, explore)
+            pairs = planner.q_pairs(planning, task_nets, 3, key)
+            garbage = planner.plan(planning, task_nets, z, previous, key, pairs, explore)
+            clean = planner.plan(planning, task_nets, z, previous * mask, key, pairs, explore)
             jax.tree.map(np.testing.assert_array_equal, garbage[1], clean[1])
             jax.tree.map(np.testing.assert_array_equal, garbage[0], clean[0])
             assert (garbage[1][mask == 0] == 0).all()
@@ -286,7 +286,7 @@ def test_the_entropy_counts_the_actions_that_a_task_has():
     log_std, noise = jnp.log(jnp.array([0.5, 2.0, 3.0])), jnp.zeros(3)
     mask = jnp.array([1.0, 1.0, 0.0])
     expected = 2 * (np.log(0.5) + np.log(2.0) + np.log(2 * np.pi))
-    found = updates.gaussian_entropy(log_std, noise, mask)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    entropy = updates.gaussian_entropy(log_std, noise, mask)
+    np.testing.assert_allclose(entropy, expected, rtol=1e-6)
     other = updates.gaussian_entropy(log_std.at[2].set(9.0), noise.at[2].set(5.0), mask)
-    assert found == other
+    assert entropy == other

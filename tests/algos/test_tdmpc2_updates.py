@@ -88,9 +88,9 @@ def test_the_models_loss_and_its_gradients_are_torchs(pair):
             jnp.asarray(data[3]), jax.random.key(0),
         )  # fmt: skip
 
-    (total, (_, found)), grads = jax.jit(jax.value_and_grad(ours, has_aux=True))(got.networks)
+    (total, (_, latents)), grads = jax.jit(jax.value_and_grad(ours, has_aux=True))(got.networks)
     np.testing.assert_allclose(total, loss.item(), rtol=1e-5)
-    np.testing.assert_allclose(found, z.detach(), atol=1e-6)
+    np.testing.assert_allclose(latents, z.detach(), atol=1e-6)
     expected = {
         "encoder": theirs._encoder["state"][0].weight.grad.T,
         "dynamics": theirs._dynamics[0].weight.grad.T,
@@ -141,13 +141,13 @@ def test_a_target_is_the_least_of_two_slow_qs(pair):
     _, ours = learner(got)
     terminated = jnp.zeros((H, N)).at[1, 2].set(1)
     b, key = batch(data, terminated=terminated), jax.random.key(0)
-    found = updates.td_target(ours, TASKS, b, jnp.asarray(task), key)
+    target = updates.td_target(ours, TASKS, b, jnp.asarray(task), key)
     slow = networks.for_task(got.networks._replace(q=got.target), TASKS, jnp.asarray(task))
     z = slow.model.encode(b.obs[1:])
     noise = jax.random.normal(jax.random.split(key)[0], b.action.shape)
     value = slow.values(z, slow.act(z, noise)).min(axis=0)
     expected = b.reward + 0.9 * jnp.where(terminated > 0, 0, value)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(target, expected, rtol=1e-5)
 
 
 def test_what_follows_an_end_has_no_influence(pair):
@@ -230,10 +230,11 @@ class Judge:
 
 PLANNING = config.Planning(samples=256, policy_samples=16, elites=32)
 PAIRS = jnp.array([[0, 1]] * PLANNING.iterations)
+NO_PLAN = jnp.zeros((PLANNING.plan_horizon, 1))
 
 
 def test_plans_reach_the_best_action():
-    z, plan = jnp.zeros(1), planner.no_plan(PLANNING, 1)
+    z, plan = jnp.zeros(1), NO_PLAN
     for _ in range(3):
         plan, action = planner.plan(PLANNING, Judge(), z, plan, jax.random.key(0), PAIRS, False)
         z = Line().predict(z, action)
@@ -243,7 +244,7 @@ def test_plans_reach_the_best_action():
 
 def test_the_value_beyond_the_horizon_counts():
     # Where being far on is worth more than the reward, plans go there.
-    args = (jnp.full(1, 1.0), planner.no_plan(PLANNING, 1), jax.random.key(0), PAIRS, False)
+    args = (jnp.full(1, 1.0), NO_PLAN, jax.random.key(0), PAIRS, False)
     _, stay = planner.plan(PLANNING, Judge(), *args)
     _, go = planner.plan(PLANNING, Judge(worth=50.0), *args)
     assert abs(stay[0]) < 0.1
@@ -252,9 +253,8 @@ def test_the_value_beyond_the_horizon_counts():
 
 def test_plans_are_the_same_for_the_same_key_and_carried_on():
     judge, z = Judge(), jnp.zeros(1)
-    none = planner.no_plan(PLANNING, 1)
-    first = planner.plan(PLANNING, judge, z, none, jax.random.key(4), PAIRS, True)
-    again = planner.plan(PLANNING, judge, z, none, jax.random.key(4), PAIRS, True)
+    first = planner.plan(PLANNING, judge, z, NO_PLAN, jax.random.key(4), PAIRS, True)
+    again = planner.plan(PLANNING, judge, z, NO_PLAN, jax.random.key(4), PAIRS, True)
     jax.tree.map(np.testing.assert_array_equal, first, again)
     one = dataclasses.replace(PLANNING, iterations=1, policy_samples=0, max_std=0.05)
     start = jnp.array([[0.0], [0.9], [0.8]])
@@ -265,17 +265,17 @@ def test_plans_are_the_same_for_the_same_key_and_carried_on():
 
 def test_many_worlds_are_planned_for_as_each_alone():
     nets = networks.init(SMALL, O, A, 4, key=jax.random.key(0))
-    those = networks.for_task(nets, TASKS, 1)
+    task_nets = networks.for_task(nets, TASKS, 1)
     small = config.Planning(samples=32, policy_samples=8, elites=8, iterations=2)
     obs = jax.random.normal(jax.random.key(1), (3, O))
     key = jax.random.key(2)
     keys = jax.random.split(jax.random.split(key)[1], 3)
     plans = jnp.zeros((3, small.plan_horizon, A))
-    together = tdmpc2.plan_worlds(small, those, plans, obs, key, True)
+    together = tdmpc2.plan_worlds(small, task_nets, plans, obs, key, True)
     for i in range(3):
-        z = those.model.encode(obs[i])
+        z = task_nets.model.encode(obs[i])
         pairs = jnp.array([[0, 1]] * 2)  # there are but two
-        alone = planner.plan(small, those, z, plans[i], keys[i], pairs, True)
+        alone = planner.plan(small, task_nets, z, plans[i], keys[i], pairs, True)
         np.testing.assert_allclose(together[0][i], alone[0], atol=1e-5)
         np.testing.assert_allclose(together[1][i], alone[1], atol=1e-5)
 

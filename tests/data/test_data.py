@@ -37,13 +37,13 @@ def make(path, chunk_rows=40):
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    found = make(tmp_path / "set")
-    assert found.rows == 130
-    assert found.tasks == (HOP, CUP)
-    assert [chunk.rows for chunk in found.chunks] == [40, 40, 20, 30]
-    obs = np.concatenate([chunk.map()["obs"] for chunk in found.chunks if chunk.task == HOP])
+    dataset = make(tmp_path / "set")
+    assert dataset.rows == 130
+    assert dataset.tasks == (HOP, CUP)
+    assert [chunk.rows for chunk in dataset.chunks] == [40, 40, 20, 30]
+    obs = np.concatenate([chunk.map()["obs"] for chunk in dataset.chunks if chunk.task == HOP])
     np.testing.assert_array_equal(obs[:, 0], np.arange(100))
-    flags = found.chunks[0].map()["flags"]
+    flags = dataset.chunks[0].map()["flags"]
     # Terminated where it was said, cut where another call's rows follow.
     assert {i: int(f) for i, f in enumerate(flags) if f} == {9: 1, 19: 2, 29: 1, 39: 2}
 
@@ -59,8 +59,8 @@ def test_a_later_writer_adds_to_the_set(tmp_path):
 
 
 def test_windows_are_contiguous_padded_and_of_their_task(tmp_path):
-    found = make(tmp_path)
-    with Stream(found, batches=3, batch=64, length=4, seed=0) as stream:
+    dataset = make(tmp_path)
+    with Stream(dataset, batches=3, batch=64, length=4, seed=0) as stream:
         windows = jax.device_get(next(stream))
     assert windows.obs.shape == (3, 4, 64, 3)
     assert windows.action.shape == (3, 4, 64, 2)
@@ -76,25 +76,25 @@ def test_windows_are_contiguous_padded_and_of_their_task(tmp_path):
 
 
 def test_every_row_of_a_task_is_as_likely(tmp_path):
-    found = make(tmp_path).of(("hop",))
-    with Stream(found, batches=1, batch=20_000, length=1, seed=1) as stream:
+    dataset = make(tmp_path).of(("hop",))
+    with Stream(dataset, batches=1, batch=20_000, length=1, seed=1) as stream:
         starts = jax.device_get(next(stream)).obs[0, 0, :, 0].astype(int)
     counts = np.bincount(starts, minlength=100)
     assert abs(counts - 200).max() < 5 * np.sqrt(200)
 
 
 def test_no_window_begins_where_nothing_was_done(tmp_path):
-    found = make(tmp_path).of(("cup",))
-    with Stream(found, batches=1, batch=5_000, length=1, seed=2) as stream:
+    dataset = make(tmp_path).of(("cup",))
+    with Stream(dataset, batches=1, batch=5_000, length=1, seed=2) as stream:
         starts = jax.device_get(next(stream)).obs[0, 0, :, 0]
     assert starts.max() == 1028
 
 
 def test_the_same_seed_draws_the_same_windows(tmp_path):
-    found = make(tmp_path)
+    dataset = make(tmp_path)
     drawn = []
     for seed in (5, 5, 6):
-        with Stream(found, 2, 8, 3, seed) as stream:
+        with Stream(dataset, 2, 8, 3, seed) as stream:
             drawn.append(jax.device_get([next(stream), next(stream)]))
     jax.tree.map(np.testing.assert_array_equal, drawn[0], drawn[1])
     assert (drawn[0][0].obs != drawn[2][0].obs).any()
@@ -120,11 +120,11 @@ def test_the_spread_of_a_task_is_that_of_all_its_chunks(tmp_path):
         for part in np.array_split(obs, 7):
             count = len(part)
             writer.add(Rows(part, np.zeros((count, 1)), np.zeros(count), np.zeros(count, np.uint8)))
-    found = open_data(tmp_path)
-    assert len(found.chunks) > 2
-    (spread,) = observation_moments(found)
-    np.testing.assert_allclose(spread.mean, obs.mean(axis=0, dtype=float), rtol=1e-12)
-    np.testing.assert_allclose(spread.variance, obs.var(axis=0, dtype=float), rtol=1e-6)
+    dataset = open_data(tmp_path)
+    assert len(dataset.chunks) > 2
+    (moments,) = observation_moments(dataset)
+    np.testing.assert_allclose(moments.mean, obs.mean(axis=0, dtype=float), rtol=1e-12)
+    np.testing.assert_allclose(moments.variance, obs.var(axis=0, dtype=float), rtol=1e-6)
     with Writer(tmp_path, task) as writer:
         broken = np.full((1, 3), np.nan, np.float32)
         writer.add(Rows(broken, np.zeros((1, 1)), np.zeros(1), np.zeros(1, np.uint8)))
@@ -150,11 +150,11 @@ def test_a_task_of_other_sizes_is_refused(tmp_path):
 def test_broken_sets_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"is not a data set: it has no dataset\.json"):
         open_data(tmp_path / "none")
-    found = make(tmp_path)
+    dataset = make(tmp_path)
     with pytest.raises(ValueError, match="no data of task 'walk'; it has: hop, cup"):
-        found.of(("hop", "walk"))
-    file = found.chunks[1].path / "obs.npy"
-    name = found.chunks[1].path.name
+        dataset.of(("hop", "walk"))
+    file = dataset.chunks[1].path / "obs.npy"
+    name = dataset.chunks[1].path.name
     whole = file.read_bytes()
     file.write_bytes(whole[:-8])
     with pytest.raises(ValueError, match=rf"{name}/obs\.npy is cut short"):
@@ -212,8 +212,8 @@ def test_more_chunks_than_a_process_may_open_files(tmp_path):
         for start in range(0, 200, 2):
             writer.add(rows(HOP, 2, start))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    here = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 64
-    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 300, limits[1]))
+    open_files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 64
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files + 300, limits[1]))
     try:
         with Stream(open_data(tmp_path), 1, 2000, 2, 0) as stream:
             starts = jax.device_get(next(stream)).obs[0, 0, :, 0]
@@ -234,9 +234,9 @@ def test_processes_write_into_one_set_at_once(tmp_path):
         ]
         for each in done:
             each.result()
-    found = open_data(tmp_path)
-    assert found.rows == 4 * 10 * 5
-    assert len({chunk.path for chunk in found.chunks}) == 40
+    dataset = open_data(tmp_path)
+    assert dataset.rows == 4 * 10 * 5
+    assert len({chunk.path for chunk in dataset.chunks}) == 40
 
 
 def test_a_chunk_that_another_process_ends_meanwhile_is_no_error(tmp_path, monkeypatch):
@@ -254,8 +254,8 @@ def test_a_chunk_that_another_process_ends_meanwhile_is_no_error(tmp_path, monke
 
 
 def test_an_error_while_drawing_reaches_who_waits(tmp_path):
-    found = make(tmp_path)
-    stream = Stream(found, 1, 4, 2, 0)
+    dataset = make(tmp_path)
+    stream = Stream(dataset, 1, 4, 2, 0)
     stream.sample = None  # type: ignore[assignment]
     waiting = itertools.islice(stream, 10)
     with pytest.raises(TypeError):
@@ -270,10 +270,10 @@ import jax
 from mjxwm import data
 def peak():  # of this program alone; getrusage would count the one that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-found = data.open_data(Path(sys.argv[1]))
+dataset = data.open_data(Path(sys.argv[1]))
 jax.device_put(0)
 before = peak()
-with data.Stream(found, 4, 256, 17, 0) as stream:
+with data.Stream(dataset, 4, 256, 17, 0) as stream:
     for _ in range(40):
         next(stream)
 print(peak() - before)

@@ -90,8 +90,8 @@ def test_every_start_is_reached_about_equally_often(inserts):
     stored = min(len(flags), CAPACITY)
     times = np.arange(len(flags) - stored, len(flags) - LENGTH + 1)
     eligible = (100 * np.arange(WORLDS)[:, None] + times).reshape(-1)
-    found, counts = np.unique(starts, return_counts=True)
-    np.testing.assert_array_equal(found, eligible)
+    drawn, counts = np.unique(starts, return_counts=True)
+    np.testing.assert_array_equal(drawn, eligible)
     expected = len(starts) / len(eligible)
     # Counts are binomial: five deviations.
     assert np.abs(counts - expected).max() < 5 * np.sqrt(expected)

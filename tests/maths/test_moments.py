@@ -18,15 +18,15 @@ update = jax.jit(moments.update)
 
 @given(st.lists(chunk, min_size=1, max_size=5))
 def test_moments_equal_numpy_on_all_that_was_not_masked(chunks):
-    m, seen = moments.init(), np.zeros(0, np.float64)
+    m, values = moments.init(), np.zeros(0, np.float64)
     for x, mask in chunks:
         m = update(m, x, mask)
-        seen = np.concatenate([seen, x[mask]])
-    assert m.count == len(seen)
-    if len(seen):
+        values = np.concatenate([values, x[mask]])
+    assert m.count == len(values)
+    if len(values):
         # float32 sums of squares up to 1e4: cancellation leaves about 1e-6 of 1e4.
-        np.testing.assert_allclose(m.mean, seen.mean(), rtol=1e-4, atol=1e-3)
-        np.testing.assert_allclose(m.var, seen.var(), rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(m.mean, values.mean(), rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(m.var, values.var(), rtol=1e-4, atol=1e-2)
 
 
 def test_before_anything_is_seen_the_deviation_is_one():

@@ -10,7 +10,7 @@ from mjxwm.maths import ranges
 
 
 @pytest.mark.parametrize(
-    ("check", "good", "bad", "said"),
+    ("check", "good", "bad", "message"),
     [
         (ranges.above_zero, 1e-9, 0, "x=0 is out of range; it must be above 0"),
         (ranges.shares, 1.0, 1.5, "x=1.5 is out of range; it must be in [0, 1]"),
@@ -19,12 +19,12 @@ from mjxwm.maths import ranges
         (lambda c, x: ranges.at_least(c, 3, x), 3, 2, "x=2 is out of range; it must be at least 3"),
     ],
 )
-def test_what_is_out_of_range_is_named(check, good, bad, said):
+def test_what_is_out_of_range_is_named(check, good, bad, message):
     for fine in (good, None):
         check(SimpleNamespace(x=fine), "x")
     with pytest.raises(ConfigError) as caught:
         check(SimpleNamespace(x=bad), "x")
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     # No comparison holds for NaN.
     with pytest.raises(ConfigError, match="x=nan"):
         check(SimpleNamespace(x=math.nan), "x")

@@ -1,8 +1,10 @@
-"""Model-predictive path integral control (MPPI) in the latent space, with the policy's help.
+"""Model-predictive path integral control (MPPI) in latent space, as TD-MPC2 plans.
 
-Williams et al. 2015 (arXiv 1509.01149), as TD-MPC2 plans: samples and elites around a plan that is
-carried from step to step, some of the samples proposed by the policy, and the Qs for what follows.
-Written for one world; `jax.vmap` plans for many in one call.
+Candidate action sequences are sampled from a Gaussian around the plan of the previous step, some of
+them are rollouts of the policy, and the best ones, the elites, give the Gaussian of the next
+iteration. The model predicts a sequence's rewards, the Qs the value of its last state. The code
+plans for one world; `jax.vmap` plans for many. Sources: Williams et al. 2015 (arXiv 1509.01149);
+Hansen et al. 2024 (arXiv 2310.16828), section 3.2.
 """
 
 import jax
@@ -13,15 +15,11 @@ from mjxwm.algos.tdmpc2.config import Planning
 from mjxwm.algos.tdmpc2.networks import TaskNetworks, two_of
 
 Plan = Float[Array, "H a"]
-
-
-def no_plan(planning: Planning, action_size: int) -> Plan:
-    """Where no step has been planned yet."""
-    return jnp.zeros((planning.plan_horizon, action_size))
+"""The mean action sequence. The plan before the first step of an episode is all zeros."""
 
 
 def plan(
-    planning: Planning,
+    config: Planning,
     nets: TaskNetworks,
     z: Float[Array, " z"],
     previous: Plan,
@@ -29,86 +27,99 @@ def plan(
     pairs: Int[Array, "I 2"],
     explore: bool,
 ) -> tuple[Plan, Float[Array, " a"]]:
-    """Plans from one latent.
+    """Plans from one latent state.
 
     Args:
-        planning: the settings.
-        nets: the networks of the world's task.
-        z: where the world is.
-        previous: the plan of the step before, or `no_plan`.
+        config: the planner's configuration.
+        nets: networks of the world's task.
+        z: latent of the world's observation.
+        previous: the plan returned at the previous step.
         key: random key; the same key gives the same plan.
-        pairs: the two Qs that judge each iteration, see `q_pairs`; worlds share them, so that
-            their weights are not copied for each.
-        explore: whether the action is an elite's at random, with noise, or the best elite's.
+        pairs: indices of the two Qs used in each of I iterations, see `q_pairs`. All worlds share
+            them, so that their weights are not copied for each world.
+        explore: true to act by a random elite with noise, false to act by the best elite.
 
     Returns:
-        The plan, which the next step starts from, and its first action.
+        The new plan, to be passed to the next call, and the action to take now.
     """
     key_policy, key_noise, key_elite, key_act = jax.random.split(key, 4)
-    iterations, size = len(pairs), previous.shape[-1]
-    proposed = _proposals(planning, nets, z, size, key_policy)
-    free = planning.samples - planning.policy_samples
-    shape = (iterations, planning.plan_horizon, free, size)
-    keys = jax.random.split(key_noise, iterations)
+    size = previous.shape[-1]
+    proposals = _policy_proposals(config, nets, z, size, key_policy)
+    keys = jax.random.split(key_noise, len(pairs))
 
-    def refine(
-        carry: tuple[Array, Array], inputs: tuple[PRNGKeyArray, Array]
+    def iteration(
+        gaussian: tuple[Array, Array], inputs: tuple[PRNGKeyArray, Array]
     ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        (mean, std), (key, which) = carry, inputs
-        key_noise, key_value = jax.random.split(key)
-        noise = jax.random.normal(key_noise, shape[1:])
-        sampled = jnp.clip(mean[:, None] + std[:, None] * noise, -1, 1)
-        actions = nets.model.own(jnp.concatenate([proposed, sampled], axis=1))
-        value = _value(planning, nets, z, actions, which, key_value)
-        best, ids = jax.lax.top_k(value, planning.elites)
-        elites = actions[:, ids]
-        score = jax.nn.softmax(planning.temperature * best)
-        mean = jnp.einsum("e,hea->ha", score, elites)
-        spread = jnp.einsum("e,hea->ha", score, (elites - mean[:, None]) ** 2)
-        std = jnp.clip(jnp.sqrt(spread), planning.min_std, planning.max_std)
-        return (mean, std), (elites[0], score)
+        return _refine(config, nets, z, proposals, gaussian, *inputs)
 
     mean = jnp.concatenate([previous[1:], jnp.zeros((1, size))])
-    start = (mean, jnp.full((planning.plan_horizon, size), planning.max_std))
-    (mean, std), (elites, score) = jax.lax.scan(refine, start, (keys, pairs))
+    start = (mean, jnp.full((config.plan_horizon, size), config.max_std))
+    (mean, std), (elites, score) = jax.lax.scan(iteration, start, (keys, pairs))
     if not explore:
-        return mean, elites[-1, 0]  # sorted: the first is the best
+        return mean, elites[-1, 0]  # elites are sorted: the first is the best
     chosen = elites[-1, jax.random.categorical(key_elite, jnp.log(score[-1]))]
     noisy = chosen + std[0] * jax.random.normal(key_act, (size,))
     return mean, nets.model.own(jnp.clip(noisy, -1, 1))
 
 
-def q_pairs(
-    planning: Planning, nets: TaskNetworks, size: int, key: PRNGKeyArray
-) -> Int[Array, "I 2"]:
-    """Two Qs at random for each iteration of a plan; from 20 actions on there are two more."""
-    iterations = planning.iterations + (2 if size >= 20 else 0)
+def q_pairs(config: Planning, nets: TaskNetworks, size: int, key: PRNGKeyArray) -> Array:
+    """Two random Qs for each iteration of a plan, [I, 2].
+
+    I is `config.iterations`, plus two for tasks with at least 20 actions (`size`), as in TD-MPC2.
+    """
+    iterations = config.iterations + (2 if size >= 20 else 0)
     num_q = jax.tree.leaves(nets.q)[0].shape[0]
     return jax.vmap(lambda k: two_of(num_q, k))(jax.random.split(key, iterations))
 
 
-def _proposals(
-    planning: Planning, nets: TaskNetworks, z: Float[Array, " z"], size: int, key: PRNGKeyArray
+def _refine(
+    config: Planning,
+    nets: TaskNetworks,
+    z: Float[Array, " z"],
+    proposals: Float[Array, "H P a"],
+    gaussian: tuple[Plan, Plan],
+    key: PRNGKeyArray,
+    pair: Int[Array, "2"],
+) -> tuple[tuple[Plan, Plan], tuple[Float[Array, "E a"], Float[Array, " E"]]]:
+    """One iteration: the new mean and deviation; first actions and weights of the elites."""
+    mean, std = gaussian
+    key_noise, key_value = jax.random.split(key)
+    num_samples = config.samples - config.policy_samples
+    noise = jax.random.normal(key_noise, (config.plan_horizon, num_samples, mean.shape[-1]))
+    sampled = jnp.clip(mean[:, None] + std[:, None] * noise, -1, 1)
+    actions = nets.model.own(jnp.concatenate([proposals, sampled], axis=1))
+    value = _value(nets, z, actions, pair, key_value)
+    best, ids = jax.lax.top_k(value, config.elites)
+    elites = actions[:, ids]
+    score = jax.nn.softmax(config.temperature * best)
+    mean = jnp.einsum("e,hea->ha", score, elites)
+    variance = jnp.einsum("e,hea->ha", score, (elites - mean[:, None]) ** 2)
+    std = jnp.clip(jnp.sqrt(variance), config.min_std, config.max_std)
+    return (mean, std), (elites[0], score)
+
+
+def _policy_proposals(
+    config: Planning, nets: TaskNetworks, z: Float[Array, " z"], size: int, key: PRNGKeyArray
 ) -> Float[Array, "H P a"]:
-    noise = jax.random.normal(key, (planning.plan_horizon, planning.policy_samples, size))
+    """Action sequences of P policy rollouts in the model."""
+    noise = jax.random.normal(key, (config.plan_horizon, config.policy_samples, size))
 
     def step(z: Array, noise: Array) -> tuple[Array, Array]:
         action = nets.act(z, noise)
         return nets.model.predict(z, action), action
 
-    many = jnp.broadcast_to(z, (planning.policy_samples, *z.shape))
-    return jax.lax.scan(step, many, noise)[1]
+    start = jnp.broadcast_to(z, (config.policy_samples, *z.shape))
+    return jax.lax.scan(step, start, noise)[1]
 
 
 def _value(
-    planning: Planning,
     nets: TaskNetworks,
     z: Float[Array, " z"],
     actions: Float[Array, "H S a"],
-    which: Array,
+    pair: Int[Array, "2"],
     key: PRNGKeyArray,
 ) -> Float[Array, " S"]:
-    """Discounted rewards along the plans, then the mean of two Qs at the policy's action."""
+    """Discounted predicted rewards of each sequence, plus the mean of two Qs at its end."""
 
     def step(carry: tuple[Array, Array, Array], action: Array) -> tuple[tuple, None]:
         z, total, weight = carry
@@ -117,10 +128,10 @@ def _value(
         return (z, total, weight * nets.discount * nets.model.going_on(z)), None
 
     samples = actions.shape[1]
-    many = jnp.broadcast_to(z, (samples, *z.shape))
-    start = (many, jnp.zeros(samples), jnp.ones(samples))
+    latents = jnp.broadcast_to(z, (samples, *z.shape))
+    start = (latents, jnp.zeros(samples), jnp.ones(samples))
     (last, total, weight), _ = jax.lax.scan(step, start, actions)
     noise = jax.random.normal(key, actions.shape[1:])
-    value = nets.values(last, nets.act(last, noise), which).mean(axis=0)
-    # A plan that the model cannot judge is no better than nothing.
+    value = nets.values(last, nets.act(last, noise), pair).mean(axis=0)
+    # As in the released code: a NaN would reach the weights of all elites.
     return jnp.nan_to_num(total + weight * value)
