@@ -4,7 +4,10 @@ T unroll time, B worlds, L sampled length, N sampled batch, H imagined horizon, 
 o a z sizes of observation, action, latent. Time comes first.
 """
 
-from collections.abc import Callable
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
 
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
@@ -48,44 +51,51 @@ Policy = Callable[[Float[Array, "B o"], Noise], Float[Array, "B a"]]
 """Actions for B observations and the noise of the step: a draw, a key, whatever it needs."""
 
 
+@contextlib.contextmanager
+def no_batches(iteration: int) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """The batches of an algorithm that collects its data itself: empty ones, without end."""
+    yield itertools.repeat(())
+
+
 class Algorithm(NamedTuple):
-    """An algorithm as pure functions; the caller jits them once and donates the state."""
+    """An algorithm as pure functions; the caller jits `iterate` once and donates the state.
+
+    A state is a NamedTuple, of which a few fields are read from outside where it has them:
+    `iteration` (always), `replay` (a `mjxwm.data.replay.Replay`) and `worlds`. A state with a
+    method `layout`, which returns the `PartitionSpec` of every leaf, runs on several devices.
+    """
 
     init: Callable[[PRNGKeyArray], Any]
-    """key -> state, initial data included."""
+    """key -> state, initial data included; compiled already."""
     iterate: Callable[..., tuple[Any, Metrics]]
-    """state -> state and metrics of one iteration: T control steps in B worlds, then the updates.
-    One that learns from data takes the next of its `feed` beside the state."""
+    """(state, *batches) -> state and metrics of one iteration: T control steps in B worlds, then
+    the updates; or updates on batches of a data set."""
     act: Callable[..., Float[Array, "B a"]]
-    """(state, obs[B, o], key or None) -> actions; without a key the deterministic ones."""
+    """(state, obs [B, o], key or None) -> actions; without a key the deterministic ones."""
     iterations: int
-    """Iterations until the budget of env steps is spent."""
+    """Iterations until the budget of env steps, or of updates, is spent."""
     env_steps: Callable[[int], int]
     """Env steps taken after so many iterations, the initial data included."""
     networks: Callable[[Any], dict[str, Any]] = lambda state: {}
     """state -> what it learns, by name: trees of parameters, to say how large they are."""
-    planner: "Planner | None" = None
-    """What acts in evaluations instead of `act`, where actions are planned."""
-    feed: Callable[[int], Any] | None = None
-    """iteration -> an iterator over what `iterate` takes beside the state, from there on, for one
-    that learns from data; such a state is made uncompiled, of what is on disk."""
-    replay: Callable[[Any], Any] | None = None
-    """state -> its `mjxwm.data.replay.Replay`; None where none is kept."""
-    worlds: Callable[[Any], Any] | None = None
-    """state -> its worlds, of one that steps some and keeps no replay."""
-    layout: Callable[[Any], Any] | None = None
-    """state -> the `PartitionSpec` of every leaf, under which `init` and `iterate` run on several
-    devices (`mjxwm_envs.shards`); None for one that runs on one device alone."""
-    spread: dict[str, int] = {}  # noqa: RUF012  # never changed
-    """Sizes, by the names of their settings, that the number of devices has to divide."""
-    trouble: Callable[[dict[str, Any]], str] = lambda row: ""
-    """A row of the record -> why the run has to end, since it no longer learns; else nothing."""
+    batches: Callable[[int], AbstractContextManager[Iterator[tuple[Any, ...]]]] = no_batches
+    """iteration -> a context, in it an iterator over what `iterate` takes beside the state, from
+    that iteration on."""
+    controller: "Controller | None" = None
+    """What acts in evaluations where it carries something from step to step; else `act` does."""
 
 
-class Planner(NamedTuple):
-    """A policy that carries its plan from step to step."""
+class Controller(NamedTuple):
+    """A deterministic policy with a memory, such as a planner, which carries its plan on."""
 
-    init: Callable[[int], Any]
-    """number of worlds -> no plan yet."""
+    start: Callable[[int], Any]
+    """number of worlds -> the memory before the first step."""
     act: Callable[[Any, Any, Float[Array, "B o"]], tuple[Any, Float[Array, "B a"]]]
-    """(state, plans, obs [B, o]) -> the next plans and the deterministic actions."""
+    """(state, memory, obs [B, o]) -> the next memory and the actions."""
+
+
+def controller(algorithm: Algorithm) -> Controller:
+    """What acts in an algorithm's evaluations: its controller, or `act` without a memory."""
+    if algorithm.controller is not None:
+        return algorithm.controller
+    return Controller(lambda worlds: (), lambda state, _, obs: ((), algorithm.act(state, obs)))

@@ -27,7 +27,8 @@ from mjxwm_envs.engines.native import Native
 from mjxwm.algos import pwm
 from mjxwm.algos.pwm import learner
 from mjxwm.data import rollout
-from mjxwm.runs import loop, presets, system
+from mjxwm.runs import presets, system
+from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.running import Iteration, Running
 
 parser = argparse.ArgumentParser()
@@ -36,7 +37,7 @@ parser.add_argument("--turns", type=int, default=80)
 options = parser.parse_args()
 
 WORLDS, WARMUP = 1024, 4
-preset = presets.load_preset(loop.Config, "pwm-hopper-cpu").algo
+preset = presets.load_preset(RunConfig, "pwm-hopper-cpu").algo
 algo = dataclasses.replace(preset, worlds=WORLDS)
 env = envs.make("hopper", "native")
 batch = envs.BatchEnv(env, WORLDS)

@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import mjxwm_envs as envs
 
 from mjxwm.bench import simulation
-from mjxwm.runs import loop, presets, system
+from mjxwm.runs import presets, system
+from mjxwm.runs.config import Config as RunConfig
 
 PRESET = "pwm-muscle-humanoid-cpu"
 
@@ -32,7 +33,7 @@ def native(task: str, pairs: int) -> dict[str, Any]:
     settings = simulation.Config(
         engine=("native",), task=task, worlds=(256,), preset=PRESET, samples=pairs, warmup=32
     )
-    (row,) = simulation.run(settings, presets.load_preset(loop.Config, PRESET).algo)
+    (row,) = simulation.run(settings, presets.load_preset(RunConfig, PRESET).algo)
     print(simulation.table([row]))
     return row._asdict()
 

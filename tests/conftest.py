@@ -16,18 +16,18 @@ settings.load_profile("mjxwm")
 def shared_programs():
     """Runs of equal settings share their compiled programs, which are most of a run's time here."""
     from mjxwm.runs import build as building
-    from mjxwm.runs import loop
+    from mjxwm.runs import loop, start
 
-    made, real = {}, building.build
+    trainers, real = {}, building.build
 
-    def build(cfg, fits=True):
-        settings = repr(dataclasses.replace(cfg, seed=0))  # a seed changes no program
-        if settings not in made:
-            made[settings] = real(cfg)
-        return made[settings]
+    def build(config, fits=True):
+        settings = repr(dataclasses.replace(config, seed=0))  # a seed changes no program
+        if settings not in trainers:
+            trainers[settings] = real(config)
+        return trainers[settings]._replace(config=config)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (loop, building):
+        for module in (loop, building, start):
             patch.setattr(module, "build", build)
         yield
 

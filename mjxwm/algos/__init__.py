@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mjxwm.algos import baselines, pwm, shac, tdmpc2
-from mjxwm.algos.multitask import extract
+from mjxwm.algos.multitask import extract, pretrain
+from mjxwm.algos.multitask.model import Card
 from mjxwm.types import Algorithm
 
 
@@ -21,6 +22,8 @@ class Entry(NamedTuple):
     make: Callable[..., Algorithm]
     """(config, env) -> the algorithm; (config, env, model) where it takes a model. Raises
     ValueError where a setting is out of range or an optional package is missing."""
+    takes_env: bool = True
+    """Whether it learns or is evaluated in an environment; else it is made of its config alone."""
     takes_model: bool = False
     """Whether it starts from a model of many tasks, whose run folder `config.model` names."""
 
@@ -32,5 +35,6 @@ ALGORITHMS: dict[str, Entry] = {
     "ppo": Entry(baselines.PPO, baselines.make_ppo),
     "sac": Entry(baselines.SAC, baselines.make_sac),
     "extract": Entry(extract.Config, extract.make, takes_model=True),
+    "pretrain": Entry(Card, pretrain.make, takes_env=False),
 }
 """By the name that a preset gives as `algorithm`. To add one, add its line."""

@@ -1,4 +1,6 @@
-"""How many iterations and updates a budget of env steps gives, for algorithms with a replay."""
+"""What runs read of every algorithm's configuration; budgets of env steps, iterations, updates."""
+
+from typing import Any, ClassVar
 
 from mjxwm import ConfigError
 
@@ -7,11 +9,55 @@ _MAX_UPDATES_PER_STEP = 16
 (docs/performance.md, How many worlds)."""
 
 
-class Replayed:
-    """Base of the configurations of algorithms with a replay buffer: PWM and TD-MPC2."""
+class AlgorithmConfig:
+    """What a run reads of an algorithm's configuration; the base of all of them."""
 
-    env_steps: int
     worlds: int
+    """Worlds stepped in parallel (B); 0 for one that learns from a data set."""
+    env_steps: int
+    """Env steps to collect in all, over all worlds; 0 for one that learns from a data set."""
+    spread: ClassVar[tuple[str, ...]] = ()
+    """Fields whose sizes the number of devices has to divide."""
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Env steps of an iteration, over all worlds."""
+        raise NotImplementedError
+
+    @property
+    def iterations(self) -> int:
+        """Iterations until the budget is spent, at least one."""
+        return max(1, -(-self.env_steps // self.steps_per_iteration))
+
+    @property
+    def updates(self) -> int:
+        """Updates per iteration."""
+        raise NotImplementedError
+
+    def updates_after(self, iteration: int) -> int:
+        """Updates made after so many iterations."""
+        return iteration * self.updates
+
+    def summary(self) -> list[str]:
+        """Lines to print when a run starts, of one that learns from a data set."""
+        return []
+
+    def remarks(self) -> list[str]:
+        """What to say before a run starts that may not do what its settings suggest."""
+        return []
+
+    def trouble(self, row: dict[str, Any]) -> str:
+        """Why a run with this row in its record has to end; empty where it need not.
+
+        Args:
+            row: metrics by name, means and sums since the row before.
+        """
+        return ""
+
+
+class Replayed(AlgorithmConfig):
+    """The configuration of an algorithm that replays what it collected."""
+
     unroll: int
     warmup: int
     update_ratio: float

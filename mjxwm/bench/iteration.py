@@ -27,11 +27,13 @@ from mjxwm.bench import simulation
 from mjxwm.bench.record import Report, Series
 from mjxwm.data import replay
 from mjxwm.maths import ranges
-from mjxwm.runs import build
+from mjxwm.runs import devices
 from mjxwm.runs import presets as configuration
-from mjxwm.runs.between import Cadence, Loop
+from mjxwm.runs.build import Trainer, make_env
+from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.folders import RunFolder
-from mjxwm.runs.record import ConsoleLine, JsonLines
+from mjxwm.runs.log import Log
+from mjxwm.runs.record import ConsoleLine
 from mjxwm.runs.running import Iteration, Running
 from mjxwm.types import Metrics, Transition
 
@@ -57,12 +59,13 @@ class Config:
 class _Bench:
     """A run's programs and the state that they work on."""
 
-    def __init__(self, config: Config, cfg: build.Config, env: envs.Env):
-        self.algo, self.env = cfg.algo, env
+    def __init__(self, config: Config, cfg: TrainConfig, env: envs.Env):
+        self.config, self.algo, self.env = cfg, cfg.algo, env
         self.batch = envs.BatchEnv(env, self.algo.worlds)
         self.algorithm = pwm.make(self.algo, env)
-        self.iterate = Iteration(self.algorithm.iterate)
-        self.state = jax.jit(self.algorithm.init)(seeds.key(config.seed))
+        self.programs = devices.programs(self.algorithm, "pwm", cfg.algo, devices.chosen(1))
+        self.iterate = self.programs.iteration
+        self.state = self.programs.init(seeds.key(config.seed))
         tx = learner.optimizers(self.algo)
 
         def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Metrics]:
@@ -133,7 +136,7 @@ class _Bench:
         self.state = running.state
         return seconds / iterations
 
-    def looped(self, loop: Loop, iterations: int) -> tuple[float, float]:
+    def looped(self, log: Log, iterations: int) -> tuple[float, float]:
         """Seconds per iteration as a run has it: metrics are fetched, recorded and shown; and how
         many of them go by in that, with the device idle."""
         running = Running(self.iterate, self.state)
@@ -142,7 +145,9 @@ class _Bench:
             metrics = jax.block_until_ready(running())
             running.wait()
             done = time.perf_counter()
-            loop.after(number, running, metrics, stopping=False)
+            log.add(metrics)
+            log.row(number)
+            log.write(None)
             host += time.perf_counter() - done
         seconds = time.perf_counter() - start
         self.state = running.state
@@ -156,7 +161,7 @@ def run(config: Config) -> Report:
         ConfigError: a preset that is not of pwm, a foreign task, or a number out of range.
     """
     ranges.at_least(config, 1, "samples", "iterations")
-    cfg = configuration.load_preset(build.Config, config.preset)
+    cfg = configuration.load_preset(TrainConfig, config.preset)
     if cfg.algorithm != "pwm":
         raise ConfigError(
             f"preset {config.preset!r} is of {cfg.algorithm}; bench train takes one of pwm"
@@ -166,7 +171,7 @@ def run(config: Config) -> Report:
         rows = max(algo.horizon + 1, 2 * algo.unroll)
         algo = dataclasses.replace(algo, capacity=max(algo.capacity, config.worlds * rows))
         cfg = dataclasses.replace(cfg, algo=algo)
-    env = build.make_env(cfg)
+    env = make_env(cfg)
     if not isinstance(env, envs.Env):
         raise ConfigError(f"task {cfg.task!r} is foreign: its physics cannot be measured alone")
     bench = _Bench(config, cfg, env)
@@ -186,23 +191,21 @@ def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[flo
         ConsoleLine(total, file=nowhere) as console,
     ):
         # A row in every iteration is the most that a run does; nothing is evaluated or saved.
-        cadence = Cadence(total=10**9, log=1, evaluations=0, checkpoints=0)
-        trackers = (JsonLines(run.metrics), console)
-        never: Any = None
-        loop = Loop(bench.algorithm, never, cadence, run, trackers, time.monotonic())
+        trainer = Trainer(bench.config, bench.env, bench.env, bench.algorithm, bench.programs, None)
+        log = Log(trainer, run, time.monotonic(), 0, False, console)
         bench.parts()
-        bench.looped(loop, 1)
+        bench.looped(log, 1)
         times: dict[str, list[float]] = {}
         for _ in range(config.samples):
             found = bench.parts()
             found["iteration"] = bench.back_to_back(config.iterations)
-            found["iteration of a run"], found["host"] = bench.looped(loop, config.iterations)
+            found["iteration of a run"], found["host"] = bench.looped(log, config.iterations)
             for name, seconds in found.items():
                 times.setdefault(name, []).append(seconds)
     return times
 
 
-def _table(config: Config, cfg: build.Config, times: dict[str, list[float]]) -> str:
+def _table(config: Config, cfg: TrainConfig, times: dict[str, list[float]]) -> str:
     whole = statistics.median(times["iteration of a run"])
     lines = [f"{'':24}{'ms':>10}{'share':>9}"]
     for name in (*_PARTS, "iteration of a run"):

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from mjxwm import ConfigError
 from mjxwm.bench import buffers, gradients, iteration, learner, planning, scaling, simulation
 from mjxwm.bench.record import Report, Series
-from mjxwm.runs import build
 from mjxwm.runs import presets as configuration
+from mjxwm.runs.config import Config as TrainConfig
 
 Say = Callable[[str], None]
 
@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 
 def _simulation(config: simulation.Config, say: Say) -> Report:
-    preset = configuration.load_preset(build.Config, config.preset)
+    preset = configuration.load_preset(TrainConfig, config.preset)
     if preset.algorithm != "pwm":
         raise ConfigError(
             f"preset {config.preset!r} is of {preset.algorithm}; bench sim measures the "

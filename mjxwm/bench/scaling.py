@@ -20,8 +20,10 @@ from mjxwm.algos import pwm
 from mjxwm.bench import simulation, timing
 from mjxwm.bench.record import Report, Series
 from mjxwm.maths import ranges
-from mjxwm.runs import build, devices
+from mjxwm.runs import devices
 from mjxwm.runs import presets as configuration
+from mjxwm.runs.build import make_env
+from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.running import Running
 
 
@@ -63,7 +65,7 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     ranges.some(config, "worlds", "devices")
     if min(*config.worlds, *config.devices, config.samples, config.worlds_per_device) < 1:
         raise ConfigError("worlds, devices and samples must be at least 1")
-    cfg = configuration.load_preset(build.Config, config.preset)
+    cfg = configuration.load_preset(TrainConfig, config.preset)
     if cfg.algorithm != "pwm":
         raise ConfigError(
             f"preset {config.preset!r} is of {cfg.algorithm}; bench scaling takes one of pwm"
@@ -76,27 +78,27 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     return Report(text, _series(worlds, spread), [row._asdict() for row in (*worlds, *spread)])
 
 
-def _worlds(config: Config, cfg: build.Config, say: Callable[[str], None]) -> list[simulation.Row]:
+def _worlds(config: Config, cfg: TrainConfig, say: Callable[[str], None]) -> list[simulation.Row]:
     rows = []
     for number in config.worlds:
         settings = simulation.Config(
             task=cfg.task, preset=config.preset, samples=config.samples, worlds=(number,)
         )
-        env = envs.as_env(build.make_env(cfg))
+        env = envs.as_env(make_env(cfg))
         rows.append(simulation.measure(settings, cfg.algo, env, number))
         say(f"{number} worlds: {rows[-1].control_steps_per_s:,.0f} env steps/s")
     return rows
 
 
-def _devices(config: Config, cfg: build.Config) -> list[Spread]:
+def _devices(config: Config, cfg: TrainConfig) -> list[Spread]:
     there = len(jax.devices())
     running: dict[int, Running] = {}
     calls: dict[str, Callable[[], Any]] = {}
     counted: dict[int, tuple[int, int]] = {}
     for number in sorted({n for n in config.devices if n <= there}):
         algo = _sized(cfg.algo, config.worlds_per_device, number)
-        algorithm = pwm.make(algo, build.make_env(cfg))
-        programs = devices.programs(algorithm, "pwm", devices.chosen(number))
+        algorithm = pwm.make(algo, make_env(cfg))
+        programs = devices.programs(algorithm, "pwm", algo, devices.chosen(number))
         running[number] = Running(programs.iteration, programs.init(jax.random.key(0)))
         program = running[number].compiled().as_text()
         counted[number] = (algo.steps_per_iteration, collectives(program))

@@ -9,7 +9,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import first, load_multitask, multitask_presets
-from mjxwm.cli.training import trained
+from mjxwm.cli.training import report
 from mjxwm.runs.presets import is_file_name, load_preset, nearest, preset_names, read_yaml
 
 
@@ -81,12 +81,13 @@ def _chosen(tasks: str, only: str) -> list[str]:
 
 def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
     """The configurations by the runs' names; what is missing for any of them is said at once."""
-    from mjxwm.runs import loop
+    from mjxwm.runs.build import make_env
+    from mjxwm.runs.config import Config
     from mjxwm.runs.folders import name_of
 
     runs, missing = {}, {}
     for task in tasks:
-        cfg = load_preset(loop.Config, preset.collect.preset)
+        cfg = load_preset(Config, preset.collect.preset)
         repeat = None if task.startswith("mw-") else 2
         cfg = dataclasses.replace(
             cfg, task=task, data=preset.data, action_repeat=repeat, video=False
@@ -95,7 +96,7 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
             algo = dataclasses.replace(cfg.algo, env_steps=preset.collect.env_steps)
             cfg = dataclasses.replace(cfg, algo=algo)
         try:
-            loop.make_env(cfg)
+            make_env(cfg)
         except ConfigError as error:
             missing[task] = f"{task}: {error}"
         for seed in range(preset.collect.seed, preset.collect.seed + preset.collect.seeds):
@@ -111,12 +112,12 @@ def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
     """Trains, or goes on with, one run; whether it came to its end."""
     from mjxwm import data
     from mjxwm.runs import checkpoint, folders, loop, presets
+    from mjxwm.runs.config import Config
 
     found = folders.RunFolder(folder / name)
     if not found.config.is_file():
-        run = loop.new_run(cfg, preset, name, folder)
-        return trained(cfg, run, False, None).evaluation is not None
-    kept = presets.load_yaml(loop.Config, found.config)
+        return _ended(loop.run(cfg, preset, name, folder))
+    kept = presets.load_yaml(Config, found.config)
     if dataclasses.replace(kept, task_folder=cfg.task_folder) != cfg:
         raise ConfigError(
             f"{found.path} exists with other settings; give another --folder, or remove it"
@@ -124,8 +125,8 @@ def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
     done = checkpoint.latest(found.checkpoints)
     if done is None:
         raise ConfigError(f"{found.path} exists without a checkpoint; remove it to start anew")
-    if done < loop.build(cfg).algorithm.iterations:
-        return trained(cfg, found, True, None).evaluation is not None
+    if done < cfg.algo.iterations:
+        return _ended(loop.resume(found))
     try:
         data.open_data(Path(cfg.data)).of((cfg.task,))
     except ValueError as error:
@@ -134,3 +135,9 @@ def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
         ) from error
     print(f"{found.path} is finished; it is not collected again")
     return True
+
+
+def _ended(result: Any) -> bool:
+    """Says what came of a run, and whether it came to its end."""
+    report(result, None)
+    return result.finished

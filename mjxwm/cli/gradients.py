@@ -69,10 +69,11 @@ def gradients(args: list[str]) -> int:
 
 def _policy(options: _Options) -> tuple[Any, Any, Any]:
     """Configuration, training state and folder of the run to look at."""
-    from mjxwm.runs import folders, loop
+    from mjxwm.runs import folders, start
 
     run = _trained(options) if options.policy is None else folders.find(options.policy)
-    cfg, _, state, _ = loop.load(run)
+    trainer, state, _ = start.load(run)
+    cfg = trainer.config
     if cfg.algorithm != "pwm":
         raise ConfigError(
             f"run {run.path} is of {cfg.algorithm}, which has no world model; give a run of pwm"
@@ -83,20 +84,19 @@ def _policy(options: _Options) -> tuple[Any, Any, Any]:
 def _trained(options: _Options) -> Any:
     """Trains a preset of the task for a while."""
     from mjxwm.runs import folders, loop
+    from mjxwm.runs.config import Config
 
-    fitting = [n for n in preset_names() if _fits(load_preset(loop.Config, n), options.task)]
+    fitting = [n for n in preset_names() if _fits(load_preset(Config, n), options.task)]
     if not fitting:
         raise ConfigError(
             f"there is no preset of pwm for task {options.task!r}; train one "
             f"(mjxwm train debug --task {folders.quoted(options.task)}) and give it with --policy"
         )
     preset = max(fitting, key=lambda name: name.endswith("-cpu"))
-    cfg = load_preset(loop.Config, preset)
+    cfg = load_preset(Config, preset)
     algo = dataclasses.replace(cfg.algo, env_steps=options.train_steps)
     cfg = dataclasses.replace(cfg, algo=algo, evaluations=4, checkpoints=0, video=False)
-    run = loop.new_run(cfg, preset, None, options.folder)
-    loop.train(cfg, run)
-    return run
+    return loop.run(cfg, preset, None, options.folder).run
 
 
 def _fits(cfg: Any, task: str) -> bool:

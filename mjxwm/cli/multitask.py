@@ -9,13 +9,14 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import Output, first, load_multitask
-from mjxwm.cli.training import finish
+from mjxwm.cli.training import report
 
 
 def pretrain(args: list[str]) -> int:
     """Learns a model of many tasks from a data set."""
     from mjxwm.algos.multitask import Pretrain
-    from mjxwm.runs import folders, pretrained, pretraining
+    from mjxwm.algos.multitask.pretrain import card_of_preset
+    from mjxwm.runs import folders, loop, pretrained
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
 
@@ -27,8 +28,9 @@ def pretrain(args: list[str]) -> int:
             """File for the result."""
 
         again = parse(Resume, args, "pretrain", ("resume",))
-        card = pretrained.read_card(again.resume)
-        return _pretrained(pretraining.run(card, folders.RunFolder(again.resume), True), again.json)
+        run = folders.find_model(again.resume)
+        pretrained.refuse_earlier(run)
+        return _pretrained(loop.resume(run), again.json)
     name, rest = first(args, "pretrain", "a multi-task preset")
     preset = load_multitask(name)
 
@@ -44,32 +46,35 @@ def pretrain(args: list[str]) -> int:
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
     options = parse(Options, rest, f"pretrain {name}")
-    card = pretraining.card(
-        dataclasses.replace(
-            preset,
-            tasks=options.tasks,
-            data=options.data,
-            seed=options.seed,
-            pretrain=options.settings,
-        )
+    preset = dataclasses.replace(
+        preset,
+        tasks=options.tasks,
+        data=options.data,
+        seed=options.seed,
+        pretrain=options.settings,
     )
-    run = pretraining.new_run(card, options.output.run, options.output.folder)
-    return _pretrained(pretraining.run(card, run), options.output.json)
+    try:
+        config = pretrained.config_of(card_of_preset(preset))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    output = options.output
+    return _pretrained(
+        loop.run(config, f"{preset.tasks}-model", output.run, output.folder), output.json
+    )
 
 
 def _pretrained(result: Any, target: Path | None) -> int:
     from mjxwm.runs import folders
 
     path = result.run.path
+    updates = result.config.algo.updates_after(result.iteration)
     if result.finished:
-        print(f"{result.updates:,} updates in {result.seconds / 60:.1f} minutes. Go on with")
+        print(f"{updates:,} updates in {result.seconds / 60:.1f} minutes. Go on with")
         print(f"  mjxwm extract TASK --model {folders.quoted(path)}")
     else:
-        print(f"stopped after {result.updates:,} updates; checkpoint saved. Go on with")
+        print(f"stopped after {updates:,} updates; checkpoint saved. Go on with")
         print(f"  mjxwm pretrain --resume {folders.quoted(path)}")
-    write(
-        {"run": str(path), "updates": result.updates, "seconds": round(result.seconds, 1)}, target
-    )
+    write({"run": str(path), "updates": updates, "seconds": round(result.seconds, 1)}, target)
     return 0
 
 
@@ -79,6 +84,7 @@ def extract(args: list[str]) -> int:
     from mjxwm.algos.multitask import extract as extraction
     from mjxwm.algos.multitask.tasks import task_index
     from mjxwm.runs import loop, pretrained, repeats
+    from mjxwm.runs.config import Config
     from mjxwm.runs.folders import name_of
 
     args = [part for a in args for part in (a.split("=", 1) if a[:8] == "--model=" else [a])]
@@ -125,7 +131,7 @@ def extract(args: list[str]) -> int:
         repeat, assumed = repeats.action_repeat(described)
         if assumed:
             print(f"note     {assumed}", flush=True)
-    cfg = loop.Config(
+    config = Config(
         task=task,
         engine=options.engine,
         action_repeat=repeat,
@@ -138,5 +144,4 @@ def extract(args: list[str]) -> int:
         algo=algo,
     )
     name = options.output.run or name_of(path.name, task, options.seed)
-    run = loop.new_run(cfg, "extract", name, options.output.folder)
-    return finish(cfg, run, False, options.output.json)
+    return report(loop.run(config, "extract", name, options.output.folder), options.output.json)

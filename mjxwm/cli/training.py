@@ -9,7 +9,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli import outputs, task_fields
 from mjxwm.cli.options import parse, write
-from mjxwm.runs.presets import load_preset, load_yaml, preset_names
+from mjxwm.runs.presets import load_preset, preset_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,24 +53,23 @@ class _Eval:
 def train(args: list[str]) -> int:
     """Trains a preset, or goes on with a run."""
     from mjxwm.runs import folders, loop
+    from mjxwm.runs.config import Config
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
         options = parse(_Resume, args, "train", ("resume",))
         run = folders.find(options.resume)
         _join(options.distributed)
-        cfg = load_yaml(loop.Config, run.config)
-        if options.devices is not None:
-            cfg = dataclasses.replace(cfg, devices=options.devices)
-        return finish(cfg, run, True, options.json)
+        changes = {} if options.devices is None else {"devices": options.devices}
+        return report(loop.resume(run, **changes), options.json)
     fields, args = task_fields.take(args)
     preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
-    default = load_preset(loop.Config, preset)
+    default = load_preset(Config, preset)
     default = dataclasses.replace(default, task_fields={**default.task_fields, **fields})
 
     @dataclasses.dataclass(frozen=True)
     class Options:
         # No prefixes: `--worlds 64`, not `--config.algo.worlds 64`.
-        config: tyro.conf.OmitArgPrefixes[loop.Config] = default
+        config: tyro.conf.OmitArgPrefixes[Config] = default
         output: Annotated[_Output, tyro.conf.OmitArgPrefixes] = _Output()
 
     rest = args[1:] if args and args[0] == preset else args
@@ -79,8 +78,8 @@ def train(args: list[str]) -> int:
     )
     output = options.output
     _join(output.distributed)
-    run = loop.new_run(options.config, preset, output.run, output.folder)
-    return finish(options.config, run, False, output.json)
+    result = loop.run(options.config, preset, output.run, output.folder)
+    return report(result, output.json)
 
 
 def _join(distributed: bool) -> None:
@@ -98,20 +97,14 @@ def _describe(preset: str) -> str:
     )
 
 
-def finish(cfg: Any, run: Any, resume: bool, target: Path | None) -> int:
-    """Trains and says what came of it."""
-    trained(cfg, run, resume, target)
-    return 0
-
-
-def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
-    """Trains, says what came of it, and returns it."""
+def report(result: Any, target: Path | None) -> int:
+    """Says what came of a training run: its evaluation, curve and video, and how to go on."""
     from mjxwm.reports import outcome
-    from mjxwm.runs import devices, folders, loop
+    from mjxwm.runs import devices, folders
 
-    result = loop.train(cfg, run, resume)
     if not devices.leads():
-        return result
+        return 0
+    run = result.run
     summary: dict[str, Any] = {
         "run": str(run.path),
         "iteration": result.iteration,
@@ -125,7 +118,7 @@ def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
     else:
         summary |= _returns(result.evaluation)
         write(summary, target)  # before pictures, which may fail
-        summary |= outcome.artifacts(cfg, run, result.evaluation)
+        summary |= outcome.artifacts(result.config, run, result.evaluation)
         print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
         print(f"{result.seconds / 60:.1f} minutes. Look closer:")
         for name in ("curve", "video"):
@@ -133,7 +126,7 @@ def trained(cfg: Any, run: Any, resume: bool, target: Path | None) -> Any:
                 print(f"  {summary[name]}")
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
     write(summary, target)
-    return result
+    return 0
 
 
 def _returns(evaluation: Any) -> dict[str, Any]:
@@ -175,7 +168,9 @@ def evaluate(args: list[str]) -> int:
     refused = outputs.refused("video", options.video) if options.video else ""
     if refused:
         print(f"no video will be made: {refused}", flush=True)
-    cfg, evaluation, iteration = outcome.evaluate_run(run, options.episodes, options.seed, fields)
+    config, evaluation, iteration = outcome.evaluate_run(
+        run, options.episodes, options.seed, fields
+    )
     print(_sentence(evaluation, f"at iteration {iteration}"))
     # Before the video, which may fail.
     write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)
@@ -183,7 +178,7 @@ def evaluate(args: list[str]) -> int:
         raise ConfigError(f"no video: {refused}")
     if options.video:
         try:
-            print(outcome.film(cfg, evaluation, options.video))
+            print(outcome.film(config, evaluation, options.video))
         except video.RenderingUnavailableError as error:
             print(f"no video: {error}")
     return 0

@@ -16,7 +16,9 @@ from mjxwm.algos.multitask.config import Config
 from mjxwm.algos.multitask.model import Card
 from mjxwm.algos.multitask.tasks import TASK_SETS, sizes, task_set
 from mjxwm.data import TaskInfo, Writer, sources
-from mjxwm.runs import build, folders, presets, pretrained
+from mjxwm.runs import folders, pretrained
+from mjxwm.runs.build import make_env
+from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.folders import RunFolder
 
 
@@ -66,8 +68,7 @@ def checkpoint(
     learner = tdmpc2.updates.init(models.optimizers(preset.pretrain), networks)
     learner = learner._replace(target=jax.tree.map(jnp.asarray, found.target))
     run = folders.create(folder, name, file.stem)
-    presets.save_yaml(card, run.config)
-    pretrained.save(run, learner, 0)
+    pretrained.save(run, card, learner)
     return run, tdmpc2.networks.parameters(networks)
 
 
@@ -97,7 +98,7 @@ def _task(name: str, action_repeat: int | None) -> TaskInfo:
     protocol = None if name.startswith(("mw-", "myo-")) else 2
     repeat = protocol if action_repeat is None else action_repeat
     try:
-        spec = build.make_env(build.Config(task=name, action_repeat=repeat)).spec
+        spec = make_env(TrainConfig(task=name, action_repeat=repeat)).spec
     except ConfigError as error:
         sets = ", ".join(TASK_SETS)
         raise ValueError(f"{name!r} is neither a task set ({sets}) nor a task: {error}") from error

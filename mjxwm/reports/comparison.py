@@ -19,6 +19,8 @@ from mjxwm.algos import shac
 from mjxwm.models import actor_critic
 from mjxwm.reports import plot
 from mjxwm.runs import folders, loop, presets, record
+from mjxwm.runs.build import build
+from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.folders import RunFolder
 
 _SHAC = {"bootstrap": True, "entropy": 0.0, "tune_entropy": False, "actor_value": "min"}
@@ -75,7 +77,7 @@ class Row(NamedTuple):
     minutes: list[float]
 
 
-def preset(name: str, task: str) -> loop.Config:
+def preset(name: str, task: str) -> TrainConfig:
     """The preset of an algorithm for a task: a CPU's where there is no GPU, where it has both.
 
     SAPO and APG start from SHAC's, so that nothing else differs.
@@ -84,7 +86,7 @@ def preset(name: str, task: str) -> loop.Config:
         ConfigError: there is none.
     """
     algorithm, _ = VARIANTS[name]
-    found = [(n, presets.load_preset(loop.Config, n)) for n in presets.preset_names()]
+    found = [(n, presets.load_preset(TrainConfig, n)) for n in presets.preset_names()]
     fitting = [(n, c) for n, c in found if (c.algorithm, c.task) == (algorithm, task)]
     if not fitting:
         raise ConfigError(
@@ -94,13 +96,13 @@ def preset(name: str, task: str) -> loop.Config:
 
     on_cpu = jax.default_backend() == "cpu"
 
-    def rank(item: tuple[str, loop.Config]) -> tuple[bool, bool]:
+    def rank(item: tuple[str, TrainConfig]) -> tuple[bool, bool]:
         return item[0].startswith(f"{algorithm}-"), item[0].endswith("-cpu") == on_cpu
 
     return max(fitting, key=rank)[1]
 
 
-def settings(cfg: Config, name: str, seed: int) -> loop.Config:
+def settings(cfg: Config, name: str, seed: int) -> TrainConfig:
     """The configuration of one run.
 
     Raises:
@@ -138,7 +140,7 @@ def _equalised(cfg: Config, name: str, algo: Any) -> Any:
 
 def run(
     cfg: Config, folder: Path, say: Callable[[str], None] = print
-) -> dict[str, list[tuple[RunFolder, loop.Config]]]:
+) -> dict[str, list[tuple[RunFolder, TrainConfig]]]:
     """Trains everything, one run after another, each in its own run folder.
 
     A finished run that is there already is kept, whatever its settings; one that was interrupted
@@ -153,30 +155,28 @@ def run(
     if not planned:
         raise ConfigError("compare needs at least one algorithm and one seed")
     for one in planned.values():
-        loop.build(one)
-    done: dict[str, list[tuple[RunFolder, loop.Config]]] = {name: [] for name in cfg.algorithms}
+        build(one)
+    done: dict[str, list[tuple[RunFolder, TrainConfig]]] = {name: [] for name in cfg.algorithms}
     for (name, seed), one in planned.items():
         done[name].append(_trained(one, f"{name}-{seed}", folder, say))
     return done
 
 
 def _trained(
-    cfg: loop.Config, label: str, folder: Path, say: Callable[[str], None]
-) -> tuple[RunFolder, loop.Config]:
+    cfg: TrainConfig, label: str, folder: Path, say: Callable[[str], None]
+) -> tuple[RunFolder, TrainConfig]:
     if not (folder / label / "config.yaml").is_file():
-        new = loop.new_run(cfg, label, label, folder)
-        loop.train(cfg, new)
-        return new, cfg
+        return loop.run(cfg, label, label, folder).run, cfg
     found = folders.find(folder / label)
-    kept = presets.load_yaml(loop.Config, found.config)
+    kept = presets.load_yaml(TrainConfig, found.config)
     if finished(found, kept):
         say(f"{label}: kept, it was there already")
     else:
-        loop.train(kept, found, resume=True)
+        loop.resume(found)
     return found, kept
 
 
-def finished(found: RunFolder, cfg: loop.Config) -> bool:
+def finished(found: RunFolder, cfg: TrainConfig) -> bool:
     """Whether a run has come to the end of its budget or of its time."""
     rows = record.evaluations(found.metrics, "minutes")
     if not rows or record.read(found.metrics)[-1] != rows[-1]:  # more was learned since
@@ -191,13 +191,13 @@ def updates(algo: Any) -> int:
 
 
 def curves(
-    done: dict[str, list[tuple[RunFolder, loop.Config]]],
+    done: dict[str, list[tuple[RunFolder, TrainConfig]]],
 ) -> dict[str, list[dict[str, np.ndarray]]]:
     """Of every run: env steps, minutes and actor updates of its evaluations, and their returns."""
     return {name: [_curve(*one) for one in found] for name, found in done.items()}
 
 
-def _curve(found: RunFolder, cfg: loop.Config) -> dict[str, np.ndarray]:
+def _curve(found: RunFolder, cfg: TrainConfig) -> dict[str, np.ndarray]:
     rows = record.evaluations(found.metrics, "minutes")
     each = updates(cfg.algo)
     return {
@@ -208,7 +208,7 @@ def _curve(found: RunFolder, cfg: loop.Config) -> dict[str, np.ndarray]:
     }
 
 
-def summarize(done: dict[str, list[tuple[RunFolder, loop.Config]]]) -> list[Row]:
+def summarize(done: dict[str, list[tuple[RunFolder, TrainConfig]]]) -> list[Row]:
     """What each algorithm came to, the best first."""
     rows = []
     for name, found in curves(done).items():

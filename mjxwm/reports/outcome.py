@@ -1,6 +1,5 @@
 """What a run came to: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,13 @@ import numpy as np
 
 from mjxwm.maths import ranges
 from mjxwm.reports import plot, video
-from mjxwm.runs.build import Config, eval_key, load, make_env
+from mjxwm.runs.announce import say_failures
+from mjxwm.runs.build import make_env
+from mjxwm.runs.config import Config
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
-from mjxwm.runs.loop import say_failures
 from mjxwm.runs.presets import load_yaml
+from mjxwm.runs.start import eval_key, load
 
 
 def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
@@ -76,8 +77,9 @@ def evaluate_run(
     if task_fields:
         trained = load_yaml(Config, run.config).task_fields
         changed["task_fields"] = {**trained, **task_fields}
-    cfg, trainer, state, iteration = load(run, **changed)
-    key = eval_key(cfg if seed is None else dataclasses.replace(cfg, seed=seed))
+    trainer, state, iteration = load(run, **changed)
+    assert trainer.evaluate is not None, "a model of many tasks is no run of this kind"
+    key = eval_key(trainer.config.seed if seed is None else seed)
     evaluation = jax.device_get(trainer.evaluate(state, key))
     say_failures(trainer)
-    return cfg, evaluation, iteration
+    return trainer.config, evaluation, iteration

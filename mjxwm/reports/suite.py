@@ -15,10 +15,13 @@ from mjxwm.algos.multitask.tasks import task_set
 from mjxwm.data import TaskInfo
 from mjxwm.maths import ranges
 from mjxwm.reports import outcome
-from mjxwm.runs import build, checkpoint, folders, presets, repeats
+from mjxwm.runs import checkpoint, folders, presets, repeats
+from mjxwm.runs.build import make_env
+from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.evaluate import Evaluation, evaluate, evaluate_with_memory
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.pretrained import load
+from mjxwm.runs.start import eval_key
 
 
 class Row(NamedTuple):
@@ -129,7 +132,7 @@ def extracted(model: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in sorted(model.resolve().parent.glob("*/config.yaml")):
         try:
-            cfg = presets.load_yaml(build.Config, file)
+            cfg = presets.load_yaml(TrainConfig, file)
         except ConfigError:  # a run of another kind
             continue
         if cfg.algorithm == "extract" and Path(cfg.algo.model).resolve() == model.resolve():
@@ -143,7 +146,7 @@ def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
         repeat, assumed = repeats.action_repeat(task)
         if assumed:
             print(f"note     {assumed}", flush=True)
-    env = build.make_env(build.Config(task=task.name, engine=cfg.engine, action_repeat=repeat))
+    env = make_env(TrainConfig(task=task.name, engine=cfg.engine, action_repeat=repeat))
     here = TaskInfo.of(env.spec)
     if not here.fits(task):
         raise ConfigError(f"the model knows {task}; here it is {here}")
@@ -163,7 +166,7 @@ def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
         none = jnp.zeros((cfg.episodes, planning.plan_horizon, model.card.action_size))
         return evaluate_with_memory(env, plan, none, key, cfg.episodes)
 
-    key = build.eval_key(build.Config(seed=cfg.seed))
+    key = eval_key(cfg.seed)
     return jax.device_get(jax.jit(run)(model.for_task(task.name), key))
 
 

@@ -25,11 +25,14 @@ def remarks(cfg: Any, env: Any, algorithm: Algorithm) -> list[str]:
     """What to say about a run's settings.
 
     Args:
-        cfg: a `mjxwm.runs.build.Config`.
-        env: its environment.
+        cfg: a `mjxwm.runs.config.Config`.
+        env: its environment; None where there is none.
         algorithm: made of both.
     """
-    spec, algo = env.spec, cfg.algo
+    algo = cfg.algo
+    if env is None:
+        return algo.remarks()
+    spec = env.spec
     said = [
         *_ends(algo, spec),
         *_lengths(algo, spec),
@@ -39,7 +42,7 @@ def remarks(cfg: Any, env: Any, algorithm: Algorithm) -> list[str]:
         *_memory(algo),
         *_learning(algo),
     ]
-    return said + (algo.remarks() if isinstance(algo, Replayed) else [])
+    return said + algo.remarks()
 
 
 def _ends(algo: Any, spec: EnvSpec) -> Iterator[str]:

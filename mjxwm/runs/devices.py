@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from mjxwm_envs import shards
 
 from mjxwm import ConfigError
+from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.runs.running import Iteration
 from mjxwm.types import Algorithm
 
@@ -104,34 +105,40 @@ def described(number: int | str) -> str:
     return several if jax.process_count() == 1 else f"{several} of {jax.process_count()} processes"
 
 
-def programs(algorithm: Algorithm, name: str, among: list[Any]) -> Programs:
+def programs(
+    algorithm: Algorithm, name: str, config: AlgorithmConfig, among: list[Any]
+) -> Programs:
     """The programs of an algorithm on these devices.
+
+    Args:
+        algorithm: what is run.
+        name: its name, for errors.
+        config: its configuration, which says what the number of devices has to divide.
+        among: the devices.
 
     Raises:
         ConfigError: it runs on one device alone, or the devices do not divide its sizes.
     """
     if len(among) == 1:
-        # What is made of files is made outside: a compiled program would hold all of it.
-        init = algorithm.init if algorithm.feed else jax.jit(algorithm.init)
         on = jax.sharding.SingleDeviceSharding(among[0])
         return Programs(
-            init,
+            algorithm.init,
             Iteration(algorithm.iterate),
             lambda abstract: jax.tree.map(lambda x: _placed(x, on), abstract),
         )
-    if algorithm.layout is None:
+    shapes = jax.eval_shape(algorithm.init, jax.random.key(0))
+    if not hasattr(shapes, "layout"):
         raise ConfigError(
             f"algorithm={name!r} runs on one device; several are for pwm, shac and tdmpc2. "
             "Take `--devices 1`"
         )
-    _check(algorithm, len(among))
-    mesh = shards.mesh(among)
-    layout = algorithm.layout(jax.eval_shape(algorithm.init, jax.random.key(0)))
-    return _spread(algorithm, mesh, layout)
+    _check(config, len(among))
+    return _spread(algorithm, shards.mesh(among), shapes.layout())
 
 
-def _check(algorithm: Algorithm, devices: int) -> None:
-    for name, size in algorithm.spread.items():
+def _check(config: AlgorithmConfig, devices: int) -> None:
+    for name in config.spread:
+        size = getattr(config, name)
         if size % devices:
             near = max(devices, round(size / devices) * devices)
             raise ConfigError(

@@ -40,10 +40,16 @@ _Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None, Array]
 def evaluate(
     env: Source, act: Callable[[Array], Array], key: PRNGKeyArray, episodes: int
 ) -> Evaluation:
-    """Runs `act(obs [N, o]) -> actions [N, a]` for one episode in each of N fresh worlds.
+    """Runs a policy for one episode in each of N fresh worlds.
 
     The policy sees every observation (closed loop); what it does not sample is deterministic. The
     first end of a world counts, what follows is ignored.
+
+    Args:
+        env: the environment.
+        act: obs [N, o] -> actions [N, a].
+        key: of the start states.
+        episodes: N.
     """
     return evaluate_with_memory(env, lambda memory, obs: (memory, act(obs)), (), key, episodes)
 
@@ -55,7 +61,15 @@ def evaluate_with_memory(
     key: PRNGKeyArray,
     episodes: int,
 ) -> Evaluation:
-    """`evaluate` of a policy that carries something from step to step: (memory, obs) -> both."""
+    """`evaluate` of a policy that carries something from step to step, such as a planner's plan.
+
+    Args:
+        env: the environment.
+        act: (memory, obs [N, o]) -> the next memory and the actions [N, a].
+        memory: before the first step, a row for each world.
+        key: of the start states.
+        episodes: N.
+    """
     worlds = env.batch(episodes)
     state = worlds.reset(key)
 

@@ -157,6 +157,8 @@ def kind(run: RunFolder) -> Literal["training", "model", "unknown"]:
     """What a run folder is of, by the fields of its configuration."""
     values = presets.read_yaml(run.config)
     fields = set(values) if isinstance(values, dict) else set()
+    if "algorithm" in fields and values["algorithm"] == "pretrain":
+        return "model"
     if fields & {"task", "algorithm", "algo"}:
         return "training"
     return "model" if fields & {"tasks", "networks"} else "unknown"

@@ -1,169 +1,142 @@
-"""The training loop: the only place where time, disk and console meet."""
+"""A run, from its environment to its last checkpoint.
 
-import contextlib
+Everything else that a run is made of is in the modules beside this one: what it is configured with
+(`config`), what that stands for (`build`), where it is kept (`folders`, `checkpoint`, `record`),
+and what it is evaluated on (`evaluate`).
+"""
+
+import dataclasses
 import time
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from mjxwm_envs import seeds
 
 from mjxwm import ConfigError
-from mjxwm.models import nets
-from mjxwm.runs import contradictions, devices, folders
-from mjxwm.runs.between import Cadence, Loop, interruptible, summarize
-from mjxwm.runs.build import Config, Trainer, build, eval_key, load, make_env, new_run, start
+from mjxwm.runs import checkpoint, devices, folders, presets
+from mjxwm.runs.announce import announce, failed, say_failures
+from mjxwm.runs.build import Trainer, build
+from mjxwm.runs.config import Config
 from mjxwm.runs.evaluate import Evaluation
-from mjxwm.runs.folders import RunFolder, quoted
-from mjxwm.runs.record import ConsoleLine, JsonLines
-from mjxwm.runs.recorder import Recorder
+from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.log import Log
+from mjxwm.runs.recorder import recorder
 from mjxwm.runs.running import Running
-from mjxwm.types import Metrics
-
-__all__ = [
-    "Config",
-    "Result",
-    "Trainer",
-    "build",
-    "load",
-    "make_env",
-    "new_run",
-    "say_failures",
-    "summarize",
-    "train",
-]
+from mjxwm.runs.schedule import Schedule
+from mjxwm.runs.start import eval_key, first_state, new_run
+from mjxwm.runs.stops import interruptible
 
 
 class Result(NamedTuple):
     """What a run came to."""
 
+    config: Config
     run: RunFolder
     evaluation: Evaluation | None
-    """The last evaluation; None if the run was interrupted before its end."""
+    """The evaluation at its end; None where it was interrupted before, or evaluates nothing."""
+    finished: bool
+    """Whether it came to its end: of its budget, or of its time."""
     iteration: int
     env_steps: int
     seconds: float
     """Wall-clock time of this process's part of the run, compilation included."""
 
 
-def train(cfg: Config, run: RunFolder, resume: bool = False, stop_at: int | None = None) -> Result:
+def run(config: Config, preset: str, name: str | None, folder: Path) -> Result:
+    """A new run: its environment and algorithm, its folder, and the training.
+
+    Args:
+        config: the configuration.
+        preset: the preset's name, for that of the run.
+        name: the run's name; by default the preset's with the date and time.
+        folder: where runs are kept.
+
+    Raises:
+        ConfigError: the configuration is not sound, or the run exists; and as `train`.
+    """
+    trainer = build(config)
+    return train(trainer, new_run(trainer, preset, name, folder))
+
+
+def resume(run: RunFolder, **changes: Any) -> Result:
+    """Goes on with a run from its newest checkpoint, with fields of its configuration changed.
+
+    Raises:
+        ConfigError: there is no checkpoint; and as `train`.
+    """
+    if devices.leads():
+        folders.say_edits(run)  # first: they may be why it cannot go on
+    config = dataclasses.replace(presets.load_yaml(Config, run.config), **changes)
+    return train(build(config), run, resume=True)
+
+
+def train(
+    trainer: Trainer, run: RunFolder, resume: bool = False, stop_at: int | None = None
+) -> Result:
     """Trains until the budget of env steps is spent, or Ctrl-C.
 
     Args:
-        cfg: the configuration.
+        trainer: of `build.build`.
         run: the run's folder.
         resume: go on from the newest checkpoint, bitwise as if it had never stopped.
         stop_at: an iteration to stop at before the end.
 
     Raises:
-        ConfigError: a name is unknown, a value out of range, or there is nothing to resume.
+        ConfigError: there is nothing to resume, a foreign world failed, or nothing is learned.
     """
     began = time.monotonic()
-    if resume and devices.leads():
-        folders.say_edits(run)  # first: they may be why it cannot go on
-    trainer = build(cfg)
-    key = seeds.key(cfg.seed)
-    state, iteration, seconds = start(trainer, run, key, resume)
-    if devices.leads():
-        folders.keep_trained(run)
-        _announce(cfg, trainer, run, state)
-    total = trainer.algorithm.iterations
-    last = min(total, stop_at or total)
+    config, algorithm = trainer.config, trainer.algorithm
+    state, iteration, seconds = first_state(trainer, run, resume)
+    last = min(algorithm.iterations, stop_at or algorithm.iterations)
+    schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
+    announce(trainer, run, state, resume)
+    rows = recorder(trainer, state, resume)
+    running = Running(trainer.programs.iteration, state)
+    del state  # the first iteration consumes it
+    evaluation, late, stopped, failure, trouble = None, False, False, "", ""
     with (
-        ConsoleLine(total) as console,
+        Log(trainer, run, began - seconds, iteration, resume) as log,
         interruptible() as interrupted,
-        contextlib.ExitStack() as stack,
+        algorithm.batches(iteration) as batches,
     ):
-        # Others do not even open the record: to do so is to cut it to where the run goes on.
-        leads = devices.leads()
-        trackers = (JsonLines(run.metrics, iteration if resume else None), console) if leads else ()
-        loop = Loop(
-            trainer.algorithm,
-            lambda state: trainer.evaluate(state, eval_key(cfg)),
-            Cadence.spread(total, cfg.evaluations, cfg.checkpoints),
-            run,
-            trackers,
-            began - seconds,
-            iteration,
-            Recorder(cfg, trainer, state, resume) if cfg.data else None,
-        )
-        late = ended = False
-        running = Running(trainer.programs.iteration, state)
-        del state
-        step = _stepper(running, trainer, iteration, stack)
-        while iteration < last and not ended and not late:
-            metrics = step()
+        while iteration < last and not (late or stopped):
+            metrics = running(*next(batches))
             iteration += 1
-            late = cfg.minutes is not None and time.monotonic() - began + seconds > 60 * cfg.minutes
-            failed = _failed(cfg, trainer, iteration == last, metrics)
-            late, ended = devices.any_of(late, bool(interrupted))
-            stopping = iteration == last or ended or late or bool(failed)
-            loop.after(iteration, running, metrics, stopping, evaluate=late)
-            if failed:
+            if rows is not None:
+                rows.record(running.state)
+            log.add(metrics)
+            failure = failed(trainer, iteration == last, metrics)
+            spent = time.monotonic() - began + seconds
+            late = config.minutes is not None and spent > 60 * config.minutes
+            late, stopped = devices.any_of(late, bool(interrupted))
+            stopping = iteration == last or late or stopped or bool(failure)
+            evaluating = trainer.evaluate and (late or schedule.evaluates(iteration))
+            if evaluating or stopping or schedule.logs(iteration):
+                log.row(iteration)
+                if evaluating:
+                    evaluation = evaluated(trainer, running.state)
+                trouble = log.write(evaluation if evaluating else None)
+            if stopping or trouble or schedule.saves(iteration):
+                checkpoint.save(run.checkpoints, iteration, running.state)
+                if rows is not None:
+                    rows.flush()
+            if failure:
                 raise ConfigError(
-                    f"{failed} The run is saved: `mjxwm train --resume {quoted(run.path)}` goes "
-                    "on; with `on_failure: go-on` in its config.yaml, past what fails."
+                    f"{failure} The run is saved: `mjxwm train --resume {folders.quoted(run.path)}`"
+                    " goes on; with `on_failure: go-on` in its config.yaml, past what fails."
                 )
-            if loop.trouble:
-                loop.save(iteration, running.state)
-                raise ConfigError(f"run {run.path} ends at {iteration=}: {loop.trouble}")
-    finished = iteration == total or late
-    final = jax.device_get(trainer.evaluate(running.state, eval_key(cfg))) if finished else None
+            if trouble:
+                raise ConfigError(f"run {run.path} ends at {iteration=}: {trouble}")
+    finished = late or iteration == algorithm.iterations
     say_failures(trainer)
+    seconds = time.monotonic() - began
+    steps = algorithm.env_steps(iteration)
     return Result(
-        run, final, iteration, trainer.algorithm.env_steps(iteration), time.monotonic() - began
+        config, run, evaluation if finished else None, finished, iteration, steps, seconds
     )
 
 
-def _stepper(
-    running: Running, trainer: Trainer, iteration: int, stack: contextlib.ExitStack
-) -> Callable[[], Metrics]:
-    """An iteration, with the data that it learns from where it learns from data."""
-    if trainer.algorithm.feed is None:
-        return running
-    feed = stack.enter_context(trainer.algorithm.feed(iteration))
-    return lambda: running(next(feed))
-
-
-def _failed(cfg: Config, trainer: Trainer, last: bool, metrics: Any) -> str:
-    """What failed in foreign worlds, if that is to end the run; else it is only said."""
-    if last:
-        jax.block_until_ready(metrics)
-    failures = trainer.env.failures() + trainer.eval_env.failures()
-    if not failures:
-        return ""
-    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-    said = f"{trainer.env.name}: {failures[0]}{more}."
-    if cfg.on_failure == "stop" or any(failure.world is None for failure in failures):
-        return said
-    print(said, flush=True)
-    return ""
-
-
-def say_failures(trainer: Trainer) -> None:
-    """Prints what failed in an evaluation's foreign worlds, if anything did."""
-    for failure in trainer.eval_env.failures():
-        print(f"{trainer.eval_env.name}: in this evaluation {failure}", flush=True)
-
-
-def _announce(cfg: Config, trainer: Trainer, run: RunFolder, state: Any) -> None:
-    spec, algo = trainer.env.spec, cfg.algo
-    networks = trainer.algorithm.networks(state).items()
-    sizes = [f"{name} {nets.num_parameters(tree):,} parameters" for name, tree in networks]
-    print(f"run      {run.path}")
-    print(
-        f"task     {spec.name}: {spec.obs_size} observations, {spec.action_size} actions, "
-        f"{spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms"
-    )
-    device = devices.described(cfg.devices)
-    worlds = f"{algo.worlds} worlds" if algo.worlds else "for evaluations alone"
-    print(f"engine   {spec.engine}, {worlds}; learner on {device}")
-    print(f"learner  {', '.join([cfg.algorithm, *sizes])}")
-    iterations = f"{trainer.algorithm.iterations:,} iterations"
-    if algo.env_steps:
-        each = f"{algo.steps_per_iteration:,} steps and {algo.updates} updates"
-        print(f"budget   {algo.env_steps:,} env steps = {iterations} of {each}", flush=True)
-    else:
-        print(f"budget   no env steps, {algo.settings.updates:,} updates in {iterations}")
-    for remark in contradictions.remarks(cfg, trainer.env, trainer.algorithm):
-        print(f"note     {remark}", flush=True)
+def evaluated(trainer: Trainer, state: Any) -> Evaluation:
+    """Evaluates a state: the same start states every time, and never those of the training."""
+    assert trainer.evaluate is not None
+    return jax.device_get(trainer.evaluate(state, eval_key(trainer.config.seed)))

@@ -1,23 +1,43 @@
-"""Models of many tasks on disk: a run folder whose `config.yaml` is the model's card."""
+"""Models of many tasks on disk: runs of the algorithm `pretrain`."""
 
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from mjxwm import ConfigError
-from mjxwm.algos.multitask.model import Card, Model, fresh
+from mjxwm.algos.multitask.model import Card, Learner, Model, fresh
+from mjxwm.algos.multitask.pretrain import TrainState, make
 from mjxwm.runs import checkpoint, folders, presets
+from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
 
+_EARLIER = "b30cd6e"
+"""The last commit that goes on with models of the earlier kind: a card and a learner alone."""
 
-def save(run: RunFolder, learner: Any, updates: int) -> None:
-    """Saves the learner after so many updates."""
-    checkpoint.save(run.checkpoints, updates, learner)
+
+def save(run: RunFolder, card: Card, learner: Learner) -> None:
+    """Saves a model that was learned elsewhere as a run of which no iteration is done."""
+    presets.save_yaml(config_of(card), run.config)
+    checkpoint.save(run.checkpoints, 0, TrainState(jnp.zeros((), jnp.int32), learner))
+
+
+def config_of(card: Card, checkpoints: int = 4) -> Config:
+    """The configuration of a run that learns this model."""
+    return Config(
+        task=card.preset.tasks,
+        seed=card.preset.seed,
+        evaluations=0,
+        checkpoints=checkpoints,
+        video=False,
+        algorithm="pretrain",
+        algo=card,
+    )
 
 
 def load(path: Path) -> Model:
-    """Reads a model's run folder.
+    """Reads the newest checkpoint of a model's run folder.
 
     Raises:
         ConfigError: the folder holds no model, or a run of another kind.
@@ -25,21 +45,43 @@ def load(path: Path) -> Model:
     """
     card = read_card(path)
     run = RunFolder(path)
-    updates = checkpoint.latest(run.checkpoints)
-    if updates is None:
+    step = checkpoint.latest(run.checkpoints)
+    if step is None:
         raise ValueError(f"{path} has no checkpoint: nothing was learned yet")
-    abstract = jax.eval_shape(lambda key: fresh(card, key), jax.random.key(0))
-    return Model(card, checkpoint.restore(run.checkpoints, abstract), updates)
+    if _earlier(presets.read_yaml(run.config)):
+        learner = jax.eval_shape(lambda key: fresh(card, key), jax.random.key(0))
+        return Model(card, checkpoint.restore(run.checkpoints, learner), step)
+    shapes = jax.eval_shape(make(card).init, jax.random.key(0))
+    state = checkpoint.restore(run.checkpoints, shapes)
+    return Model(card, state.learner, card.updates_after(step))
 
 
 def read_card(path: Path) -> Card:
-    """The card of a model's run folder.
+    """The card of a model's run folder, of the earlier kind too.
 
     Raises:
         ConfigError: the folder holds no model, or a run of another kind.
     """
     run = folders.find_model(path)
-    card = presets.load_yaml(Card, run.config)
+    values = presets.read_yaml(run.config)
+    fields: Any = values if _earlier(values) else values.get("algo", {})
+    card = presets.from_dict(Card, fields, where=str(run.config))
     if not card.tasks:
         raise ConfigError(f"{run.config} names no tasks: no model of many tasks is there")
     return card
+
+
+def refuse_earlier(run: RunFolder) -> None:
+    """Raises ConfigError for a model that was learned before its learning was a run like others.
+
+    Such a model can be evaluated and extracted from; only its learning does not go on.
+    """
+    if _earlier(presets.read_yaml(run.config)):
+        raise ConfigError(
+            f"{run.path} was made by an earlier version, which alone goes on with it: commit "
+            f"{_EARLIER}. Policies can be extracted from it as it is"
+        )
+
+
+def _earlier(values: Any) -> bool:
+    return "algorithm" not in values

@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from mjxwm import ConfigError
-from mjxwm.data import Rows
-from mjxwm.runs.build import Config, Trainer, writer
+from mjxwm.data import Rows, Writer
+from mjxwm.runs.build import Trainer, data_writer
 
 _IN_MEMORY = 256 * 2**20
 """Bytes that wait in memory for a checkpoint; more wait on disk."""
@@ -22,28 +21,20 @@ class Recorder:
     so that the set holds what a straight run would have given it. Worlds are kept apart.
     """
 
-    def __init__(self, cfg: Config, trainer: Trainer, state: Any, resume: bool):
-        """What the replay of `state` holds already is written, too, unless the run goes on.
-
-        Raises:
-            ConfigError: the data set knows the task with other sizes, or is none.
-        """
-        self._algorithm = trainer.algorithm
-        try:
-            self._writer = writer(cfg, trainer.env)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+    def __init__(self, writer: Writer, state: Any, resume: bool):
+        """What the replay of `state` holds already is written, too, unless the run goes on."""
+        self._writer = writer
         self._waiting = _Waiting()
         self._head = self._size = 0
         if resume:
-            buffer = self._replay(state)
+            buffer = state.replay
             self._head, self._size = int(buffer.head), int(buffer.size)
         else:
             self.record(state)
 
     def record(self, state: Any) -> None:
         """Takes the rows that are new in the state's replay."""
-        buffer = self._replay(state)
+        buffer = state.replay
         capacity, head = buffer.capacity, int(buffer.head)
         count = (head - self._head) % capacity
         if not count and int(buffer.size) > self._size:
@@ -60,9 +51,12 @@ class Recorder:
         self._writer.flush()
         self._waiting = _Waiting()
 
-    def _replay(self, state: Any) -> Any:
-        assert self._algorithm.replay is not None
-        return self._algorithm.replay(state)
+
+def recorder(trainer: Trainer, state: Any, resume: bool) -> Recorder | None:
+    """What records a run, from its first state on; None where nothing does."""
+    if not trainer.config.data:
+        return None
+    return Recorder(data_writer(trainer.config, trainer.env), state, resume)
 
 
 class _Waiting:

@@ -1,7 +1,8 @@
 """How many control steps an action of a data set's lasts, where the set itself does not say."""
 
 from mjxwm.data import TaskInfo
-from mjxwm.runs import build
+from mjxwm.runs.build import make_env
+from mjxwm.runs.config import Config
 
 _PROTOCOL = 2
 """TD-MPC2's, of whose tasks the data sets are that were written without it."""
@@ -18,7 +19,7 @@ def action_repeat(task: TaskInfo) -> tuple[int, str]:
     """
     if task.action_repeat is not None:
         return task.action_repeat, ""
-    plain = build.make_env(build.Config(task=task.name, action_repeat=1))
+    plain = make_env(Config(task=task.name, action_repeat=1))
     steps = plain.spec.episode_length
     by_length = max(1, round(steps / task.episode_length))
     fitting = [r for r in (_PROTOCOL, by_length) if -(-steps // r) == task.episode_length]

@@ -11,6 +11,7 @@ from mjxwm.algos.multitask import task_set
 from mjxwm.data import Rows, TaskInfo, Writer, open_data
 from mjxwm.reports import suite
 from mjxwm.runs import build, repeats
+from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.evaluate import Evaluation
 
 HOPPER = TaskInfo("hopper", 11, 3, 1000, 1)
@@ -32,12 +33,12 @@ def without(path) -> None:
 
 @pytest.mark.parametrize("repeat", [1, 3])
 def test_what_is_collected_says_its_action_repeat(tmp_path, repeat):
-    cfg = build.Config(task="hopper", engine="native", action_repeat=repeat, data=str(tmp_path))
+    cfg = RunConfig(task="hopper", engine="native", action_repeat=repeat, data=str(tmp_path))
     env = build.make_env(cfg)
     assert TaskInfo.of(env.spec).action_repeat == repeat
     write(tmp_path, TaskInfo.of(env.spec))
     assert open_data(tmp_path).tasks[0].action_repeat == repeat
-    build.writer(cfg, env)
+    build.data_writer(cfg, env)
 
 
 def test_another_action_repeat_of_as_many_actions_is_refused(tmp_path):

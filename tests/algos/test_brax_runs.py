@@ -14,7 +14,8 @@ from mjxwm import ConfigError, data
 from mjxwm.algos import baselines
 from mjxwm.algos.baselines import PPO, SAC
 from mjxwm.reports import outcome, scores
-from mjxwm.runs import build, checkpoint, loop, presets
+from mjxwm.runs import build, checkpoint, loop, presets, start
+from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.running import Running
 
 pytest.importorskip("brax")
@@ -42,7 +43,7 @@ def probe_env(monkeypatch):
 
 @pytest.mark.parametrize("name", TINY)
 def test_a_checkpoint_holds_all_that_matters(name, probe_env, tmp_path, key):
-    trainer = loop.build(loop.Config(algorithm=name, algo=TINY[name]))
+    trainer = build.build(RunConfig(algorithm=name, algo=TINY[name]))
     straight = Running(trainer.programs.iteration, trainer.programs.init(key))
     straight()
     checkpoint.save(tmp_path, 1, straight.state)
@@ -60,12 +61,12 @@ def bits(x):
 
 
 def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):
-    cfg = loop.Config(
+    cfg = RunConfig(
         algorithm="ppo", algo=TINY["ppo"], evaluations=0, episodes=2, checkpoints=0, video=False
     )
-    run = loop.new_run(cfg, "ppo", "run", tmp_path)
-    result = loop.train(cfg, run)
-    assert presets.load_yaml(loop.Config, run.config) == cfg
+    run = start.new_run(build.build(cfg), "ppo", "run", tmp_path)
+    result = loop.train(build.build(cfg), run)
+    assert presets.load_yaml(RunConfig, run.config) == cfg
     _, evaluation, iteration = outcome.evaluate_run(run)
     assert iteration == result.iteration == 3
     np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
@@ -74,19 +75,19 @@ def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):
 
 def test_a_run_is_recorded_also_when_it_goes_on(probe_env, tmp_path):
     """Every env step once; several devices are refused in a line."""
-    cfg = loop.Config(
+    cfg = RunConfig(
         algorithm="ppo", algo=TINY["ppo"], evaluations=0, episodes=2, checkpoints=0, video=False,
         data=str(tmp_path / "data"),
     )  # fmt: skip
-    run = loop.new_run(cfg, "ppo", "run", tmp_path)
-    loop.train(cfg, run, stop_at=1)
+    run = start.new_run(build.build(cfg), "ppo", "run", tmp_path)
+    loop.train(build.build(cfg), run, stop_at=1)
     assert data.open_data(tmp_path / "data").rows == 64
-    loop.train(cfg, run, resume=True)
+    loop.train(build.build(cfg), run, resume=True)
     assert data.open_data(tmp_path / "data").rows == 3 * 64
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build.devices, "chosen", lambda number: jax.devices() * 2)
         with pytest.raises(ConfigError, match="ppo is recorded on one device"):
-            loop.build(cfg)
+            build.build(cfg)
 
 
 @pytest.mark.parametrize(

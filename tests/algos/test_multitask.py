@@ -11,10 +11,11 @@ import pytest
 
 from mjxwm import ConfigError, cli, data
 from mjxwm.algos import multitask, tdmpc2
-from mjxwm.algos.multitask import extract, pessimism, task_set
+from mjxwm.algos.multitask import extract, pessimism, pretrain, task_set
 from mjxwm.algos.multitask import model as models
 from mjxwm.data import Rows, Writer
-from mjxwm.runs import build, presets, pretrained, pretraining
+from mjxwm.runs import build, loop, presets, pretrained, record
+from mjxwm.runs.config import Config as RunConfig
 
 TASKS = "pendulum-swingup,reacher-easy"
 PRESET = multitask.Config(
@@ -50,16 +51,17 @@ def preset(folder):
 @pytest.fixture(scope="module")
 def model(folder):
     """The model's run, learned in two parts."""
-    card = pretraining.card(preset(folder))
-    run = pretraining.new_run(card, "model", folder)
+    card = pretrain.card_of_preset(preset(folder))
     half = dataclasses.replace(
         card, preset=dataclasses.replace(
             card.preset, pretrain=dataclasses.replace(card.preset.pretrain, updates=30)
         ),
     )  # fmt: skip
-    assert pretraining.run(half, run).updates == 30
-    result = pretraining.run(card, run, resume=True)
-    assert (result.updates, result.finished) == (60, True)
+    first = loop.run(pretrained.config_of(half), "mine", "model", folder)
+    run = first.run
+    assert (half.updates_after(first.iteration), first.finished) == (30, True)
+    result = loop.train(build.build(pretrained.config_of(card)), run, resume=True)
+    assert (card.updates_after(result.iteration), result.finished) == (60, True)
     return run.path
 
 
@@ -67,7 +69,7 @@ def test_pretraining_learns_and_can_be_resumed(model):
     found = pretrained.load(model)
     assert found.updates == 60
     assert [task.name for task in found.card.tasks] == TASKS.split(",")
-    rows = pretraining.record.read(model / "metrics.jsonl")
+    rows = record.read(model / "metrics.jsonl")
     assert [row["updates"] for row in rows] == [10, 20, 30, 40, 50, 60]
     assert rows[-1]["model/reward"] < 0.95 * rows[0]["model/reward"]
     norms = jnp.linalg.norm(found.learner.networks.embedding, axis=1)
@@ -113,8 +115,8 @@ def test_extraction_changes_what_it_should(model, changes):
     made, env = algorithm(model, **changes)
     state = made.init(jax.random.key(0))
     before = jax.tree.map(np.array, state.learner)
-    with made.feed(0) as feed:
-        state, metrics = jax.jit(made.iterate)(state, next(feed))
+    with made.batches(0) as batches:
+        state, metrics = jax.jit(made.iterate)(state, *next(batches))
 
     def moved(old, new):
         pairs = zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True)
@@ -224,7 +226,7 @@ def test_a_data_set_with_other_sizes_of_a_task_is_refused(folder, tmp_path):
         PRESET, tasks="pendulum-swingup,", data=str(tmp_path)
     )  # a comma: a list of one
     with pytest.raises(ConfigError, match=r"obs_size=4.* was expected"):
-        pretraining.card(dataclasses.replace(asked, tasks="pendulum-swingup,"))
+        pretrain.card_of_preset(dataclasses.replace(asked, tasks="pendulum-swingup,"))
 
 
 def test_presets_are_whole():
@@ -235,7 +237,7 @@ def test_presets_are_whole():
         tasks = task_set(loaded.tasks)
         card = models.card_of(loaded, tasks, "data")
         assert (card.obs_size, card.action_size) == models.sizes(tasks)
-        training = presets.load_preset(build.Config, loaded.collect.preset)
+        training = presets.load_preset(RunConfig, loaded.collect.preset)
         assert training.algorithm in ("pwm", "tdmpc2", "sac")
     counts = {"mt30": 48242410, "mt80": 48791146}
     for name, count in counts.items():
@@ -265,7 +267,7 @@ def test_a_model_of_all_tasks_that_a_data_set_has(tmp_path):
         zeros = functools.partial(np.zeros, dtype=np.float32)
         writer.add(Rows(zeros((9, 3)), zeros((9, 2)), zeros(9), np.zeros(9, np.uint8)))
     asked = dataclasses.replace(PRESET, tasks="all", data=str(tmp_path))
-    assert pretraining.card(asked).tasks == (task,)
+    assert pretrain.card_of_preset(asked).tasks == (task,)
 
 
 @pytest.mark.slow

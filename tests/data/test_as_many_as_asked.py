@@ -10,15 +10,15 @@ from mjxwm import ConfigError
 from mjxwm.algos.multitask import Config, Extract, Pretrain, extract, model
 from mjxwm.cli import collect
 from mjxwm.data import Rows, Stream, TaskInfo, Writer, open_data
-from mjxwm.runs import loop, pretraining
-from mjxwm.runs.between import Cadence
+from mjxwm.runs import build
+from mjxwm.runs.schedule import Schedule
 
 
 @pytest.mark.parametrize("total", [1, 2, 7, 20, 41, 61, 877, 1000])
 @pytest.mark.parametrize("asked", [0, 1, 3, 20])
 def test_evaluations_are_as_many_as_asked_evenly_and_the_last_at_the_end(total, asked):
-    cadence = Cadence.spread(total, asked, 4)
-    places = [i for i in range(1, total + 1) if cadence.evaluates(i)]
+    schedule = Schedule(total, asked, 4)
+    places = [i for i in range(1, total + 1) if schedule.evaluates(i)]
     assert len(places) == min(max(asked, 1), total)
     assert places[-1] == total
     gaps = np.diff([0, *places])
@@ -27,8 +27,8 @@ def test_evaluations_are_as_many_as_asked_evenly_and_the_last_at_the_end(total, 
 
 @pytest.mark.parametrize(("total", "asked"), [(41, 4), (1000, 4), (7, 0), (9, 2)])
 def test_checkpoints_are_as_many_as_asked_beside_the_one_at_the_end(total, asked):
-    cadence = Cadence.spread(total, 20, asked)
-    places = [i for i in range(1, total + 1) if cadence.saves(i)]
+    schedule = Schedule(total, 20, asked)
+    places = [i for i in range(1, total + 1) if schedule.saves(i)]
     assert len(places) == asked + 1
     assert places[-1] == total
 
@@ -67,12 +67,13 @@ def _model() -> model.Model:
     return model.Model(card, None, 0)  # type: ignore[arg-type]  # its sizes are all that is read
 
 
-@pytest.mark.parametrize(("updates", "iteration"), [(60, 6), (57, 6), (60, 3), (5, 1)])
-def test_a_pretraining_that_ends_within_an_iteration_is_not_begun_again(updates, iteration):
-    """Checkpoints are named by updates: the iteration is found again from them."""
+@pytest.mark.parametrize(("updates", "iterations"), [(60, 6), (57, 6), (5, 1)])
+def test_the_last_iteration_of_a_pretraining_makes_the_updates_that_are_left(updates, iterations):
     settings = Pretrain(updates=updates, updates_per_iteration=10)
-    done = min(iteration * 10, updates)
-    assert pretraining.iteration_of(Config(pretrain=settings), done) == iteration
+    card = model.Card(preset=Config(pretrain=settings))
+    assert card.iterations == iterations
+    assert card.updates_after(iterations) == updates
+    assert card.updates_after(iterations - 1) == 10 * (iterations - 1)
 
 
 def test_tasks_that_are_missing_are_left_out_by_their_whole_names(monkeypatch):
@@ -84,7 +85,7 @@ def test_tasks_that_are_missing_are_left_out_by_their_whole_names(monkeypatch):
             if cfg.task in missing:
                 raise ConfigError("is not here")
 
-        monkeypatch.setattr(loop, "make_env", make)
+        monkeypatch.setattr(build, "make_env", make)
         with pytest.raises(ConfigError) as said:
             collect._collections(Config(), names, "mine")
         lines = [f"{name}: is not here" for name in names if name in missing]

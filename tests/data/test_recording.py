@@ -1,7 +1,6 @@
 """What algorithms without a replay collect can be recorded, and recording changes nothing."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +37,7 @@ def numbers(tree):
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_all_that_is_collected_is_recorded(name, tmp_path, monkeypatch):
+def test_all_that_is_collected_is_recorded(name, tmp_path):
     """As many rows as env steps, the first random ones included, with the rewards and ends that the
     probe gives to these observations and actions; and what is learned is what it would have been.
     """
@@ -46,13 +45,10 @@ def test_all_that_is_collected_is_recorded(name, tmp_path, monkeypatch):
     env = probes.make(PROBE)
     plain = make(config, env)
     kept = make(config, recording.RecordingEnv(env, recording.rows_needed(plain, config.worlds)))
-    kept = kept._replace(replay=lambda state: kept.worlds(state).replay)
     task = data.TaskInfo("probe", 2, 1, 3)
-    monkeypatch.setattr("mjxwm.runs.recorder.writer", lambda cfg, env: data.Writer(cfg.data, task))
 
     states = [jax.jit(algorithm.init)(jax.random.key(0)) for algorithm in (plain, kept)]
-    trainer = SimpleNamespace(env=env, algorithm=kept)
-    recorder = Recorder(SimpleNamespace(data=tmp_path), trainer, states[1], False)
+    recorder = Recorder(data.Writer(tmp_path, task), states[1], False)
     steps = [jax.jit(algorithm.iterate) for algorithm in (plain, kept)]
     for _ in range(ITERATIONS):
         states = [step(state)[0] for step, state in zip(steps, states, strict=True)]

@@ -13,6 +13,7 @@ from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
 from mjxwm import ConfigError
 from mjxwm.runs import build
+from mjxwm.runs.config import Config as RunConfig
 
 
 def test_what_a_task_needs_is_what_c_mujoco_counts():
@@ -53,7 +54,7 @@ def test_room_is_for_engine_warp_and_for_our_own_tasks():
     with pytest.raises(ValueError, match="are for engine='warp', not for 'native'"):
         envs.make("hopper", "native", contacts_per_world=3)
     with pytest.raises(ConfigError, match="are for engine='warp', not for 'mjx'"):
-        build.make_env(build.Config("hopper", engine="mjx", rows_per_world=3))
+        build.make_env(RunConfig("hopper", engine="mjx", rows_per_world=3))
     with pytest.raises(ValueError, match="foreign environment; contacts_per_world"):
         envs.make("gymnasium/Hopper-v5", contacts_per_world=3)
 

@@ -22,7 +22,8 @@ from mjxwm.gradients.bootstrap import Interval
 from mjxwm.gradients.config import Config, validate
 from mjxwm.gradients.sampling import Measured
 from mjxwm.gradients.sums import summarize
-from mjxwm.runs import loop
+from mjxwm.runs import build, loop, start
+from mjxwm.runs.config import Config as RunConfig
 
 NAMES = (laboratory.TRUTH, "simulator", "model", "soft")
 NOISE = {laboratory.TRUTH: 30.0, "simulator": 3.0, "model": 1.0, "soft": 1.0}
@@ -149,8 +150,8 @@ def test_sizes_out_of_range_are_refused_by_name(change, message):
 
 
 def test_a_policy_of_another_size_is_refused():
-    env = loop.make_env(loop.Config(task="hopper", engine="native"))
-    subject = gates.untrained(loop.make_env(loop.Config(engine="native")), 0)
+    env = build.make_env(RunConfig(task="hopper", engine="native"))
+    subject = gates.untrained(build.make_env(RunConfig(engine="native")), 0)
     with pytest.raises(ConfigError, match="the policy has 5 observations and 1 actions"):
         experiment.check_sizes(subject, env, "hopper")
 
@@ -164,13 +165,13 @@ def test_a_run_without_a_model_is_refused(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_everything_on_cartpole(tmp_path):
-    cfg = loop.Config(
+    cfg = RunConfig(
         task="cartpole-swingup",
         algo=pwm.Config(env_steps=4096, worlds=32, batch=32, horizon=8, update_ratio=2.0),
         evaluations=0, checkpoints=0, video=False, episodes=2,
     )  # fmt: skip
-    run = loop.new_run(cfg, "debug", "run", tmp_path)
-    loop.train(cfg, run)
+    run = start.new_run(build.build(cfg), "debug", "run", tmp_path)
+    loop.train(build.build(cfg), run)
     page, numbers = tmp_path / "page.html", tmp_path / "page.json"
     sizes = {"horizon": 4, "horizons": 1, "states": 4, "samples": 16, "truth": 512, "steps": 60}
     options = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]

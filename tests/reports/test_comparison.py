@@ -8,7 +8,8 @@ import pytest
 from mjxwm import ConfigError
 from mjxwm.algos import pwm, shac
 from mjxwm.reports import comparison, plot
-from mjxwm.runs import folders, loop, presets
+from mjxwm.runs import build, folders, loop, presets, start
+from mjxwm.runs.config import Config as RunConfig
 
 
 def test_what_should_be_equal_is():
@@ -64,7 +65,7 @@ def test_updates_of_the_actor_are_counted():
 def done(shared_programs, tmp_path_factory):
     """Two seeds of a tiny PWM, through `run`."""
     folder = tmp_path_factory.mktemp("compare")
-    preset = presets.load_preset(loop.Config, "debug")
+    preset = presets.load_preset(RunConfig, "debug")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "preset", lambda name, task: preset)
@@ -101,10 +102,10 @@ def test_a_run_without_its_last_evaluation_is_not_finished(done):
 
 def test_a_time_limit_ends_a_run_with_an_evaluation(tmp_path):
     cfg = dataclasses.replace(
-        presets.load_preset(loop.Config, "debug"), minutes=1e-6, video=False, evaluations=0
+        presets.load_preset(RunConfig, "debug"), minutes=1e-6, video=False, evaluations=0
     )
-    run = loop.new_run(cfg, "debug", "short", tmp_path)
-    result = loop.train(cfg, run)
+    run = start.new_run(build.build(cfg), "debug", "short", tmp_path)
+    result = loop.train(build.build(cfg), run)
     assert result.iteration < cfg.algo.iterations
     assert result.evaluation is not None
 

@@ -68,12 +68,15 @@ ITERATIONS = 4
 def programs(name: str, number: int) -> devices.Programs:
     """Those of an algorithm's learner on so many devices."""
     if name == "pwm":
-        algorithm = pwm.make(PWM, envs.make("cartpole-swingup", "native", episode_length=10))
+        config, algorithm = (
+            PWM,
+            pwm.make(PWM, envs.make("cartpole-swingup", "native", episode_length=10)),
+        )
     elif name == "shac":
-        algorithm = shac.make(SHAC, probes.make(PROBE))
+        config, algorithm = SHAC, shac.make(SHAC, probes.make(PROBE))
     else:
-        algorithm = tdmpc2.make(TDMPC2, probes.make(PROBE))
-    return devices.programs(algorithm, name, jax.devices()[:number])
+        config, algorithm = TDMPC2, tdmpc2.make(TDMPC2, probes.make(PROBE))
+    return devices.programs(algorithm, name, config, jax.devices()[:number])
 
 
 def learned(name: str, number: int) -> tuple:

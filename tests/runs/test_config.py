@@ -5,7 +5,8 @@ import pytest
 
 from mjxwm import ConfigError
 from mjxwm.algos.budget import Replayed
-from mjxwm.runs import loop, presets
+from mjxwm.runs import presets
+from mjxwm.runs.config import Config as RunConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +46,9 @@ def test_round_trip(tmp_path):
 
 @pytest.mark.parametrize("name", presets.preset_names())
 def test_presets_are_read_and_survive_a_round_trip(name, tmp_path):
-    cfg = presets.load_preset(loop.Config, name)
+    cfg = presets.load_preset(RunConfig, name)
     presets.save_yaml(cfg, tmp_path / "c.yaml")
-    assert presets.load_preset(loop.Config, str(tmp_path / "c.yaml")) == cfg
+    assert presets.load_preset(RunConfig, str(tmp_path / "c.yaml")) == cfg
     if isinstance(cfg.algo, Replayed):
         assert not cfg.algo.remarks()
 
@@ -79,7 +80,7 @@ def test_mistakes_are_named(values, message):
 
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(ConfigError, match=r"'debgu' is unknown; did you mean 'debug'.*There are:"):
-        presets.load_preset(loop.Config, "debgu")
+        presets.load_preset(RunConfig, "debgu")
 
 
 ODD = {
@@ -137,13 +138,13 @@ def test_a_merged_mapping_may_be_changed(tmp_path):
 def test_a_file_that_is_not_there_is_no_unknown_preset(tmp_path):
     for name in ("my.yaml", "sub/my.yml", "debug.YAML"):
         with pytest.raises(ConfigError, match=f"{name}: there is no such file"):
-            presets.load_preset(loop.Config, str(tmp_path / name))
+            presets.load_preset(RunConfig, str(tmp_path / name))
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(ConfigError, match=r"folder.yaml is a folder, not a file"):
-        presets.load_preset(loop.Config, str(tmp_path / "folder.yaml"))
+        presets.load_preset(RunConfig, str(tmp_path / "folder.yaml"))
     (tmp_path / "mine").write_text("seed: 1")
     with pytest.raises(ConfigError, match=r"the file .*mine must end in .yaml"):
-        presets.load_preset(loop.Config, str(tmp_path / "mine"))
+        presets.load_preset(RunConfig, str(tmp_path / "mine"))
 
 
 @pytest.mark.parametrize("algorithm", ["[pwm]", "3", "{pwm: 1}", "ppwm"])
@@ -151,4 +152,4 @@ def test_an_algorithm_that_is_none_is_named(algorithm, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(f"algorithm: {algorithm}\n")
     with pytest.raises(ConfigError, match=r"algorithm .* is unknown.*There are: pwm"):
-        presets.load_yaml(loop.Config, path)
+        presets.load_yaml(RunConfig, path)

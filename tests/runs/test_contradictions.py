@@ -13,7 +13,8 @@ from mjxwm import data
 from mjxwm.algos import baselines, pwm, shac, tdmpc2
 from mjxwm.algos.multitask import Config, Extract, Pretrain, extract, model
 from mjxwm.data import Rows, TaskInfo, Writer, open_data
-from mjxwm.runs import contradictions, loop, presets, pretraining
+from mjxwm.runs import contradictions, presets
+from mjxwm.runs.config import Config as RunConfig
 
 make = functools.cache(functools.partial(envs.make, engine="native"))
 
@@ -45,7 +46,7 @@ def weighted(algo: Any, weight: float) -> Any:
 
 @pytest.mark.parametrize("name", presets.preset_names())
 def test_no_preset_contradicts_its_own_task(name):
-    cfg = presets.load_preset(loop.Config, name)
+    cfg = presets.load_preset(RunConfig, name)
     env = make(cfg.task, action_repeat=cfg.action_repeat)
     general = {"evaluations": cfg.evaluations, "checkpoints": cfg.checkpoints}
     assert not [s for s in said(cfg.algo, env, **general) if "one after each" not in s]
@@ -71,7 +72,7 @@ def test_which_tasks_terminate_is_known():
 
 
 def test_a_preset_of_endless_tasks_on_the_hopper_is_said():
-    cfg = presets.load_preset(loop.Config, "pwm-dmc-cpu")
+    cfg = presets.load_preset(RunConfig, "pwm-dmc-cpu")
     assert any("hopper has some" in text for text in said(cfg.algo, make("hopper")))
 
 
@@ -144,4 +145,4 @@ def test_a_model_of_data_that_terminate_is_told_so(tmp_path, ends):
         settings = Pretrain(size="1M", continuation=weight)
         card = model.card_of(Config(pretrain=settings), found.tasks, str(tmp_path))
         assert card.networks.model.continuation == weight
-        assert bool(pretraining.remarks(card, found)) == (ends != (weight > 0))
+        assert bool(card.remarks()) == (ends != (weight > 0))

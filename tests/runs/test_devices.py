@@ -13,8 +13,10 @@ import pytest
 
 from mjxwm import ConfigError
 from mjxwm.algos import pwm
-from mjxwm.runs import build, devices, presets
+from mjxwm.runs import devices, folders, presets
+from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.running import Running
+from mjxwm.runs.start import load
 
 PEER = Path(__file__).parent / "spread_peer.py"
 
@@ -91,7 +93,7 @@ def test_a_checkpoint_comes_back_on_another_number_of_devices(tmp_path):
     out, silent = [output(process) for process in pair(args)]
     assert "of 2 processes" in out
     assert "run " not in silent
-    run = build.folders.find(tmp_path / "pair")
+    run = folders.find(tmp_path / "pair")
     record = run.metrics.read_text()
     assert record.count("\n") >= 3
 
@@ -106,7 +108,7 @@ def test_a_checkpoint_comes_back_on_another_number_of_devices(tmp_path):
     for process in pair(resume):
         output(process)
     assert run.metrics.read_text() == record
-    _, made, state, iteration = build.load(run)
+    made, state, iteration = load(run)
     assert iteration == made.algorithm.iterations
     metrics = Running(made.programs.iteration, state)()
     assert jax.tree.all(jax.tree.map(lambda x: bool(jax.numpy.isfinite(x)), metrics))
@@ -121,6 +123,6 @@ def test_what_cannot_be_spread_is_refused():
         devices.programs(made._replace(layout=None), "ppo", jax.devices() * 4)
     with pytest.raises(ConfigError, match="devices=3 is out of range; here are 1"):
         devices.chosen(3)
-    assert presets.from_dict(build.Config, {"devices": "all"}).devices == "all"
+    assert presets.from_dict(RunConfig, {"devices": "all"}).devices == "all"
     with pytest.raises(ConfigError, match="devices='two' is not of type int"):
-        presets.from_dict(build.Config, {"devices": "two"})
+        presets.from_dict(RunConfig, {"devices": "two"})

@@ -15,7 +15,8 @@ from mjxwm.algos import pwm
 from mjxwm.models import actor_critic
 from mjxwm.models.world_model import Config as Model
 from mjxwm.reports import outcome
-from mjxwm.runs import checkpoint, loop
+from mjxwm.runs import build, checkpoint, loop, start
+from mjxwm.runs.config import Config as RunConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "envs"))
 from gym_worlds import Counter
@@ -25,9 +26,7 @@ TINY = pwm.Config(
     imagine_horizon=4, update_ratio=1, model=Model(latent=16, encoder=(16,), hidden=(16,)),
     policy=actor_critic.Config(actor=(16,), critic=(16,)),
 )  # fmt: skip
-CONFIG = loop.Config(
-    task="counters", algo=TINY, evaluations=1, checkpoints=0, episodes=2, video=True
-)
+CONFIG = RunConfig(task="counters", algo=TINY, evaluations=1, checkpoints=0, episodes=2, video=True)
 
 
 @pytest.fixture
@@ -41,8 +40,8 @@ def run(tmp_path, monkeypatch):
 
         monkeypatch.setitem(registry.SUITES, "registered", {"counters": counters})
         cfg = dataclasses.replace(CONFIG, on_failure=on_failure)
-        folder = loop.new_run(cfg, "debug", "run", tmp_path)
-        return cfg, folder, loop.train(cfg, folder)
+        folder = start.new_run(build.build(cfg), "debug", "run", tmp_path)
+        return cfg, folder, loop.train(build.build(cfg), folder)
 
     return go
 

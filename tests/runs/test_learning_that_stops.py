@@ -14,7 +14,8 @@ from mjxwm_envs.env import Env
 from mjxwm import ConfigError
 from mjxwm.algos import shac
 from mjxwm.models import actor_critic
-from mjxwm.runs import between, build, loop, record, symptoms
+from mjxwm.runs import build, log, loop, record, start, symptoms
+from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.evaluate import evaluate
 
 NETS = actor_critic.Config(actor=(8,), critic=(8,), critics=1, init_std=0.2, min_std=0.05)
@@ -44,11 +45,11 @@ def run(monkeypatch, tmp_path):
         algo = shac.Config(
             env_steps=3 * 16 * 4, worlds=16, unroll=4, critic_epochs=1, policy=NETS, **settings
         )
-        cfg = loop.Config(
+        cfg = RunConfig(
             task="rooted", algorithm="shac", algo=algo, evaluations=0, episodes=1, video=False
         )
-        folder = loop.new_run(cfg, "shac", "run", tmp_path)
-        loop.train(cfg, folder)
+        folder = start.new_run(build.build(cfg), "shac", "run", tmp_path)
+        loop.train(build.build(cfg), folder)
         return folder
 
     return trained
@@ -72,7 +73,7 @@ def test_a_share_of_dropped_gradients_is_said_and_ends_a_run_past_its_bound(run,
     assert "gradients dropped" in said
     assert "note     final_lr=1e-05 is above actor_lr=1e-06" in said
     strict = dataclasses.replace(shac.Config(), max_dropped=0.01)
-    assert "more than max_dropped=0.01 allows" in shac.trouble(strict, {"actor/dropped": 0.02})
+    assert "more than max_dropped=0.01 allows" in strict.trouble({"actor/dropped": 0.02})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ def test_episodes_that_physics_cut_short_are_counted():
     result = jax.jit(lambda key: evaluate(env, lambda obs: obs[:, :1], key, 16))(jax.random.key(0))
     np.testing.assert_array_equal(result.length, np.where(result.diverged, 2, 3))
     assert 0 < result.lost < 16
-    row = between.evaluated(result)
+    row = log.evaluation_row(result)
     assert row["eval/diverged"] == result.lost / 16
     (said,) = symptoms.words(symptoms.seen(row))
     assert said.startswith("evaluated episodes diverged")

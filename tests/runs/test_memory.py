@@ -9,6 +9,7 @@ import pytest
 
 from mjxwm import ConfigError
 from mjxwm.runs import build, memory, presets
+from mjxwm.runs.config import Config as RunConfig
 
 
 def test_bytes_of_a_tree():
@@ -26,7 +27,7 @@ def test_some_memory_is_free_here():
 def test_too_many_worlds_are_refused_with_the_number_that_fits(monkeypatch):
     """And that number does fit."""
     monkeypatch.setattr(memory, "available", lambda device: 40e6)
-    cfg = presets.load_preset(build.Config, "debug")
+    cfg = presets.load_preset(RunConfig, "debug")
 
     def sized(worlds):
         algo = dataclasses.replace(cfg.algo, worlds=worlds, capacity=500_000)

@@ -1,6 +1,5 @@
 """What a run collects is what its data set holds, world by world."""
 
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -21,8 +20,6 @@ class State(NamedTuple):
     replay: replay.Replay
 
 
-# What the recorder asks of a trainer.
-TRAINER = SimpleNamespace(env=None, algorithm=SimpleNamespace(replay=lambda s: s.replay))
 TASK = data.TaskInfo("numbers", 1, 1, 50)
 
 
@@ -37,12 +34,6 @@ def trajectory(step):
     )
 
 
-@pytest.fixture(autouse=True)
-def env(monkeypatch):
-    """The recorder's writer asks for no more of an environment than its sizes."""
-    monkeypatch.setattr("mjxwm.runs.recorder.writer", lambda cfg, env: data.Writer(cfg.data, TASK))
-
-
 @pytest.mark.parametrize("in_memory", [2**20, 300, 0])
 @pytest.mark.parametrize("every", [1, 3, 7])
 @pytest.mark.parametrize("capacity", [8, 100])
@@ -53,7 +44,7 @@ def test_every_row_is_written_once_and_worlds_stay_apart(
     monkeypatch.setattr("mjxwm.runs.recorder._IN_MEMORY", in_memory)
     insert = jax.jit(replay.insert)
     buffer = insert(replay.init(capacity, T, B, 1, 1), trajectory(0))  # before the first iteration
-    recorder = Recorder(SimpleNamespace(data=tmp_path), TRAINER, State(0, buffer), False)
+    recorder = Recorder(data.Writer(tmp_path, TASK), State(0, buffer), False)
     for step in range(1, 7):
         buffer = insert(buffer, trajectory(step))
         recorder.record(State(step, buffer))
@@ -77,7 +68,7 @@ def test_a_resumed_run_writes_what_is_new(tmp_path):
     buffer = replay.init(100, T, B, 1, 1)
     for step in range(3):
         buffer = replay.insert(buffer, trajectory(step))
-    recorder = Recorder(SimpleNamespace(data=tmp_path), TRAINER, State(2, buffer), True)
+    recorder = Recorder(data.Writer(tmp_path, TASK), State(2, buffer), True)
     recorder.record(State(3, replay.insert(buffer, trajectory(3))))
     assert not (tmp_path / "dataset.json").exists()  # until a checkpoint is saved
     recorder.flush()

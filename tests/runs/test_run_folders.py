@@ -9,7 +9,8 @@ import pytest
 from mjxwm_envs import registry
 
 from mjxwm import ConfigError
-from mjxwm.runs import folders, loop, presets
+from mjxwm.runs import build, folders, presets, start
+from mjxwm.runs.config import Config as RunConfig
 
 TASK = """
 import dataclasses
@@ -27,9 +28,9 @@ def own(tmp_path, monkeypatch):
     home.mkdir()
     (home / "my_longer_task.py").write_text(TASK.format(length=78))
     monkeypatch.chdir(home)
-    cfg = dataclasses.replace(presets.load_preset(loop.Config, "debug"), video=False)
+    cfg = dataclasses.replace(presets.load_preset(RunConfig, "debug"), video=False)
     cfg = dataclasses.replace(cfg, task="my_longer_task:longer")
-    run = loop.new_run(cfg, "debug", "a", tmp_path / "runs")
+    run = start.new_run(build.build(cfg), "debug", "a", tmp_path / "runs")
     sys.modules.pop("my_longer_task")
     (tmp_path / "away").mkdir()
     monkeypatch.chdir(tmp_path / "away")
@@ -39,20 +40,20 @@ def own(tmp_path, monkeypatch):
 
 def test_a_task_of_ones_own_is_found_from_another_folder(own):
     run, home = own
-    cfg = presets.load_yaml(loop.Config, run.config)
+    cfg = presets.load_yaml(RunConfig, run.config)
     assert cfg.task_folder == str(home)
     # A module of the same name here is another task, not the run's.
     (home.parent / "away" / "my_longer_task.py").write_text(TASK.format(length=5))
-    assert loop.make_env(cfg).spec.episode_length == 39  # two steps an action
+    assert build.make_env(cfg).spec.episode_length == 39  # two steps an action
     assert str(home) not in sys.path
 
 
 def test_a_task_that_has_moved_says_where_it_was(own):
     run, home = own
     shutil.move(home, home.parent / "moved")
-    cfg = presets.load_yaml(loop.Config, run.config)
+    cfg = presets.load_yaml(RunConfig, run.config)
     with pytest.raises(ConfigError) as caught:
-        loop.make_env(cfg)
+        build.make_env(cfg)
     assert "No module named 'my_longer_task'" in str(caught.value)
     assert "run the command in the folder of" in str(caught.value)
     assert f"(the run's task was in {home}: try it there)" in str(caught.value)
@@ -76,7 +77,7 @@ def test_edits_are_said_once_the_run_was_trained(own, capsys):
     assert capsys.readouterr().out == ""
     values = presets.read_yaml(run.config)
     values["algo"]["gamma"], values["algo"]["policy"]["actor"] = 0.9, [32]
-    cfg = presets.from_dict(loop.Config, values)
+    cfg = presets.from_dict(RunConfig, values)
     presets.save_yaml(cfg, run.config)
     folders.say_edits(run)
     said = capsys.readouterr().out.splitlines()
@@ -95,6 +96,6 @@ def test_differences_name_fields_that_came_and_went():
 
 
 def test_data_without_a_folder_are_refused():
-    cfg = dataclasses.replace(presets.load_preset(loop.Config, "debug"), data="")
+    cfg = dataclasses.replace(presets.load_preset(RunConfig, "debug"), data="")
     with pytest.raises(ConfigError, match="data='' is no folder"):
-        loop.build(cfg)
+        build.build(cfg)

@@ -10,11 +10,13 @@ from mjxwm_envs import check, seeds
 from mjxwm import ConfigError
 from mjxwm.algos import pwm
 from mjxwm.algos.multitask import Config as Multitask
+from mjxwm.algos.multitask import pretrain
 from mjxwm.bench import buffers
 from mjxwm.gradients import config as laboratory
 from mjxwm.maths import ranges
 from mjxwm.reports import outcome, suite
-from mjxwm.runs import loop, presets, pretraining
+from mjxwm.runs import build, presets
+from mjxwm.runs.config import Config as RunConfig
 
 WRONG = [-1, 2**32, 2**40 + 3, -(2**31), 10**20, np.int64(2**33), np.uint64(2**63)]
 
@@ -41,13 +43,13 @@ def test_what_comes_after_a_seed_is_one():
 @pytest.mark.parametrize("seed", WRONG)
 def test_seeds_that_would_begin_anew_are_refused_everywhere(seed, tmp_path):
     said = f"seed={seed} is out of range; it must be from 0 to 4294967295"
-    cfg = dataclasses.replace(presets.load_preset(loop.Config, "debug"), seed=seed)
+    cfg = dataclasses.replace(presets.load_preset(RunConfig, "debug"), seed=seed)
     refusals = [
         lambda: seeds.key(seed),
         lambda: check.Config(seed=seed),
-        lambda: loop.build(cfg),
+        lambda: build.build(cfg),
         lambda: outcome.evaluate_run(None, seed=seed),
-        lambda: pretraining.card(Multitask(seed=seed)),
+        lambda: pretrain.card_of_preset(Multitask(seed=seed)),
         lambda: laboratory.validate(laboratory.Config(seed=seed)),
         lambda: suite.run(suite.Config("mt30", tmp_path, seed=seed), print),
     ]
@@ -154,6 +156,6 @@ def test_sizes_of_tasks_and_evaluations_that_nothing_holds_are_refused():
         envs.make("pendulum-swingup", episode_length=1e20)
     with pytest.raises(ValueError, match=r"action_repeat=\d* is out of range"):
         envs.make("pendulum-swingup", action_repeat=2**40)
-    cfg = dataclasses.replace(presets.load_preset(loop.Config, "debug"), episodes=2**31 - 1)
+    cfg = dataclasses.replace(presets.load_preset(RunConfig, "debug"), episodes=2**31 - 1)
     with pytest.raises(ConfigError, match=r"episodes=2,147,483,647: their worlds take about"):
-        loop.build(cfg)
+        build.build(cfg)

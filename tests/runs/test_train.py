@@ -10,12 +10,13 @@ import pytest
 from mjxwm import ConfigError
 from mjxwm.algos import ALGORITHMS
 from mjxwm.reports import outcome
-from mjxwm.runs import checkpoint, folders, loop, presets, record
+from mjxwm.runs import build, checkpoint, folders, log, loop, presets, record, start
+from mjxwm.runs.config import Config as RunConfig
 
 
 @pytest.fixture(scope="module")
 def cfg(shared_programs):
-    preset = presets.load_preset(loop.Config, "debug")
+    preset = presets.load_preset(RunConfig, "debug")
     algo = dataclasses.replace(preset.algo, warmup=1, env_steps=(1 + 4) * 8 * 16)
     return dataclasses.replace(preset, algo=algo, evaluations=1, checkpoints=0, video=False)
 
@@ -23,22 +24,22 @@ def cfg(shared_programs):
 @pytest.fixture(scope="module")
 def straight(cfg, tmp_path_factory):
     """Four iterations without a break."""
-    run = loop.new_run(cfg, "debug", "straight", tmp_path_factory.mktemp("runs"))
-    return run, loop.train(cfg, run)
+    run = start.new_run(build.build(cfg), "debug", "straight", tmp_path_factory.mktemp("runs"))
+    return run, loop.train(build.build(cfg), run)
 
 
 @pytest.fixture(scope="module")
 def resumed(cfg, tmp_path_factory):
     """Two iterations, then a new start from the checkpoint, then two more."""
-    run = loop.new_run(cfg, "debug", "resumed", tmp_path_factory.mktemp("runs"))
-    first = loop.train(cfg, run, stop_at=2)
+    run = start.new_run(build.build(cfg), "debug", "resumed", tmp_path_factory.mktemp("runs"))
+    first = loop.train(build.build(cfg), run, stop_at=2)
     assert first.evaluation is None
     assert first.iteration == 2
-    return run, loop.train(cfg, run, resume=True)
+    return run, loop.train(build.build(cfg), run, resume=True)
 
 
 def final_state(cfg, run):
-    algorithm = loop.build(cfg).algorithm
+    algorithm = build.build(cfg).algorithm
     abstract = jax.eval_shape(algorithm.init, jax.random.key(0))
     return checkpoint.restore(run.checkpoints, abstract)
 
@@ -75,7 +76,7 @@ def test_the_final_evaluation_is_the_same_for_both(straight, resumed):
 
 def test_a_run_folder_tells_what_ran_where(cfg, straight):
     run, _ = straight
-    assert presets.load_yaml(loop.Config, run.config) == cfg
+    assert presets.load_yaml(RunConfig, run.config) == cfg
     system = json.loads((run.path / "system.json").read_text())
     assert system["packages"]["mujoco"] == "3.17.0"
     assert system["devices"]
@@ -106,9 +107,9 @@ def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path):
 
 
 def test_a_run_without_checkpoint_cannot_be_resumed(cfg, tmp_path):
-    run = loop.new_run(cfg, "debug", "empty", tmp_path)
+    run = start.new_run(build.build(cfg), "debug", "empty", tmp_path)
     with pytest.raises(ConfigError, match=r"no checkpoint.*cannot be resumed"):
-        loop.train(cfg, run, resume=True)
+        loop.train(build.build(cfg), run, resume=True)
 
 
 def test_summaries_are_means_and_episodes_sums_over_sums():
@@ -116,7 +117,7 @@ def test_summaries_are_means_and_episodes_sums_over_sums():
         {"collect/episodes": 1, "collect/return_sum": 10.0, "model/loss": 1.0},
         {"collect/episodes": 3, "collect/return_sum": 50.0, "model/loss": 2.0},
     ]
-    assert loop.summarize(rows) == {
+    assert log.summarize(rows) == {
         "collect/episodes": 4.0,
         "collect/return": 15.0,
         "model/loss": 1.5,
@@ -125,8 +126,8 @@ def test_summaries_are_means_and_episodes_sums_over_sums():
 
 @pytest.mark.parametrize("preset", presets.preset_names())
 def test_every_preset_builds(preset):
-    cfg = presets.load_preset(loop.Config, preset)
-    trainer = loop.build(cfg)
+    cfg = presets.load_preset(RunConfig, preset)
+    trainer = build.build(cfg)
     assert isinstance(cfg.algo, ALGORITHMS[cfg.algorithm].config)
     assert trainer.algorithm.iterations > 0
 
@@ -134,5 +135,5 @@ def test_every_preset_builds(preset):
 def test_a_value_out_of_range_is_refused_before_anything_is_written(cfg, tmp_path):
     bad = dataclasses.replace(cfg, algo=dataclasses.replace(cfg.algo, gamma=1.5))
     with pytest.raises(ConfigError, match=r"gamma=1.5 is out of range; it must be in \[0, 1\]"):
-        loop.new_run(bad, "debug", "bad", tmp_path)
+        start.new_run(build.build(bad), "debug", "bad", tmp_path)
     assert not list(tmp_path.iterdir())

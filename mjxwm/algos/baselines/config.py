@@ -3,13 +3,14 @@
 import dataclasses
 from typing import Literal
 
+from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.maths import ranges
 
 Activation = Literal["swish", "relu", "tanh", "elu", "gelu"]
 
 
 @dataclasses.dataclass(frozen=True)
-class PPO:
+class PPO(AlgorithmConfig):
     """Configuration of PPO; the defaults are for a GPU."""
 
     env_steps: int = 50_000_000
@@ -66,18 +67,13 @@ class PPO:
         return self.segments * self.unroll
 
     @property
-    def iterations(self) -> int:
-        """Iterations until `env_steps` are taken, at least one."""
-        return max(1, -(-self.env_steps // self.steps_per_iteration))
-
-    @property
     def updates(self) -> int:
         """Gradient updates per iteration."""
         return self.epochs * self.minibatches
 
 
 @dataclasses.dataclass(frozen=True)
-class SAC:
+class SAC(AlgorithmConfig):
     """Configuration of SAC; the defaults are for a GPU. The target entropy is -actions / 2."""
 
     env_steps: int = 5_000_000

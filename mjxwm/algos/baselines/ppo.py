@@ -33,6 +33,12 @@ class TrainState(NamedTuple):
     opt: optax.OptState
     key: PRNGKeyArray
 
+    @property
+    def replay(self) -> Any:
+        """The latest steps, of worlds that keep them (`mjxwm.data.recorded`)."""
+        worlds: Any = self.worlds.pipeline_state
+        return worlds.replay
+
 
 class Parts(NamedTuple):
     """The fixed parts of the algorithm: configuration, worlds, networks, optimiser."""
@@ -53,13 +59,12 @@ def make(config: PPO, env: Source) -> Algorithm:
         return policy(params, deterministic=key is None)(obs, key)[0]
 
     return Algorithm(
-        init=lambda key: init(parts, key),
+        init=jax.jit(lambda key: init(parts, key)),
         iterate=lambda state: iterate(parts, state),
         act=act,
         iterations=config.iterations,
         env_steps=lambda iteration: iteration * config.steps_per_iteration,
         networks=lambda state: {"policy": state.params.policy, "critic": state.params.value},
-        worlds=lambda state: state.worlds.pipeline_state,
     )
 
 

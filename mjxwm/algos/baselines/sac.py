@@ -50,6 +50,12 @@ class TrainState(NamedTuple):
     buffer: ReplayBufferState
     key: PRNGKeyArray
 
+    @property
+    def replay(self) -> Any:
+        """The latest steps, of worlds that keep them (`mjxwm.data.recorded`)."""
+        worlds: Any = self.worlds.pipeline_state
+        return worlds.replay
+
 
 class Parts(NamedTuple):
     """The fixed parts of the algorithm: configuration, worlds, networks, buffer, losses."""
@@ -75,13 +81,12 @@ def make(config: SAC, env: Source) -> Algorithm:
         return (config.warmup_rounds + iteration * config.unroll) * config.worlds
 
     return Algorithm(
-        init=lambda key: init(parts, key),
+        init=jax.jit(lambda key: init(parts, key)),
         iterate=lambda state: iterate(parts, state),
         act=act,
         iterations=config.iterations,
         env_steps=env_steps,
         networks=lambda state: {"policy": state.learner.policy, "critics": state.learner.critics},
-        worlds=lambda state: state.worlds.pipeline_state,
     )
 
 

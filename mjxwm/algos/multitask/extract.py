@@ -6,6 +6,7 @@ Differences from the released code: action dimensions that the task does not hav
 model, fine-tuning of the model works, and pessimism or imitation of the data are optional.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from mjxwm_envs.core import Source
 
 from mjxwm import data
 from mjxwm.algos import pwm, tdmpc2
+from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.algos.multitask import in_sample
 from mjxwm.algos.multitask.config import Extract, validate_extract
 from mjxwm.algos.multitask.model import Card, Model
@@ -34,7 +36,7 @@ from mjxwm.types import Algorithm, Metrics
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(AlgorithmConfig):
     """Which model and data set to use, and the hyperparameters of policy extraction."""
 
     model: str = ""
@@ -66,6 +68,17 @@ class Config:
     def iterations(self) -> int:
         """Iterations until all updates are done."""
         return -(-self.settings.updates // self.updates)
+
+    def updates_after(self, iteration: int) -> int:
+        """Updates made after so many iterations."""
+        return min(iteration * self.updates, self.settings.updates)
+
+    def summary(self) -> list[str]:
+        """Lines to print when a run starts."""
+        return [
+            f"budget   no env steps, {self.settings.updates:,} updates in {self.iterations:,} "
+            "iterations"
+        ]
 
 
 class TrainState(NamedTuple):
@@ -114,15 +127,15 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
     def iterate(state: TrainState, windows: Windows) -> tuple[TrainState, Metrics]:
         return _iterate(config.settings, pwm_config, tx, state, windows)
 
-    def feed(iteration: int) -> Iterator[Windows]:
-        return stream(config, model.card, model_task, iteration)
+    @contextlib.contextmanager
+    def batches(iteration: int) -> Iterator[Iterator[tuple[Windows]]]:
+        with stream(config, model.card, model_task, iteration) as windows:
+            yield ((item,) for item in windows)
 
     def networks(state: TrainState) -> dict[str, Any]:
         return {"world model": state.learner.model, "actor": state.learner.actor}
 
-    return Algorithm(
-        init, iterate, act, config.iterations, lambda iteration: 0, networks, feed=feed
-    )
+    return Algorithm(init, iterate, act, config.iterations, lambda iteration: 0, networks, batches)
 
 
 def task_with_action_repeat(config: Config, card: Card, task: TaskInfo) -> TaskInfo:

@@ -1,12 +1,15 @@
 """A multi-task TD-MPC2 model as its run folder holds it: tasks, network sizes, learned weights."""
 
 import dataclasses
-from typing import NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from mjxwm import data
 from mjxwm.algos import tdmpc2
+from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.algos.multitask.config import Config, Pretrain
 from mjxwm.algos.multitask.tasks import make_task_table, sizes, task_index
 from mjxwm.algos.tdmpc2 import Learner, TaskNetworks, TaskTable
@@ -15,8 +18,13 @@ from mjxwm.maths.moments import Moments
 
 
 @dataclasses.dataclass(frozen=True)
-class Card:
-    """The model card: the contents of `config.yaml` in a model's run folder."""
+class Card(AlgorithmConfig):
+    """A model of many tasks: what it is made of and how it is learned. The configuration of the
+    algorithm `pretrain`, and so what `config.yaml` of a model's run folder says of it.
+    """
+
+    env_steps: ClassVar[int] = 0
+    worlds: ClassVar[int] = 0
 
     tasks: tuple[TaskInfo, ...] = ()
     """The tasks; a task's index in this tuple selects its embedding."""
@@ -40,6 +48,59 @@ class Card:
         if not self.spreads:
             return table
         return table._replace(obs=_stacked_moments(self.spreads, self.obs_size))
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Env steps of an iteration: none."""
+        return 0
+
+    @property
+    def iterations(self) -> int:
+        """Iterations until all updates are made."""
+        return self.preset.pretrain.iterations
+
+    @property
+    def updates(self) -> int:
+        """Updates per iteration; the last one makes what is left of all."""
+        return self.preset.pretrain.updates_per_iteration
+
+    def updates_after(self, iteration: int) -> int:
+        """Updates made after so many iterations."""
+        return min(iteration * self.updates, self.preset.pretrain.updates)
+
+    def dataset(self) -> data.DataSet:
+        """The tasks' part of the data set that the model is learned from.
+
+        Raises:
+            ValueError: there is no such data set, or a task is not in it with these sizes.
+        """
+        return data.open_data(Path(self.source)).matching(self.tasks)
+
+    def summary(self) -> list[str]:
+        """Lines to print when a run starts."""
+        config, dataset = self.preset.pretrain, self.dataset()
+        return [
+            f"data     {dataset.path}: {dataset.rows:,} rows in {len(dataset.chunks)} chunks",
+            f"tasks    {len(self.tasks)}: {', '.join(task.name for task in self.tasks)}",
+            f"budget   {config.updates:,} updates on {config.batch} windows of {config.horizon} "
+            "steps",
+        ]
+
+    def remarks(self) -> list[str]:
+        """What to say before a run starts where the settings contradict the data."""
+        weight, ending = (
+            self.preset.pretrain.continuation,
+            data.tasks_with_terminations(self.dataset()),
+        )
+        if ending and not weight:
+            return [
+                "continuation=0: the model learns no terminations, and the data have some, of "
+                f"{', '.join(ending)}: policies will imagine that episodes go on after them. Take "
+                "--continuation 1"
+            ]
+        if weight and not ending:
+            return [f"continuation={weight:g}: nothing ends an episode of these data"]
+        return []
 
 
 class Model(NamedTuple):

@@ -1,27 +1,117 @@
-"""Pre-training: learns a multi-task TD-MPC2 model from a data set, without stepping any world."""
+"""Learning a model of many tasks from a data set: TD-MPC2's updates on windows of all tasks."""
 
-from collections.abc import Callable
-from typing import Any
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+from mjxwm_envs import seeds
 
+from mjxwm import data
 from mjxwm.algos import tdmpc2
-from mjxwm.algos.multitask.model import Card, optimizers, rates
+from mjxwm.algos.multitask.config import Config, validate
+from mjxwm.algos.multitask.model import Card, card_of, fresh, optimizers, rates
+from mjxwm.algos.multitask.tasks import task_set
 from mjxwm.algos.tdmpc2 import Learner
 from mjxwm.data import Windows, replay
-from mjxwm.types import Metrics
+from mjxwm.maths import ranges
+from mjxwm.types import Algorithm, Metrics
 
 
-def make(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Metrics]]:
-    """The training iteration: (learner, windows, key) -> learner after K updates, mean metrics.
+class TrainState(NamedTuple):
+    """Everything that changes; a checkpoint is exactly this."""
 
-    `windows` holds K batches of N windows of `horizon` + 1 rows, one batch for each update.
+    iteration: Int[Array, ""]
+    learner: Learner
+
+
+def make(card: Card) -> Algorithm:
+    """The learning of a model; no world takes part, and nothing acts.
+
+    Args:
+        card: the model, as `card_of_preset` describes it.
     """
+    config = card.preset.pretrain
+    key = seeds.key(seeds.after(card.preset.seed, 1))
+    update = _updates(card)
+
+    @jax.jit
+    def init(key: PRNGKeyArray) -> TrainState:
+        return TrainState(jnp.zeros((), jnp.int32), fresh(card, key))
+
+    def iterate(state: TrainState, windows: Windows) -> tuple[TrainState, Metrics]:
+        learner, metrics = update(state.learner, windows, jax.random.fold_in(key, state.iteration))
+        return TrainState(state.iteration + 1, learner), metrics
+
+    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        raise NotImplementedError("a model of many tasks acts for one of them: Model.for_task")
+
+    @contextlib.contextmanager
+    def batches(iteration: int) -> Iterator[Iterator[tuple[Windows]]]:
+        with stream(card, iteration) as windows:
+            yield ((item,) for item in windows)
+
+    return Algorithm(
+        init,
+        iterate,
+        act,
+        card.iterations,
+        lambda iteration: 0,
+        lambda state: {f"model of {config.size}": state.learner.networks},
+        batches,
+    )
+
+
+def card_of_preset(preset: Config) -> Card:
+    """The model that a preset asks for, of the tasks that its data set must have.
+
+    Raises:
+        ValueError: a setting is out of range, the task set is unknown, or the data set cannot be
+            read or lacks a task.
+    """
+    ranges.sound(preset)
+    validate(preset.pretrain)
+    if preset.tasks == "all":
+        tasks = data.open_data(Path(preset.data)).tasks
+    else:
+        tasks = task_set(preset.tasks)
+    card = card_of(preset, tasks, str(Path(preset.data).resolve()))
+    jax.eval_shape(lambda key: fresh(card, key), jax.random.key(0))
+    stream(card, 0).close()  # what is wrong with the data is said before a folder is made
+    if not preset.pretrain.normalize:
+        return card
+    return dataclasses.replace(card, spreads=data.observation_moments(card.dataset()))
+
+
+def stream(card: Card, iteration: int) -> data.Stream:
+    """Windows of all tasks, padded to the largest, for the updates from an iteration on.
+
+    Raises:
+        ValueError: the data set cannot be read or lacks a task.
+    """
+    config = card.preset.pretrain
+    return data.Stream(
+        card.dataset(),
+        config.updates_per_iteration,
+        config.batch,
+        config.horizon + 1,
+        card.preset.seed + 1_000_003 * iteration,  # another part of a run draws others
+        card.obs_size,
+        card.action_size,
+        total=config.updates - card.updates_after(iteration),
+    )
+
+
+def _updates(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Metrics]]:
+    """(learner, windows, key) -> K updates on the K batches of `windows`, and mean metrics."""
     config = card.preset.pretrain
     tx, task_table = optimizers(config), card.task_table
 
-    def iterate(learner: Learner, windows: Windows, key: Any) -> tuple[Learner, Metrics]:
+    def update(learner: Learner, windows: Windows, key: Any) -> tuple[Learner, Metrics]:
         def step(learner: Learner, batch: tuple[Windows, Any]) -> tuple[Learner, Metrics]:
             rows, key = batch
             sequence = replay.from_flags(rows.obs, rows.action, rows.reward, rows.flags)
@@ -40,4 +130,4 @@ def make(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Metrics
         learner, metrics = jax.lax.scan(step, learner, (windows, keys))
         return learner, jax.tree.map(jnp.mean, metrics)
 
-    return iterate
+    return update

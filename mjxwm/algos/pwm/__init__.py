@@ -61,6 +61,11 @@ class TrainState(NamedTuple):
     replay: Replay
     key: PRNGKeyArray
 
+    def layout(self) -> "TrainState":
+        """The axis of each leaf that is spread over devices: that of the worlds."""
+        whole = jax.tree.map(lambda x: PartitionSpec(), self)
+        return whole._replace(worlds=self.worlds.layout(), replay=replay.layout(self.replay))
+
 
 def make(config: Config, env: Source) -> Algorithm:
     """PWM on `env`.
@@ -92,27 +97,7 @@ def make(config: Config, env: Source) -> Algorithm:
     def networks(state: TrainState) -> dict[str, Any]:
         return {"world model": state.learner.model, "actor": state.learner.actor}
 
-    return Algorithm(
-        init,
-        iterate,
-        act,
-        config.iterations,
-        env_steps,
-        networks,
-        replay=lambda state: state.replay,
-        layout=layout,
-        spread={
-            "worlds": config.worlds,
-            "batch": config.batch,
-            "imagine_batch": config.imagine_batch,
-        },
-    )
-
-
-def layout(state: TrainState) -> TrainState:
-    """Which axis of each leaf is spread over devices: that of the worlds."""
-    whole = jax.tree.map(lambda x: PartitionSpec(), state)
-    return whole._replace(worlds=state.worlds.layout(), replay=replay.layout(state.replay))
+    return Algorithm(jax.jit(init), iterate, act, config.iterations, env_steps, networks)
 
 
 def _init(config: Config, env: WorldBatch, tx: Optimizers, key: PRNGKeyArray) -> TrainState:

@@ -1,7 +1,7 @@
 """Configuration of PWM, and the allowed ranges."""
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mjxwm.algos.budget import Replayed
 from mjxwm.maths import ranges
@@ -11,6 +11,8 @@ from mjxwm.models import actor_critic, world_model
 @dataclasses.dataclass(frozen=True)
 class Config(Replayed):
     """Configuration of PWM; the defaults are those of the released single-task code."""
+
+    spread: ClassVar[tuple[str, ...]] = ("worlds", "batch", "imagine_batch")
 
     env_steps: int = 10_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts

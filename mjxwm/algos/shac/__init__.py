@@ -24,6 +24,7 @@ from mjxwm.algos.shac.config import Config, validate
 from mjxwm.algos.shac.learner import Learner, Optimizers
 from mjxwm.algos.shac.updates import targets, update_actor, update_critic, update_entropy
 from mjxwm.algos.shac.window import Window, combine, gradients, run, segments
+from mjxwm.data.replay import Replay
 from mjxwm.maths import moments
 from mjxwm.types import Algorithm, Metrics
 
@@ -53,6 +54,16 @@ class TrainState(NamedTuple):
     learner: Learner
     worlds: Worlds
     key: PRNGKeyArray
+
+    @property
+    def replay(self) -> Replay:
+        """The latest steps, of worlds that keep them (`mjxwm.data.recorded`)."""
+        return self.worlds.replay  # pyright: ignore[reportAttributeAccessIssue]
+
+    def layout(self) -> "TrainState":
+        """The axis of each leaf that is spread over devices: that of the worlds."""
+        whole = jax.tree.map(lambda x: PartitionSpec(), self)
+        return whole._replace(worlds=self.worlds.layout())
 
 
 def make(config: Config, env: Source) -> Algorithm:
@@ -90,37 +101,7 @@ def make(config: Config, env: Source) -> Algorithm:
         critic = {"critic": state.learner.critic} if config.bootstrap else {}
         return {"actor": state.learner.actor, **critic}
 
-    return Algorithm(
-        init,
-        iterate,
-        act,
-        config.iterations,
-        env_steps,
-        networks,
-        worlds=lambda state: state.worlds,
-        layout=layout,
-        spread={"worlds": config.worlds},
-        trouble=lambda row: trouble(config, row),
-    )
-
-
-def trouble(config: Config, row: dict[str, Any]) -> str:
-    """Why a run with this row in its record has to end: too few gradients to learn from."""
-    dropped = row["actor/dropped"]
-    if dropped <= config.max_dropped:
-        return ""
-    return (
-        f"the gradients of {dropped:.0%} of the worlds were not finite and were dropped, more than "
-        f"max_dropped={config.max_dropped:g} allows. Look for a reward or observation that has no "
-        "derivative where worlds are (a root or a norm at 0), take a shorter unroll "
-        f"(now {config.unroll}), or raise max_dropped."
-    )
-
-
-def layout(state: TrainState) -> TrainState:
-    """Which axis of each leaf is spread over devices: that of the worlds."""
-    whole = jax.tree.map(lambda x: PartitionSpec(), state)
-    return whole._replace(worlds=state.worlds.layout())
+    return Algorithm(jax.jit(init), iterate, act, config.iterations, env_steps, networks)
 
 
 def _iterate(

@@ -1,20 +1,23 @@
 """Configuration of SHAC, SAPO and APG, and the allowed ranges."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
+from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.maths import ranges
 from mjxwm.models import actor_critic
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(AlgorithmConfig):
     """Configuration of SHAC; SAPO and APG are the same algorithm with other values, see `configs/`.
 
     SHAC: one critic with a target copy, no entropy. SAPO: entropy with a learned weight; two
     critics without target copies, the actor takes their mean and the targets their minimum. APG,
     also called BPTT: no critic (`bootstrap: false`).
     """
+
+    spread: ClassVar[tuple[str, ...]] = ("worlds",)
 
     env_steps: int = 4_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts
@@ -80,14 +83,21 @@ class Config:
         return self.worlds * self.unroll
 
     @property
-    def iterations(self) -> int:
-        """Iterations until `env_steps` are taken, at least one."""
-        return max(1, -(-self.env_steps // self.steps_per_iteration))
-
-    @property
     def updates(self) -> int:
         """Actor updates per iteration: always one."""
         return 1
+
+    def trouble(self, row: dict[str, Any]) -> str:
+        """Why a run with this row has to end: too few gradients are left to learn from."""
+        dropped = row["actor/dropped"]
+        if dropped <= self.max_dropped:
+            return ""
+        return (
+            f"the gradients of {dropped:.0%} of the worlds were not finite and were dropped, more "
+            f"than max_dropped={self.max_dropped:g} allows. Look for a reward or observation that "
+            "has no derivative where worlds are (a root or a norm at 0), take a shorter unroll "
+            f"(now {self.unroll}), or raise max_dropped."
+        )
 
 
 def validate(config: Config) -> None:

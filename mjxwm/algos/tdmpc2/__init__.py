@@ -28,7 +28,7 @@ from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay, Sequence
 from mjxwm.models.world_model import Batch
-from mjxwm.types import Algorithm, Known, Metrics, Planner
+from mjxwm.types import Algorithm, Controller, Known, Metrics
 
 __all__ = [
     "Config",
@@ -62,6 +62,15 @@ class TrainState(NamedTuple):
     plans: Float[Array, "B H a"]
     replay: Replay
     key: PRNGKeyArray
+
+    def layout(self) -> "TrainState":
+        """The axis of each leaf that is spread over devices: that of the worlds."""
+        whole = jax.tree.map(lambda x: PartitionSpec(), self)
+        return whole._replace(
+            worlds=self.worlds.layout(),
+            plans=shards.spread(),
+            replay=replay.layout(self.replay),
+        )
 
 
 def rates(config: Config) -> Rates:
@@ -110,28 +119,9 @@ def make(config: Config, env: Source) -> Algorithm:
         nets = state.learner.networks
         return {"world model": nets.model, "Qs": nets.q, "policy": nets.policy}
 
-    planned = Planner(no_plans, act_planned) if config.collect_with == "planner" else None
+    planned = Controller(no_plans, act_planned) if config.collect_with == "planner" else None
     return Algorithm(
-        init,
-        iterate,
-        act,
-        config.iterations,
-        env_steps,
-        parts,
-        planned,
-        replay=lambda state: state.replay,
-        layout=layout,
-        spread={"worlds": config.worlds, "batch": config.batch},
-    )
-
-
-def layout(state: TrainState) -> TrainState:
-    """Which axis of each leaf is spread over devices: that of the worlds."""
-    whole = jax.tree.map(lambda x: PartitionSpec(), state)
-    return whole._replace(
-        worlds=state.worlds.layout(),
-        plans=shards.spread(),
-        replay=replay.layout(state.replay),
+        jax.jit(init), iterate, act, config.iterations, env_steps, parts, controller=planned
     )
 
 

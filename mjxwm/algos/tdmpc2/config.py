@@ -1,6 +1,7 @@
 """Configuration of TD-MPC2, the allowed ranges, and its named model sizes."""
 
 import dataclasses
+from typing import ClassVar
 
 from mjxwm.algos.budget import Replayed
 from mjxwm.maths import ranges
@@ -97,6 +98,8 @@ class Planning:
 @dataclasses.dataclass(frozen=True)
 class Config(Replayed):
     """Configuration of online TD-MPC2 on one task; the defaults are those of the released code."""
+
+    spread: ClassVar[tuple[str, ...]] = ("worlds", "batch")
 
     env_steps: int = 1_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts

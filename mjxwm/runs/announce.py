@@ -1,0 +1,74 @@
+"""What a run says: what it is made of when it starts, and what failed in foreign worlds."""
+
+from typing import Any
+
+import jax
+
+from mjxwm.models import nets
+from mjxwm.runs import contradictions, devices, folders
+from mjxwm.runs.build import Trainer
+from mjxwm.runs.folders import RunFolder
+
+
+def announce(trainer: Trainer, run: RunFolder, state: Any, resume: bool) -> None:
+    """Prints what the run is made of, once for all processes, and keeps its configuration.
+
+    Args:
+        trainer: what is trained.
+        run: its folder.
+        state: its first state, of which the networks' sizes are shown.
+        resume: whether it goes on; then edits of its configuration are said.
+    """
+    if not devices.leads():
+        return
+    folders.keep_trained(run)
+    config, algo = trainer.config, trainer.config.algo
+    networks = trainer.algorithm.networks(state).items()
+    sizes = [f"{name} {nets.num_parameters(tree):,} parameters" for name, tree in networks]
+    device = devices.described(config.devices)
+    print(f"run      {run.path}")
+    if trainer.env is not None:
+        spec = trainer.env.spec
+        print(
+            f"task     {spec.name}: {spec.obs_size} observations, {spec.action_size} actions, "
+            f"{spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms"
+        )
+        worlds = f"{algo.worlds} worlds" if algo.worlds else "for evaluations alone"
+        print(f"engine   {spec.engine}, {worlds}; learner on {device}")
+    else:
+        print(f"engine   none; learner on {device}")
+    print(f"learner  {', '.join([config.algorithm, *sizes])}")
+    if algo.env_steps:
+        iterations = f"{trainer.algorithm.iterations:,} iterations"
+        each = f"{algo.steps_per_iteration:,} steps and {algo.updates} updates"
+        print(f"budget   {algo.env_steps:,} env steps = {iterations} of {each}")
+    for line in algo.summary():
+        print(line)
+    for remark in contradictions.remarks(config, trainer.env, trainer.algorithm):
+        print(f"note     {remark}")
+    print(end="", flush=True)
+
+
+def failed(trainer: Trainer, last: bool, metrics: Any) -> str:
+    """What failed in foreign worlds, if that is to end the run; else it is only printed."""
+    if trainer.env is None or trainer.eval_env is None:
+        return ""
+    if last:
+        jax.block_until_ready(metrics)
+    failures = trainer.env.failures() + trainer.eval_env.failures()
+    if not failures:
+        return ""
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    text = f"{trainer.env.name}: {failures[0]}{more}."
+    if trainer.config.on_failure == "stop" or any(failure.world is None for failure in failures):
+        return text
+    print(text, flush=True)
+    return ""
+
+
+def say_failures(trainer: Trainer) -> None:
+    """Prints what failed in an evaluation's foreign worlds, if anything did."""
+    if trainer.eval_env is None:
+        return
+    for failure in trainer.eval_env.failures():
+        print(f"{trainer.eval_env.name}: in this evaluation {failure}", flush=True)
