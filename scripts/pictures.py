@@ -3,8 +3,8 @@
     python scripts/pictures.py [TASK ...]
     python scripts/pictures.py --film VIDEO VIDEO ...
 
-A VIDEO is what `mjxwm train` leaves as policy.mp4 in a run folder. Colours of a picture are reduced
-to 128, which leaves a quarter of its size.
+A VIDEO is what `mjxwm train` leaves as policy.mp4 in a run folder; those of docs/images are of the
+runs in docs/results, The picture in README. Stills have 128 colours, for a quarter of the size.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def still(name: str) -> Path:
 
 def film(
     videos: list[Path],
-    start: float = 2.0,
+    start: float = 0.0,
     seconds: float = 4.0,
     fps: int = 15,
     size: tuple[int, int] = (240, 180),
@@ -57,7 +57,7 @@ def film(
     columns = []
     for path in videos:
         with imageio.get_reader(path) as reader:
-            rate, frames = reader.get_meta_data()["fps"], list(reader)
+            rate, frames = reader.get_meta_data()["fps"], [*iter(reader)]
         times = start + np.arange(0, seconds, 1 / fps)
         columns.append([Image.fromarray(frames[int(t * rate)]).resize(size) for t in times])
     strips = [np.concatenate([np.asarray(p) for p in row], 1) for row in zip(*columns, strict=True)]
