@@ -67,6 +67,15 @@ def test_modules_that_are_named_exist(page):
 
 
 @each
+def test_functions_are_in_the_files_that_are_named(page):
+    """Such as `build` in `mjxwm/runs/build.py`."""
+    text = page.read_text("utf-8")
+    for name, path in re.findall(r"`(\w+)` (?:in|of) `((?:mjxwm|envs)/[\w/]+\.py)`", text):
+        source = (ROOT / path).read_text("utf-8")
+        assert re.search(rf"^(def |class |    def |){name}\b", source, re.M), (name, path)
+
+
+@each
 def test_commands_that_are_named_exist(page):
     from mjxwm import cli
 
