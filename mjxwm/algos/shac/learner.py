@@ -1,4 +1,4 @@
-"""What SHAC learns: actor, critics, the entropy's weight, and the units that they work in."""
+"""SHAC's learned state: actor, critics, entropy weight, observation moments; its optimisers."""
 
 # optax types parameters as trees of arrays; modules are such trees, but no type says so.
 # pyright: reportArgumentType=false, reportReturnType=false
@@ -18,18 +18,20 @@ from mjxwm.models.actor_critic import Actor, Critic
 
 
 class Learner(NamedTuple):
-    """What the updates change."""
+    """Networks, entropy weight, optimiser states and moments: what the updates change."""
 
     actor: Actor
     critic: Critic
     target: Critic
+    """Target critics: slowly moving copies of `critic`."""
     log_entropy: Float[Array, ""]
-    """Logarithm of the entropy's weight; minus infinity for none."""
+    """Logarithm of the entropy's weight; minus infinity if the weight is 0."""
     actor_opt: optax.OptState
     critic_opt: optax.OptState
     entropy_opt: optax.OptState
     obs: Moments
-    """Of observations. A window sees one copy; it is updated between windows."""
+    """Running moments of observations, which normalise the networks' inputs. They are updated
+    between windows only."""
 
 
 class Optimizers(NamedTuple):
@@ -41,7 +43,7 @@ class Optimizers(NamedTuple):
 
 
 def optimizers(config: Config) -> Optimizers:
-    """Adam with SHAC's momenta; learning rates fall linearly over the budget."""
+    """Adam with SHAC's momenta; learning rates fall linearly over the run."""
 
     def adam(lr: float, updates: int) -> Any:
         schedule = optax.linear_schedule(lr, min(config.final_lr, lr), updates)
@@ -59,7 +61,7 @@ def optimizers(config: Config) -> Optimizers:
 def init(
     config: Config, tx: Optimizers, obs_size: int, action_size: int, key: PRNGKeyArray
 ) -> Learner:
-    """Fresh networks and optimisers, and moments that have seen nothing."""
+    """New networks and optimisers, and moments of no observations yet."""
     key_actor, key_critic = jax.random.split(key)
     actor = Actor(config.policy, obs_size, action_size, key=key_actor)
     critic = actor_critic.make_critics(config.policy, obs_size, key=key_critic)
@@ -79,6 +81,6 @@ def init(
 def act(
     learner: Learner, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
 ) -> Float[Array, "B a"]:
-    """Actions for observations: sampled with standard-normal noise, deterministic without."""
+    """Actions for B observations: sampled with standard-normal `noise`, deterministic with None."""
     x = moments.normalize(learner.obs, obs)
     return learner.actor.mean(x) if noise is None else learner.actor.sample(x, noise)

@@ -1,4 +1,4 @@
-"""The updates that follow a window: actor, critics, and the entropy's weight."""
+"""SHAC's updates after each window: actor, critics, and the weight of the entropy."""
 
 # optax types parameters as trees of arrays; modules are such trees, but no type says so.
 # pyright: reportArgumentType=false, reportReturnType=false
@@ -19,12 +19,12 @@ from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.types import Metrics
 
-_TARGET = 0.25
-"""The normalised entropy that tuning holds: -a / 2 for a actions, see `window.normal_entropy`."""
+_TARGET_ENTROPY = 0.25
+"""Target of the normalised entropy: -a / 2 for a actions, see `window.normal_entropy`."""
 
 
 def update_actor(tx: Optimizers, learner: Learner, gradient: Actor) -> tuple[Learner, Metrics]:
-    """One step along the mean gradient."""
+    """One optimiser step of the actor with the mean gradient over worlds."""
     updates, opt = tx.actor.update(gradient, learner.actor_opt, learner.actor)
     actor = actor_critic.project(optax.apply_updates(learner.actor, updates))
     metrics = {"actor/grad_norm": optax.tree.norm(gradient), "actor/std": actor.std().mean()}
@@ -34,52 +34,49 @@ def update_actor(tx: Optimizers, learner: Learner, gradient: Actor) -> tuple[Lea
 def update_entropy(
     config: Config, tx: Optimizers, learner: Learner, window: Window
 ) -> tuple[Learner, Metrics]:
-    """Raises the entropy's weight where there is less of it than the target, and lowers it else.
+    """Raises the entropy's weight if the entropy is below its target, lowers it otherwise.
 
-    Source: Haarnoja et al. 2018 (arXiv 1812.05905), eq. 18, on the logarithm of the weight.
+    Source: Haarnoja et al. 2018 (arXiv 1812.05905), eq. 18, for the logarithm of the weight.
     """
-    entropy = jnp.where(window.trajectory.valid, window.entropy, _TARGET).mean()
+    entropy = jnp.where(window.trajectory.valid, window.entropy, _TARGET_ENTROPY).mean()
     metrics = {"actor/entropy": entropy, "actor/entropy_weight": jnp.exp(learner.log_entropy)}
     if not config.tune_entropy:
         return learner, metrics
-    updates, opt = tx.entropy.update(shards.mean(entropy) - _TARGET, learner.entropy_opt)
+    updates, opt = tx.entropy.update(shards.mean(entropy) - _TARGET_ENTROPY, learner.entropy_opt)
     log_entropy = optax.apply_updates(learner.log_entropy, updates)
     return learner._replace(log_entropy=log_entropy, entropy_opt=opt), metrics
 
 
 def targets(config: Config, learner: Learner, window: Window) -> Float[Array, "H B"]:
-    """TD(lambda) targets of the critics, in units of reward; soft ones where entropy counts.
+    """TD(lambda) targets of the critics in units of reward, including the entropy bonus.
 
-    Where an episode is cut, by the time limit or by the window's end, the value of the state that
-    was reached there follows; after a termination, nothing.
+    Bootstraps from the target critics' minimum at truncations and at the end of the window, and
+    never at a termination.
     """
     trajectory = window.trajectory
     x_next = moments.normalize(learner.obs, trajectory.next_obs)
-    ahead = value(config, learner.target, x_next, "min")
+    next_value = value(config, learner.target, x_next, "min")
     reward = trajectory.reward + jnp.exp(learner.log_entropy) * window.entropy
     discount = config.gamma * (1 - trajectory.terminated.astype(reward.dtype))
-    cut = trajectory.truncated
-    # A cut step has its whole target in the reward's place: what comes next is another episode.
-    reward = jnp.where(cut, reward + discount * ahead, reward)
-    return returns.lambda_return(reward, jnp.where(cut, 0, discount), ahead, config.lam)
+    truncated = trajectory.truncated
+    # The next row is another episode's: a truncated step's whole target goes into its reward.
+    reward = jnp.where(truncated, reward + discount * next_value, reward)
+    return returns.lambda_return(reward, jnp.where(truncated, 0, discount), next_value, config.lam)
 
 
 def update_critic(
     config: Config, tx: Optimizers, learner: Learner, window: Window, key: PRNGKeyArray
 ) -> tuple[Learner, Metrics]:
-    """`critic_epochs` passes over the window's states, then one step of the target copy.
+    """Trains the critics for `critic_epochs` epochs on the window, then moves the target critics.
 
-    A pass is in batches, each of about equally many states of every world, in an order of its own.
+    Each epoch shuffles the H steps of every world and splits them into `critic_batches` batches, so
+    that every batch has about equally many steps of every world.
     """
-    target = targets(config, learner, window) / config.value_unit
-    x = moments.normalize(learner.obs, window.trajectory.obs)
-    weight = (window.trajectory.valid & jnp.isfinite(target)).astype(target.dtype)
-    target = jnp.where(weight > 0, target, 0)
-    # What is left of a batch that the steps do not fill weighs nothing.
-    length = len(x)
-    rows = -(-length // config.critic_batches) * config.critic_batches
-    weight = weight * (rows / length)
-    data = jax.lax.stop_gradient(jax.tree.map(lambda d: _filled(d, rows), (x, target, weight)))
+    x, target, weight = _regression_data(config, learner, window)
+    # Padding, if H is not a multiple of the number of batches, has weight 0.
+    rows = -(-len(x) // config.critic_batches) * config.critic_batches
+    weight = weight * (rows / len(x))
+    data = jax.lax.stop_gradient(jax.tree.map(lambda d: _padded(d, rows), (x, target, weight)))
 
     def loss(critic: Critic, batch: tuple[Array, Array, Array]) -> Array:
         x, target, weight = batch
@@ -105,18 +102,26 @@ def update_critic(
     (critic, opt), errors = jax.lax.scan(epoch, start, jax.random.split(key, config.critic_epochs))
     slow = optax.incremental_update(critic, learner.target, config.target_tau)
     learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
-    return learner, {
-        "critic/loss": errors[-1].mean(),
-        "critic/value": (target * config.value_unit).mean(),
-    }
+    value = (target * config.value_unit).mean()
+    return learner, {"critic/loss": errors[-1].mean(), "critic/value": value}
 
 
-def _filled(x: Float[Array, "H B *f"], rows: int) -> Float[Array, "R B *f"]:
+def _regression_data(
+    config: Config, learner: Learner, window: Window
+) -> tuple[Float[Array, "H B o"], Float[Array, "H B"], Float[Array, "H B"]]:
+    """Normalised observations, targets in the critics' unit, and weights: 0 where invalid."""
+    target = targets(config, learner, window) / config.value_unit
+    x = moments.normalize(learner.obs, window.trajectory.obs)
+    weight = (window.trajectory.valid & jnp.isfinite(target)).astype(target.dtype)
+    return x, jnp.where(weight > 0, target, 0), weight
+
+
+def _padded(x: Float[Array, "H B *f"], rows: int) -> Float[Array, "R B *f"]:
     return jnp.pad(x, [(0, rows - len(x))] + [(0, 0)] * (x.ndim - 1))
 
 
 def _order(key: PRNGKeyArray, shape: tuple[int, ...]) -> Int[Array, "R B"]:
-    """A random order of rows, another for each world."""
+    """A random permutation of the R rows for each of B worlds."""
     rows = jnp.arange(shape[0])[:, None]
     return shards.draw(
         lambda s: jax.random.permutation(key, jnp.broadcast_to(rows, s), independent=True), shape, 1
