@@ -1,0 +1,52 @@
+"""Small runs give the metrics that they gave before: `recorded_metrics.json` says when and where.
+
+Rows are compared to the last of the six digits that a record keeps on the processor and the jax
+version that they were recorded with; on others, whose compilers order sums otherwise, the first
+row within one part in a thousand. To record anew after a change that is meant to change numbers:
+run each of these with `mjxwm train NAME ARGUMENTS --no-video` and copy its first and last row.
+"""
+
+import json
+from pathlib import Path
+
+import jax
+import pytest
+
+from mjxwm import cli
+from mjxwm.runs import record
+
+RECORDED = json.loads(Path(__file__).with_name("recorded_metrics.json").read_text())
+
+
+def compared(row: dict) -> dict:
+    """A row without what depends on the machine's speed."""
+    return {k: v for k, v in row.items() if not k.startswith("perf/") and k != "minutes"}
+
+
+def same_machine() -> bool:
+    try:
+        processor = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return RECORDED["processor"] in processor and RECORDED["jax"] == jax.__version__
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "debug",
+        pytest.param("tdmpc2-dmc-cpu", marks=pytest.mark.slow),
+        pytest.param("shac-cartpole", marks=pytest.mark.slow),
+    ],
+)
+def test_a_small_run_gives_the_metrics_that_it_gave(preset, tmp_path):
+    run = RECORDED["runs"][preset]
+    args = ["train", preset, "--run", "run", "--folder", str(tmp_path), "--no-video"]
+    assert cli.main([*args, *run["arguments"]]) == 0
+    rows = [compared(row) for row in record.read(tmp_path / "run" / "metrics.jsonl")]
+    first, last = run["rows"][0], run["rows"][-1]
+    if same_machine():
+        assert (rows[0], rows[-1]) == (first, last)
+    else:
+        assert rows[0] == pytest.approx(first, rel=1e-3, abs=1e-5)
+        assert rows[-1].keys() == last.keys()
