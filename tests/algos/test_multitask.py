@@ -9,7 +9,7 @@ import mjxwm_envs as envs
 import numpy as np
 import pytest
 
-from mjxwm import ConfigError, cli, data
+from mjxwm import cli, data
 from mjxwm.algos import multitask, tdmpc2
 from mjxwm.algos.multitask import extract, pessimism, pretrain, task_set
 from mjxwm.algos.multitask import model as models
