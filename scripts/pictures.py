@@ -10,7 +10,7 @@ runs in docs/results, The picture in README. Stills have 128 colours, for a quar
 import argparse
 from pathlib import Path
 
-import imageio.v2 as imageio
+import imageio.v3 as imageio
 import jax
 import mjxwm_envs as envs
 import numpy as np
@@ -56,8 +56,8 @@ def film(
     """
     columns = []
     for path in videos:
-        with imageio.get_reader(path) as reader:
-            rate, frames = reader.get_meta_data()["fps"], [*iter(reader)]
+        frames = imageio.imread(path, plugin="FFMPEG")
+        rate = imageio.immeta(path, plugin="FFMPEG")["fps"]
         times = start + np.arange(0, seconds, 1 / fps)
         columns.append([Image.fromarray(frames[int(t * rate)]).resize(size) for t in times])
     strips = [np.concatenate([np.asarray(p) for p in row], 1) for row in zip(*columns, strict=True)]

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import summarise
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from scipy import stats
 
 from mjxwm.runs import system
@@ -99,6 +101,27 @@ def row(setting: Setting, seeds: list[int], ends: list[dict[str, Any]]) -> dict[
     return setting._asdict() | facts
 
 
+def draw(out: Path) -> None:
+    """Evaluated returns over env steps and minutes, in a colour per number of worlds."""
+    runs = json.loads((out / "runs.json").read_text(encoding="utf-8")).values()
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2, sharey=True)
+    for i, setting in enumerate(SETTINGS):
+        same = [run for run in runs if run["config"]["algo"]["worlds"] == setting.worlds]
+        for j, run in enumerate(same):
+            steps, minutes, returns, *_ = np.array(run["evaluations"]).T
+            label = f"{setting.worlds} worlds, {len(same)} seeds" if j == 0 else None
+            axes[0].plot(steps / 1e6, returns, f"C{i}.-", alpha=0.7, label=label)
+            axes[1].plot(minutes, returns, f"C{i}.-", alpha=0.7)
+    axes[0].set(xlabel="env steps, all worlds [million]", ylabel="return of an episode")
+    axes[1].set_xlabel("minutes, compilation included")
+    axes[0].legend()
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    figure.savefig(out / "curves.png", dpi=100)
+
+
 def main() -> None:
     """Trains what is missing, prints the table."""
     options = parser.parse_args()
@@ -106,26 +129,25 @@ def main() -> None:
     for seed in options.seeds:
         for setting in SETTINGS:
             evaluated(trained(setting, seed, options), options.out)
-    rows, runs = [], []
+    rows = []
     for setting in SETTINGS:
-        here = sorted(options.runs.glob(f"worlds-{setting.worlds}-*"))
-        seeds = [int(run.name.split("-")[-1]) for run in here]
-        rows.append(row(setting, seeds, [evaluated(run, options.out) for run in here]))
-        runs += here
+        runs = sorted(options.runs.glob(f"worlds-{setting.worlds}-*"))
+        seeds = [int(run.name.split("-")[-1]) for run in runs]
+        rows.append(row(setting, seeds, [evaluated(run, options.out) for run in runs]))
     print("| worlds | steps per iteration | return of each seed | mean | 95 % |")
     print("|---|---|---|---|---|")
-    for found in rows:
-        each = ", ".join(f"{x:.0f}" for x in found["returns"])
-        half = "-" if found["half_interval"] is None else f"+- {found['half_interval']:.0f}"
+    for facts in rows:
+        each = ", ".join(f"{x:.0f}" for x in facts["returns"])
+        half = "-" if facts["half_interval"] is None else f"+- {facts['half_interval']:.0f}"
         print(
-            f"| {found['worlds']} | {found['worlds']} x {found['unroll']} | {each} | "
-            f"{found['mean']:.0f} | {half} |"
+            f"| {facts['worlds']} | {facts['worlds']} x {facts['unroll']} | {each} | "
+            f"{facts['mean']:.0f} | {half} |"
         )
     facts = {"date": str(datetime.date.today()), "env_steps": options.env_steps}
     facts |= {"update_ratio": options.update_ratio, "random_steps": RANDOM, "rows": rows}
     facts |= {"system": system.describe()}
     (options.out / "worlds.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    command("plot", *runs, "--out", options.out / "curves.png", "--title", "worlds at equal data")
+    draw(options.out)
 
 
 if __name__ == "__main__":
