@@ -83,7 +83,7 @@ def extract(args: list[str]) -> int:
     from mjxwm.algos.multitask import Card, Extract
     from mjxwm.algos.multitask import extract as extraction
     from mjxwm.algos.multitask.tasks import task_index
-    from mjxwm.runs import loop, pretrained, repeats
+    from mjxwm.runs import action_repeats, loop, pretrained
     from mjxwm.runs.config import Config
     from mjxwm.runs.folders import name_of
 
@@ -128,7 +128,7 @@ def extract(args: list[str]) -> int:
         raise ConfigError(str(error)) from error
     repeat = options.action_repeat
     if repeat is None:
-        repeat, assumed = repeats.action_repeat(described)
+        repeat, assumed = action_repeats.action_repeat(described)
         if assumed:
             print(f"note     {assumed}", flush=True)
     config = Config(

@@ -15,7 +15,7 @@ from mjxwm.algos.multitask.tasks import task_set
 from mjxwm.data import TaskInfo
 from mjxwm.maths import ranges
 from mjxwm.reports import outcome
-from mjxwm.runs import checkpoint, folders, presets, repeats
+from mjxwm.runs import action_repeats, checkpoint, folders, presets
 from mjxwm.runs.build import make_env
 from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -143,7 +143,7 @@ def extracted(model: Path) -> dict[str, list[Path]]:
 def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
     repeat = cfg.action_repeat
     if repeat is None:
-        repeat, assumed = repeats.action_repeat(task)
+        repeat, assumed = action_repeats.action_repeat(task)
         if assumed:
             print(f"note     {assumed}", flush=True)
     env = make_env(TrainConfig(task=task.name, engine=cfg.engine, action_repeat=repeat))

@@ -36,8 +36,8 @@ def restore(folder: Path, abstract: T) -> T:
             of each leaf where it has one; how it was when it was saved does not matter.
 
     Raises:
-        FileNotFoundError: there is none.
-        ConfigError: it is of another state than `abstract`.
+        FileNotFoundError: the folder holds no checkpoint.
+        ConfigError: its arrays have other names, shapes or types than `abstract`.
     """
     step = latest(folder)
     if step is None:
@@ -60,17 +60,17 @@ def restore(folder: Path, abstract: T) -> T:
 
 
 def _check(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
-    def array(of: dict[str, Any], name: str) -> str:
-        return f"{of[name].dtype}{list(of[name].shape)}" if name in of else "missing"
+    def array(arrays: dict[str, Any], name: str) -> str:
+        return f"{arrays[name].dtype}{list(arrays[name].shape)}" if name in arrays else "missing"
 
     keys = {name for name, x in wanted.items() if jnp.issubdtype(x.dtype, jax.dtypes.prng_key)}
     for name in sorted(saved.keys() | wanted.keys()):
-        found, expected = array(saved, name), array(wanted, name)
+        stored, expected = array(saved, name), array(wanted, name)
         # What stands for a random key on disk has a type and shape of its own.
-        if found != expected and not (name in keys and name in saved):
+        if stored != expected and not (name in keys and name in saved):
             raise ConfigError(
                 f"{folder} was saved by another version of mjxwm or with other settings: {name} is "
-                f"{found} there and {expected} here. The version that reads it is in the run's "
+                f"{stored} there and {expected} here. The version that reads it is in the run's "
                 "system.json"
             )
 

@@ -1,7 +1,7 @@
-"""Settings that are in range and yet contradict the task or one another: said before a run starts.
+"""Notes, printed when a run starts, on settings that contradict the task or one another.
 
-Each function has one kind of them and says it by name and value, with the way out. None changes
-anything: what is asked for is done.
+Each function has one kind of contradiction and names the setting, its value and the way out.
+Nothing is changed: the run does what its settings say.
 """
 
 from collections.abc import Iterator
@@ -21,28 +21,28 @@ _DEFAULT_CONTINUATION = 0.0625
 """Of the world model's settings; up to there a head that has nothing to learn costs nothing."""
 
 
-def remarks(cfg: Any, env: Any, algorithm: Algorithm) -> list[str]:
-    """What to say about a run's settings.
+def remarks(config: Any, env: Any, algorithm: Algorithm) -> list[str]:
+    """Notes on settings that are in range but probably not meant.
 
     Args:
-        cfg: a `mjxwm.runs.config.Config`.
-        env: its environment; None where there is none.
-        algorithm: made of both.
+        config: the run's `mjxwm.runs.config.Config`.
+        env: its environment; None for an algorithm that has none.
+        algorithm: the algorithm on that environment.
     """
-    algo = cfg.algo
+    algo = config.algo
     if env is None:
         return algo.remarks()
     spec = env.spec
-    said = [
+    notes = [
         *_ends(algo, spec),
         *_lengths(algo, spec),
         *_discount(algo, spec),
         *_repeat(env, spec),
-        *_counts(cfg, algorithm),
+        *_counts(config, algorithm),
         *_memory(algo),
         *_learning(algo),
     ]
-    return said + algo.remarks()
+    return notes + algo.remarks()
 
 
 def _ends(algo: Any, spec: EnvSpec) -> Iterator[str]:
@@ -139,13 +139,13 @@ def _repeat(env: Any, spec: EnvSpec) -> Iterator[str]:
         )
 
 
-def _counts(cfg: Any, algorithm: Algorithm) -> Iterator[str]:
+def _counts(config: Any, algorithm: Algorithm) -> Iterator[str]:
     """What is asked for against what whole iterations come to."""
-    total, algo = algorithm.iterations, cfg.algo
-    if cfg.evaluations > total:
-        yield f"evaluations={cfg.evaluations} of {total} iterations: one after each"
-    if cfg.checkpoints >= total > 1:
-        yield f"checkpoints={cfg.checkpoints} of {total} iterations: one after each"
+    total, algo = algorithm.iterations, config.algo
+    if config.evaluations > total:
+        yield f"evaluations={config.evaluations} of {total} iterations: one after each"
+    if config.checkpoints >= total > 1:
+        yield f"checkpoints={config.checkpoints} of {total} iterations: one after each"
     first, whole = algorithm.env_steps(0), algorithm.env_steps(total)
     if algo.env_steps and whole > 1.1 * algo.env_steps:
         start = f"{first:,} before the first iteration, then " if first else ""

@@ -20,9 +20,10 @@ from mjxwm.types import Algorithm
 
 
 class Programs(NamedTuple):
-    """An algorithm's start and iteration, compiled on first use, and where its state lies."""
+    """An algorithm's functions on the devices of a run, compiled on first use."""
 
     init: Any
+    """key -> the first state."""
     iteration: Iteration
     place: Any
     """abstract state -> the same with the sharding of every leaf."""
@@ -38,10 +39,10 @@ def join() -> None:
         ConfigError: there is no job to join, or its processes did not come.
     """
     names = ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-    given = [os.environ.get(name) for name in names]
+    variables = [os.environ.get(name) for name in names]
     try:
         # None is what JAX finds out by itself.
-        number, which = (None if value is None else int(value) for value in given)
+        number, which = (None if value is None else int(value) for value in variables)
         jax.distributed.initialize(num_processes=number, process_id=which)
     except (ValueError, TypeError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
@@ -57,19 +58,22 @@ def leads() -> bool:
     return jax.process_index() == 0
 
 
-def refuse(said: str) -> None:
-    """Ends all processes if any has something to say against going on.
+def refuse(reason: str) -> None:
+    """Ends all processes of a run if any of them has a reason to.
+
+    Args:
+        reason: this process's; empty where it has none.
 
     Raises:
-        ConfigError: with what this process has to say, or that another one has.
+        ConfigError: any process has a reason: its own, or that another one refused.
     """
-    (refused,) = any_of(bool(said))
+    (refused,) = any_of(bool(reason))
     if refused:
-        raise ConfigError(said or "another process of this run refused to go on, and says why")
+        raise ConfigError(reason or "another process of this run refused to go on, and says why")
 
 
 def any_of(*flags: bool) -> tuple[bool, ...]:
-    """Which of these are so in any process: what ends a run must end it in all of them."""
+    """Each flag: whether it is set in any process. What ends a run must end it in all of them."""
     if jax.process_count() == 1:
         return flags
     everywhere = multihost_utils.process_allgather(np.array(flags))
@@ -77,29 +81,29 @@ def any_of(*flags: bool) -> tuple[bool, ...]:
 
 
 def chosen(number: int | str) -> list[Any]:
-    """The first so many devices, or "all".
+    """The devices of a run: the first `number` of JAX's, or all for "all".
 
     Raises:
         ConfigError: there are fewer, or some of another process would be left out.
     """
-    there = jax.devices()
+    available = jax.devices()
     if number == "all":
-        return there
-    if not 1 <= int(number) <= len(there):
+        return available
+    if not 1 <= int(number) <= len(available):
         raise ConfigError(
-            f"devices={number} is out of range; here are {len(there)}: "
-            f"{', '.join(str(d) for d in there)}. `--devices all` takes them all"
+            f"devices={number} is out of range; here are {len(available)}: "
+            f"{', '.join(str(d) for d in available)}. `--devices all` takes them all"
         )
-    if jax.process_count() > 1 and int(number) < len(there):
+    if jax.process_count() > 1 and int(number) < len(available):
         raise ConfigError(
-            f"devices={number} leaves out some of the {len(there)} devices of "
+            f"devices={number} leaves out some of the {len(available)} devices of "
             f"{jax.process_count()} processes; take `--devices all`"
         )
-    return there[: int(number)]
+    return available[: int(number)]
 
 
 def described(number: int | str) -> str:
-    """The devices of a run, for people."""
+    """The devices of a run in words, such as "8 x NVIDIA H100"."""
     count, kind = len(chosen(number)), jax.devices()[0].device_kind
     several = f"{count} x {kind}" if count > 1 else kind
     return several if jax.process_count() == 1 else f"{several} of {jax.process_count()} processes"
@@ -172,7 +176,7 @@ def _placed(x: Any, sharding: Any) -> jax.ShapeDtypeStruct:
 
 
 def local(state: Any) -> Any:
-    """What this process's first device has of a state: all that is replicated, its own worlds."""
+    """A state as this process's first device has it: everything replicated, and its own worlds."""
     return jax.tree.map(
         lambda x: x if len(x.sharding.device_set) == 1 else x.addressable_data(0), state
     )

@@ -20,7 +20,7 @@ class Evaluation(NamedTuple):
     qpos: Float[Array, "T nq"]
     """Positions of the first episode, to look at; they repeat after its end."""
     success: Bool[Array, " N"] | None
-    """Whether the task was solved at the episode's last step; None where it does not say."""
+    """Whether the task was solved at the episode's last step; None for a task without success."""
     fields: dict[str, Array] = {}  # noqa: RUF012  never written to
     """The first episode's own fields of the model, to look at it."""
     goal: Any = ()
@@ -89,8 +89,8 @@ def evaluate_with_memory(
     first = state.state.sim.physics.qpos[0]
     zero = jnp.zeros(episodes)
     lengths, success = zero.astype(jnp.int32), state.state.success
-    none = jnp.zeros(episodes, bool)
-    start = (memory, state, ~none, zero, lengths, first, success, none)
+    false = jnp.zeros(episodes, bool)
+    start = (memory, state, ~false, zero, lengths, first, success, false)
     (_, _, _, total, length, _, success, diverged), qpos = jax.lax.scan(
         step, start, None, env.spec.episode_length
     )

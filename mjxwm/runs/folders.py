@@ -82,7 +82,7 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
         preset: the preset's name.
 
     Raises:
-        ConfigError: the run exists, for nothing is ever overwritten, or the name is none.
+        ConfigError: the run exists (nothing is ever overwritten), or the name cannot be a folder.
     """
     if name is not None:
         check_name(name)
@@ -103,7 +103,7 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
 
 
 def say_edits(run: RunFolder) -> None:
-    """Prints in what a run's configuration differs from the one that it was trained with last."""
+    """Prints which fields of a run's configuration were edited since it was trained last."""
     if run.trained.is_file():
         before, now = presets.read_yaml(run.trained), presets.read_yaml(run.config)
         for edit in presets.differences(before, now):
@@ -119,7 +119,7 @@ def find(path: Path) -> RunFolder:
     """The folder of an existing training run.
 
     Raises:
-        ConfigError: it is none; what it is, and runs beside it, are named.
+        ConfigError: it is something else; the message says what, and names runs near it.
     """
     run = RunFolder(path)
     if not run.config.is_file():
@@ -138,7 +138,7 @@ def find_model(path: Path) -> RunFolder:
     """The folder of an existing model of many tasks.
 
     Raises:
-        ConfigError: it is none; what it is, and runs beside it, are named.
+        ConfigError: it is something else; the message says what, and names runs near it.
     """
     run = RunFolder(path)
     makers = "`mjxwm pretrain` and `mjxwm import` make them"
@@ -154,7 +154,7 @@ def find_model(path: Path) -> RunFolder:
 
 
 def kind(run: RunFolder) -> Literal["training", "model", "unknown"]:
-    """What a run folder is of, by the fields of its configuration."""
+    """Whether a folder holds a training run or a model of many tasks, by its configuration."""
     values = presets.read_yaml(run.config)
     fields = set(values) if isinstance(values, dict) else set()
     if "algorithm" in fields and values["algorithm"] == "pretrain":
@@ -165,7 +165,7 @@ def kind(run: RunFolder) -> Literal["training", "model", "unknown"]:
 
 
 def _instead(path: Path) -> str:
-    """What a path is that is no run folder, and which runs are near."""
+    """What a path is that is not a run folder, and which runs are near it."""
     if not path.exists():
         what = "it does not exist"
     elif not path.is_dir():
@@ -177,8 +177,8 @@ def _instead(path: Path) -> str:
         if within := _names(path):
             return f"{what}; runs in {path}: {within}"
     parent = path.parent if path.parent.is_dir() else Path("runs")
-    beside = _names(parent)
-    return f"{what}; runs in {parent}: {beside}" if beside else what
+    runs = _names(parent)
+    return f"{what}; runs in {parent}: {runs}" if runs else what
 
 
 def _names(folder: Path) -> str:

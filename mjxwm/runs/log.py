@@ -79,8 +79,8 @@ class Log:
         else:
             updates = self._algo.updates_after(iteration)
             row |= {"updates": updates, **metrics}
-            made = updates - self._algo.updates_after(first)
-            row["perf/updates_per_s"] = made / (now - before)
+            count = updates - self._algo.updates_after(first)
+            row["perf/updates_per_s"] = count / (now - before)
         if steps and "collect/diverged" in row:
             row["collect/invalid"] = row["collect/diverged"] / steps
         self._row, self._metrics, self._last = row, [], (now, iteration)

@@ -1,4 +1,4 @@
-"""Memory that a run takes, and how much there is: said before anything starts."""
+"""Memory that a run needs against memory that is free, checked before anything starts."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ _SPARE = 0.9
 
 
 def size(tree: Any) -> int:
-    """Bytes of all arrays, or of the arrays that these shapes stand for."""
+    """Bytes of all arrays in a tree, or of the arrays that its `ShapeDtypeStruct`s describe."""
     return sum(_bytes(leaf) for leaf in jax.tree.leaves(tree))
 
 
@@ -22,7 +22,7 @@ def _bytes(leaf: Any) -> int:
 
 
 def available(device: Any) -> int | None:
-    """Bytes that are free on a device; None where nobody says.
+    """Bytes that are free on a device; None if the platform does not report them.
 
     A GPU's are what JAX may take of it. A CPU's are what the system has free, within the limit of
     the control group, as containers have one.
@@ -31,8 +31,8 @@ def available(device: Any) -> int | None:
         stats = device.memory_stats() or {}
         limit = stats.get("bytes_limit")
         return None if limit is None else limit - stats.get("bytes_in_use", 0)
-    found = [free for free in (_system(), _group()) if free is not None]
-    return min(found, default=None)
+    bounds = [free for free in (_system(), _group()) if free is not None]
+    return min(bounds, default=None)
 
 
 def _system() -> int | None:
@@ -62,13 +62,13 @@ def _group() -> int | None:
 
 
 def too_many(worlds: int, whole: int, half: Callable[[], int], among: Sequence[Any]) -> str:
-    """What to say if a state does not fit on its devices; nothing if it does.
+    """The error message if a state does not fit on its devices; empty if it does.
 
     Args:
-        worlds: of the run.
+        worlds: number of worlds of the run.
         whole: bytes of its state.
-        half: bytes with half as many worlds, asked for only if it does not fit.
-        among: its devices. Those of a CPU share its machine's memory, others have their own.
+        half: computes the bytes with half as many worlds; called only if it does not fit.
+        among: the run's devices. CPU devices share their machine's memory, others have their own.
     """
     mine = [device for device in among if device.process_index == jax.process_index()]
     free = available(mine[0])  # of other processes' devices nothing can be asked
@@ -89,7 +89,7 @@ def too_many(worlds: int, whole: int, half: Callable[[], int], among: Sequence[A
 
 
 _MANY_EPISODES = 10_000
-"""Up to so many nobody asks whether there is memory for their worlds: it takes a trace."""
+"""With fewer episodes their memory is not checked, since that takes a trace of the reset."""
 
 
 def too_many_episodes(episodes: int, worlds: Callable[[int], Any]) -> str:

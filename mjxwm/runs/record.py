@@ -1,4 +1,4 @@
-"""The record of a run (`metrics.jsonl`) and its console line."""
+"""The record of a run, `metrics.jsonl`, one JSON object a row; and its line on the console."""
 
 import json
 import os
@@ -45,16 +45,16 @@ class _Line(NamedTuple):
     number: int
     text: bytes
     row: dict[str, Any] | None
-    """None where the line is no row: bytes that are no text, no JSON, or JSON without a whole
-    number as its `iteration`."""
+    """The row; None where the line is not UTF-8, not JSON, or has no whole number as its
+    `iteration`."""
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The rows of a record, in the order of their iterations.
 
-    Of rows of one iteration, as two processes would write them, the last counts. Lines that are
-    none are left out, and that is said; not of a last line without an end, which a running process
-    is writing or a crash has cut.
+    If several rows have the same iteration, as two processes would write them, the last one counts.
+    Lines that are not rows are left out, and a note says so; but not of a last line without an
+    end, which a running process is writing or a crash has cut.
     """
     lines = _lines(path)
     for line in lines[:-1]:
@@ -65,9 +65,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def evaluations(path: Path, *names: str) -> list[dict[str, Any]]:
-    """The rows of a record that hold an evaluation, its env steps and these numbers.
+    """The rows of a record that hold an evaluation, its env steps and the metrics `names`.
 
-    None where there is no record.
+    The list is empty if there is no such file.
     """
     names = ("eval/return", "env_steps", *names)
     rows = read(path) if path.is_file() else []
@@ -75,10 +75,10 @@ def evaluations(path: Path, *names: str) -> list[dict[str, Any]]:
 
 
 def minutes(path: Path, iteration: int) -> float:
-    """Minutes that a run had taken by an iteration; 0 where no record says."""
+    """Minutes that a run had taken by an iteration; 0 if its record does not have them."""
     rows = read(path) if path.is_file() else []
-    said: list[Any] = [row.get("minutes") for row in rows if row["iteration"] <= iteration]
-    return next((float(value) for value in reversed(said) if _is_number(value)), 0.0)
+    values: list[Any] = [row.get("minutes") for row in rows if row["iteration"] <= iteration]
+    return next((float(value) for value in reversed(values) if _is_number(value)), 0.0)
 
 
 def _is_number(value: Any) -> bool:
@@ -101,15 +101,14 @@ def _row(text: bytes) -> dict[str, Any] | None:
         row = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
-    known = isinstance(row, dict) and type(row.get("iteration")) is int
-    return row if known else None
+    return row if isinstance(row, dict) and type(row.get("iteration")) is int else None
 
 
 def _cut(path: Path, resume_at: int) -> None:
-    """Drops the rows after an iteration and the lines that are none; the others stay as they are.
+    """Drops the rows after an iteration and the lines that are not rows.
 
-    The new record takes the old one's place whole: a process that is killed meanwhile leaves one
-    of the two.
+    The new file replaces the old one at once: a process that is killed meanwhile leaves one of
+    the two.
     """
     kept = []
     for line in _lines(path):
@@ -143,7 +142,7 @@ class ConsoleLine:
         self._last, self._eval = -every, float("nan")
         self._origin: tuple[float, int] | None = None
         self._symptoms: dict[str, float] = {}
-        """Of the rows since the last line."""
+        """Symptoms in the rows since the last line, with their severity."""
 
     def __enter__(self) -> "ConsoleLine":
         """Starts the live line where there is a terminal."""
@@ -164,7 +163,7 @@ class ConsoleLine:
         """See `Tracker`."""
         now = time.monotonic()
         self._eval = row.get("eval/return", self._eval)
-        self._symptoms = symptoms.worse(self._symptoms, symptoms.seen(row))
+        self._symptoms = symptoms.worse(self._symptoms, symptoms.symptoms(row))
         text = "  ".join([self._line(row, now), *symptoms.words(self._symptoms)])
         if self._console.is_terminal:
             self._live.update(Text(text), refresh=True)

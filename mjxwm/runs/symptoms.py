@@ -1,4 +1,4 @@
-"""What a row of the record says about learning that fails while everything else goes on."""
+"""Symptoms of learning that fails while the run goes on, read from rows of metrics."""
 
 import math
 from typing import Any
@@ -9,34 +9,38 @@ _SHARES = {
     "actor/dropped": ("gradients dropped", 0.0),
     "actor/clipped": ("gradients clipped", 0.5),
 }
-"""Shares by name: what they are of, and above which they are worth a word. Clipping is for
-outliers: what catches most windows decides."""
+"""Metrics that are shares: their names on the console, and from which value on they are shown.
+Gradients are clipped for outliers; clipping most of them changes what is learned."""
 
 
-def seen(row: dict[str, Any]) -> dict[str, float]:
-    """What is worth a word, each with a number that grows as it becomes worse."""
-    found = {}
+def symptoms(row: dict[str, Any]) -> dict[str, float]:
+    """The symptoms in a row of metrics.
+
+    Returns:
+        Descriptions, each with its severity: a share from 0 to 1, or infinity.
+    """
+    severity = {}
     for name, (what, least) in _SHARES.items():
         if row.get(name, 0.0) > least:
-            found[what] = row[name]
+            severity[what] = row[name]
     if row.get("collect/length", math.inf) <= 1:
-        found["all episodes end after 1 step: nothing is learned about what follows"] = math.inf
+        severity["all episodes end after 1 step: nothing is learned about what follows"] = math.inf
     numbers = {name: x for name, x in row.items() if isinstance(x, float)}
     for name in [name for name, x in numbers.items() if not math.isfinite(x)]:
-        found[f"{name} is not finite"] = math.inf
-    return found
+        severity[f"{name} is not finite"] = math.inf
+    return severity
 
 
 def worse(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
-    """What either has, each at its worse number."""
+    """The symptoms of two rows together, each with the larger severity."""
     return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
 
 
-def words(found: dict[str, float], most: int = 4) -> list[str]:
-    """Parts of a line for the console; of more than `most` their number."""
-    said = [name if math.isinf(x) else _share(name, x) for name, x in found.items()]
-    more = [f"and {len(said) - most} more"] if len(said) > most else []
-    return said[:most] + more
+def words(severity: dict[str, float], most: int = 4) -> list[str]:
+    """Symptoms as parts of a console line: at most so many, then how many more there are."""
+    parts = [name if math.isinf(x) else _share(name, x) for name, x in severity.items()]
+    more = [f"and {len(parts) - most} more"] if len(parts) > most else []
+    return parts[:most] + more
 
 
 def _share(what: str, share: float) -> str:

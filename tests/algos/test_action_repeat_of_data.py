@@ -10,7 +10,7 @@ from mjxwm import data
 from mjxwm.algos.multitask import task_set
 from mjxwm.data import Rows, TaskInfo, Writer, open_data
 from mjxwm.reports import suite
-from mjxwm.runs import build, repeats
+from mjxwm.runs import action_repeats, build
 from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.evaluate import Evaluation
 
@@ -70,14 +70,14 @@ def test_a_data_set_without_it_is_read_and_completed_by_what_is_added(tmp_path):
     ids=str,
 )
 def test_what_is_assumed_is_said(task, repeat):
-    assumed, said = repeats.action_repeat(task)
+    assumed, said = action_repeats.action_repeat(task)
     assert assumed == repeat
     assert f"{repeat} is assumed" in said
     assert "--action-repeat" in said
 
 
 def test_what_data_say_needs_no_word():
-    assert repeats.action_repeat(HOPPER) == (1, "")
+    assert action_repeats.action_repeat(HOPPER) == (1, "")
     assert {task.action_repeat for task in task_set("mt80")} == {2}
     spec = envs.make("cup-spin", engine="native", action_repeat=2).spec
     assert vars(TaskInfo.of(spec)) == vars(task_set("cup-spin")[0])

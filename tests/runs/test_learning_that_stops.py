@@ -92,7 +92,7 @@ def test_episodes_that_physics_cut_short_are_counted():
     assert 0 < result.lost < 16
     row = log.evaluation_row(result)
     assert row["eval/diverged"] == result.lost / 16
-    (said,) = symptoms.words(symptoms.seen(row))
+    (said,) = symptoms.words(symptoms.symptoms(row))
     assert said.startswith("evaluated episodes diverged")
 
 
@@ -107,7 +107,7 @@ def test_norms_and_clipping_are_of_the_worlds_that_are_left():
 
 def test_an_ordinary_row_has_no_symptom():
     row = {"iteration": 3, "collect/invalid": 0.0, "collect/length": 20.0, "model/loss": 0.1}
-    assert not symptoms.seen(row | {"actor/dropped": 0.0, "actor/clipped": 0.3})
+    assert not symptoms.symptoms(row | {"actor/dropped": 0.0, "actor/clipped": 0.3})
 
 
 @pytest.mark.parametrize(
