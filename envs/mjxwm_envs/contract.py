@@ -1,7 +1,7 @@
-"""What a task must return: looked at when its environment is made, so that nothing slides later.
+"""Checks that a task's functions return what `Task` demands, when its environment is made.
 
-The task's functions are traced, on abstract values, for shapes and types alone: nothing is compiled
-and nothing is computed.
+The functions are traced with abstract values, for shapes and types only: nothing is compiled or
+computed.
 """
 
 import operator
@@ -25,15 +25,19 @@ _WHOLE_NUMBERS = (
     *("opt.iterations", "opt.ls_iterations", "opt.noslip_iterations", "opt.ccd_iterations"),
     *("opt.disableflags", "opt.enableflags", "opt.disableactuator"),
 )
-"""Fields of whole numbers that say how a model behaves; the others say how it is built."""
+"""Integer fields that may differ between worlds; all others determine array sizes or programs."""
 
 
 def check_task(task: Task, engine: Engine) -> None:
-    """Traces everything that a task returns.
+    """Checks everything that a task returns.
+
+    Args:
+        task: the task.
+        engine: the engine of its model.
 
     Raises:
-        ValueError: a function that fails, or returns another thing than `envs.Task` asks for; the
-            message has its name, what it returned and what was expected.
+        ValueError: a function fails, or its result is not as `envs.Task` demands; the message has
+            its name, the result and what was expected.
     """
     model, dtype = engine.model, jnp.result_type(float)
     initial = _traced(task, "initial", jax.random.key(0))
@@ -54,10 +58,10 @@ def check_task(task: Task, engine: Engine) -> None:
 
 
 def check_initial(initial: Any, model: mujoco.MjModel) -> None:
-    """Refuses a start state that is none of this model's.
+    """Checks that a start state fits the model.
 
     Raises:
-        ValueError: with the name, what was returned and what was expected.
+        ValueError: it does not; the message has the field, its value and what was expected.
     """
     if not isinstance(initial, Initial):
         raise ValueError(f"initial: returns {_kind(initial)}, not an envs.Initial")
@@ -71,8 +75,8 @@ def check_initial(initial: Any, model: mujoco.MjModel) -> None:
             shape = np.shape(value)
             raise ValueError(f"initial: {name} has shape {shape}; ({expected},) is expected")
         if np.shape(value)[0] != expected:
-            found = np.shape(value)[0]
-            raise ValueError(f"initial: {name} has {found} numbers, the model {expected} ({size})")
+            count = np.shape(value)[0]
+            raise ValueError(f"initial: {name} has {count} numbers, the model {expected} ({size})")
         _check_type(f"initial: {name}", value, "f")
     if not isinstance(initial.fields, dict):
         raise ValueError(f"initial: fields is {_kind(initial.fields)}; a dict is expected")
@@ -81,10 +85,10 @@ def check_initial(initial: Any, model: mujoco.MjModel) -> None:
 
 
 def check_model(task: Task) -> mujoco.MjModel:
-    """The task's model, compiled.
+    """The task's compiled model, with checks of its times and its `derived` fields.
 
     Raises:
-        ValueError: there is none, or what the task declares beside it is not what it has to be.
+        ValueError: there is no model, or one of these has a wrong type or value.
     """
     steps = task.episode_length
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
@@ -115,22 +119,22 @@ def _physics(model: mujoco.MjModel, initial: Initial, derived: tuple[str, ...]) 
 
 def _check_field(name: Any, value: Any, model: mujoco.MjModel) -> None:
     try:
-        own = np.asarray(operator.attrgetter(name)(model))
-        known = own.dtype.kind in "fiub"
+        nominal = np.asarray(operator.attrgetter(name)(model))
+        is_field = nominal.dtype.kind in "fiub"
     except (AttributeError, TypeError):
-        known = False
-    if not known:
+        is_field = False
+    if not is_field:
         raise ValueError(f"initial: fields has {name!r}, which is no field of MjModel")
     if not _is_array(value):
         raise ValueError(f"initial: field {name!r} is {_kind(value)}; an array is expected")
     shape = np.shape(value)
-    # Boxes are rows of six numbers or pairs of vectors.
-    if int(np.prod(shape)) != own.size or shape[:1] != own.shape[:1]:
+    # Bounding boxes may be rows of six numbers or pairs of vectors.
+    if int(np.prod(shape)) != nominal.size or shape[:1] != nominal.shape[:1]:
         raise ValueError(
-            f"initial: field {name!r} has shape {shape}, the model's is {own.shape}; fields are "
-            "whole arrays"
+            f"initial: field {name!r} has shape {shape}, the model's is {nominal.shape}; fields "
+            "are whole arrays"
         )
-    if own.dtype.kind == "f":
+    if nominal.dtype.kind == "f":
         _check_type(f"initial: field {name!r}", value, "fiu")
     elif name not in _WHOLE_NUMBERS:
         raise ValueError(
@@ -149,13 +153,13 @@ def _check_fields(fields: dict[str, Any], engine: Engine) -> None:
 
 
 def _check_reward(returned: Any) -> None:
-    asked = "a reward and a dict of its terms, (reward, {}) without any, are expected"
+    expected = "a reward and a dict of its terms, (reward, {}) without any, are expected"
     if not isinstance(returned, tuple | list) or len(returned) != 2:
-        raise ValueError(f"reward: returns {_kind(returned)}; {asked}")
+        raise ValueError(f"reward: returns {_kind(returned)}; {expected}")
     reward, terms = returned
     _check_array("reward", reward, (), "f")
     if not isinstance(terms, dict):
-        raise ValueError(f"reward: its terms are {_kind(terms)}; {asked}")
+        raise ValueError(f"reward: its terms are {_kind(terms)}; {expected}")
     for name, term in terms.items():
         if not isinstance(name, str):
             raise ValueError(f"reward: a term's name is {name!r}; a word is expected")
@@ -169,26 +173,26 @@ def _check_array(
     words += f", as {of} have" if of else ""
     if not _is_array(value):
         raise ValueError(f"{what}: returns {_kind(value)}; {words} is expected")
-    found = np.shape(value)
-    same = len(found) == len(shape) and all(w in (None, f) for w, f in zip(shape, found))  # noqa: B905
+    actual = np.shape(value)
+    same = len(actual) == len(shape) and all(s in (None, a) for s, a in zip(shape, actual))  # noqa: B905
     if not same:
-        raise ValueError(f"{what}: has shape {found}; {words} is expected{_hint(found, shape)}")
+        raise ValueError(f"{what}: has shape {actual}; {words} is expected{_hint(actual, shape)}")
     _check_type(what, value, kinds)
 
 
-def _hint(found: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
-    if shape == () and int(np.prod(found)) == 1:
+def _hint(actual: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
+    if shape == () and int(np.prod(actual)) == 1:
         return ": take its element [0], or .squeeze()"
-    return ": .ravel() makes one" if shape == (None,) and len(found) > 1 else ""
+    return ": .ravel() makes one" if shape == (None,) and len(actual) > 1 else ""
 
 
 def _check_type(what: str, value: Any, kinds: str) -> None:
     dtype = jnp.result_type(value)
     kind = "f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind
     if kind not in kinds:
-        wanted = {"f": "a floating-point type", "b": "bool"}.get(kinds, "a real type")
+        expected = {"f": "a floating-point type", "b": "bool"}.get(kinds, "a real type")
         remedy = {"f": "; .astype(float)", "b": "; a comparison, such as x > 0"}.get(kinds, "")
-        raise ValueError(f"{what}: has type {dtype}; {wanted} is expected{remedy}")
+        raise ValueError(f"{what}: has type {dtype}; {expected} is expected{remedy}")
 
 
 def _traced(task: Task, what: str, *args: Any) -> Any:
@@ -200,23 +204,23 @@ def _called(task: Task, what: str, function: Callable[[], Any]) -> Any:
         return function()
     except NotImplementedError as error:
         if str(error):
-            raise ValueError(f"{what}: {_said(error)}") from error
+            raise ValueError(f"{what}: {_one_line(error)}") from error
         raise ValueError(f"{what}: {type(task).__name__} does not define it") from error
-    except Exception as error:  # whatever a task of a user's own may raise
-        raise ValueError(f"{what}: {_said(error)}{_place(error)}") from error
+    except Exception as error:  # a user's own task may raise anything
+        raise ValueError(f"{what}: {_one_line(error)}{_place(error)}") from error
 
 
-def _said(error: Exception) -> str:
-    """An error in one line; of those that come from packages here the words are enough."""
+def _one_line(error: Exception) -> str:
+    """An error as one line: its type and message; of a `ValueError` the message only."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = " ".join(lines[:2]) if lines else ""
-    if type(error) is ValueError and said:
-        return said
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = " ".join(lines[:2]) if lines else ""
+    if type(error) is ValueError and message:
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _place(error: Exception) -> str:
-    """Where a task's own code failed, where that is neither here nor in a package."""
+    """File and line of the task's code that failed; empty if no frame is in the user's code."""
     ours = str(__file__).removesuffix("contract.py")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if "site-packages" not in frame.filename and not frame.filename.startswith((ours, "<")):

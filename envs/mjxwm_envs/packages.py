@@ -1,4 +1,4 @@
-"""Bodies that come from installed packages, of which another version may be there."""
+"""Installed packages that bodies are built from: errors with the remedy for wrong versions."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -8,20 +8,20 @@ T = TypeVar("T")
 
 
 def compose(build: Callable[[], T], pinned: dict[str, str]) -> T:
-    """What `build` makes of packages.
+    """The result of `build`, which builds something from installed packages.
 
     Args:
-        build: the composition.
-        pinned: versions that it was made for, by the name of the package.
+        build: function without arguments.
+        pinned: for each package the version that `build` was tested with.
 
     Raises:
-        ValueError: it failed; the message has the remedy, where another version is installed.
+        ValueError: `build` failed and another version is installed; the message has the remedy.
     """
     try:
         return build()
     except (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError) as error:
-        found = {name: _version(name) for name in pinned}
-        other = {name: v for name, v in found.items() if v not in (None, pinned[name])}
+        versions = {name: _version(name) for name in pinned}
+        other = {name: v for name, v in versions.items() if v not in (None, pinned[name])}
         if not other:
             raise
         installed = ", ".join(f"{name} {v}" for name, v in other.items())
@@ -33,12 +33,12 @@ def compose(build: Callable[[], T], pinned: dict[str, str]) -> T:
 
 
 def not_imported(package: str, requirement: str, error: ImportError) -> ValueError:
-    """Why `package` could not be imported, with what helps against that.
+    """The error to raise when `package` cannot be imported: reason and remedy.
 
     Args:
-        package: the module's name.
-        requirement: for pip, with the versions that are tested.
-        error: what the import raised.
+        package: name of the module.
+        requirement: argument of `pip install`, with the tested versions.
+        error: error of the import.
     """
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing == package:

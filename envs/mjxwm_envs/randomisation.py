@@ -1,7 +1,7 @@
-"""Domain randomisation: another body in every episode, of every world, on all three engines.
+"""Domain randomisation: another body in every episode of every world, on all three engines.
 
-A function of the model and a key, drawn at each start and constant until the next. What MuJoCo
-derives from masses (`mjxwm_envs.engines.derived_constants`) is that of the body drawn.
+The body's numbers are drawn at each reset and constant until the next one. Constants that MuJoCo
+derives from masses follow (`mjxwm_envs.engines.derived_constants`).
 """
 
 import dataclasses
@@ -21,25 +21,25 @@ _NOMINAL: Range = (1.0, 1.0)
 
 @dataclasses.dataclass(frozen=True)
 class Randomisation:
-    """Between which factors a body's numbers are drawn, uniformly; 1 is the body as it is."""
+    """Ranges of the factors that a body's numbers are multiplied by, drawn uniformly."""
 
     mass: Range = _NOMINAL
-    """Of each body's mass and inertia, one factor per body."""
+    """Mass and inertia: one factor for each body."""
     friction: Range = _NOMINAL
-    """Of sliding friction, one factor for all geoms."""
+    """Sliding friction: one factor for all geoms."""
     gain: Range = _NOMINAL
-    """Of each actuator's strength: gains, and biases with them, as of position servos."""
+    """Strength: one factor for the gain and bias of each actuator."""
     gravity: Range = _NOMINAL
-    """Of gravity."""
+    """Gravity: one factor."""
     latency: int = 0
-    """Most control steps by which a world's actions come late; each has its own, from 0. Its last
-    so many actions, newest first, are part of the observation then."""
+    """Largest delay of a world's actions [control steps]; each world draws its own, from 0 up. The
+    last `latency` actions, newest first, are then part of the observation."""
 
     def __post_init__(self) -> None:
-        """Checks ranges.
+        """Checks the ranges.
 
         Raises:
-            ValueError: a range that is none, or a negative latency.
+            ValueError: bounds that are negative or not in order, or a negative latency.
         """
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -54,10 +54,10 @@ class Randomisation:
             raise ValueError(f"mass={self.mass} is out of range; no body weighs nothing")
 
     def apply(self, model: mujoco.MjModel, key: PRNGKeyArray, initial: Initial) -> Initial:
-        """`initial` with fields of the model, and a latency, of its own.
+        """`initial` with drawn fields of the model, and a drawn delay.
 
         Raises:
-            ValueError: the task gives its worlds one of these fields itself.
+            ValueError: the task itself sets one of these fields for each world.
         """
         key_model, key_lag = jax.random.split(key)
         drawn = self._draw(model, key_model)
@@ -73,7 +73,7 @@ class Randomisation:
         return initial._replace(lag=jax.random.randint(key_lag, (), 0, self.latency + 1))
 
     def fields(self, model: mujoco.MjModel, key: PRNGKeyArray) -> dict[str, Array]:
-        """Fields of `MjModel` by name, whole arrays: those that are drawn, and what follows.
+        """Drawn `MjModel` fields and the constants that follow from them, whole arrays by name.
 
         Args:
             model: the nominal body.
@@ -106,14 +106,14 @@ class Randomisation:
 
 
 def _strengths(model: mujoco.MjModel, numbers: np.ndarray) -> np.ndarray:
-    """Which of an actuator's parameters are forces: all, but of a muscle its own alone."""
+    """A mask of the parameters [nu, n] that scale force: all; of muscles the peak force only."""
     forces = np.ones(numbers.shape, bool)
     muscles = model.actuator_gaintype == mujoco.mjtGain.mjGAIN_MUSCLE
     forces[muscles] = False
     # The third number is the peak force, or -1: then the fourth scales it.
-    given = numbers[:, 2] >= 0
-    forces[muscles & given, 2] = True
-    forces[muscles & ~given, 3] = True
+    has_peak = numbers[:, 2] >= 0
+    forces[muscles & has_peak, 2] = True
+    forces[muscles & ~has_peak, 3] = True
     return forces
 
 

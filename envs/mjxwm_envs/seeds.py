@@ -1,7 +1,7 @@
-"""Seeds of random keys: whole numbers of 32 bits, as `jax.random.key` takes them.
+"""Seeds of random keys: unsigned 32-bit integers.
 
-Without 64-bit types JAX takes larger seeds modulo 2**32, and negative ones likewise, without a
-word: two seeds would be one run.
+Without 64-bit types `jax.random.key` reduces larger and negative seeds modulo 2**32 without a
+warning: two different seeds would give the same run.
 """
 
 import operator
@@ -13,10 +13,10 @@ LARGEST = 2**32 - 1
 
 
 def checked(seed: int) -> int:
-    """The seed, if it is one.
+    """The seed as an int.
 
     Raises:
-        ValueError: it is negative, or larger than 32 bits hold.
+        ValueError: it is negative, or has more than 32 bits.
     """
     if not 0 <= seed <= LARGEST:
         raise ValueError(f"seed={seed} is out of range; it must be from 0 to {LARGEST} (2**32 - 1)")
@@ -24,14 +24,14 @@ def checked(seed: int) -> int:
 
 
 def key(seed: int) -> PRNGKeyArray:
-    """The random key of a seed, `jax.random.key`'s.
+    """`jax.random.key(seed)`, for a valid seed.
 
     Raises:
-        ValueError: it is negative, or larger than 32 bits hold.
+        ValueError: it is negative, or has more than 32 bits.
     """
     return jax.random.key(checked(seed))
 
 
 def after(seed: int, number: int) -> int:
-    """The seed `number` places after this one; the first follows the last."""
+    """seed + number, modulo 2**32."""
     return (checked(seed) + number) % (LARGEST + 1)

@@ -1,11 +1,11 @@
-"""Worlds spread over several devices, as the code for some of them sees it.
+"""Worlds split over several devices (shards), from the view of the program on one of them.
 
-A program that runs under `jax.shard_map` over the axis `AXIS` is traced once, for one device's
-worlds; what it has to know of the whole, it asks here. Without such an axis there is one shard,
-which is everything: each function is then the identity, and costs nothing.
+A program under `jax.shard_map` over the axis `AXIS` is traced once, for the worlds of one device;
+these functions tell it about the other devices. Outside of `shard_map` there is one shard with all
+worlds: each function is then the identity, at no cost.
 
-Random numbers are drawn for all worlds on every device and each takes its `own`, so that worlds,
-batches and results do not depend on how many devices there are.
+Random numbers are drawn for all worlds on every device, and each device uses its part, so that
+results do not depend on the number of devices.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,36 +17,36 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Int, UInt32
 
 AXIS = "worlds"
-"""Name of the mesh axis that worlds are spread over."""
+"""Name of the mesh axis that worlds are split over."""
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 
 def mesh(devices: Sequence[Any]) -> Mesh:
-    """These devices as the axis of worlds."""
-    # Plain partitioning: `jax.make_mesh` would put shardings into the types of all arrays.
+    """A mesh of these devices along `AXIS`."""
+    # Not `jax.make_mesh`, which would put shardings into the types of all arrays.
     return Mesh(devices, (AXIS,))
 
 
 def spread(axis: int = 0) -> PartitionSpec:
-    """The layout of an array whose `axis` is that of worlds."""
+    """The `PartitionSpec` of an array whose `axis` is the one of worlds."""
     return PartitionSpec(*[None] * axis, AXIS)
 
 
 def count() -> int:
-    """Number of shards, known while tracing."""
-    around = jax.sharding.get_abstract_mesh()
-    return around.shape[AXIS] if AXIS in around.manual_axes else 1
+    """Number of shards, a Python number while tracing."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.shape[AXIS] if AXIS in mesh.manual_axes else 1
 
 
 def index() -> Int[Array, ""] | int:
-    """Number of this shard."""
+    """Index of this shard."""
     return jax.lax.axis_index(AXIS) if count() > 1 else 0
 
 
 def share(total: int) -> int:
-    """This shard's part of `total` equal things.
+    """Number of items of this shard, of `total` over all shards.
 
     Raises:
         ValueError: the number of shards does not divide it.

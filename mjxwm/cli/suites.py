@@ -92,7 +92,7 @@ def _check(args: list[str]) -> int:
             print(name)
             for finding in found[name]:
                 mark = {True: "ok", False: "WRONG", None: "-"}[finding.ok]
-                print(f"  {mark:6} {finding.what:16} {finding.said}", flush=True)
+                print(f"  {mark:6} {finding.what:16} {finding.text}", flush=True)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     write({name: [f._asdict() for f in rows] for name, rows in found.items()}, options.json)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from engine_cases import ENGINES
 from mjxwm_envs.core import Initial
-from mjxwm_envs.engines import derived
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.engines.native import Native
 

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 from mjxwm_envs.core import Initial, Physics, SimState
-from mjxwm_envs.engines.limits import Limits, Room, limits
+from mjxwm_envs.engines.buffer_sizes import BufferSizes, RequestedSizes, largest_sizes
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.engines.native import Native
 from mjxwm_envs.engines.warp import Warp
@@ -97,28 +97,28 @@ def test_a_world_that_exceeds_given_limits_turns_to_nan():
     # Dropped contacts would let a body sink through the floor with plausible numbers.
     model = load_model(Hopper())
     pressed = Initial(jnp.zeros(6).at[1].set(-0.06), jnp.zeros(6), jnp.zeros(0))
-    for per_world, finite in ((Limits(6, 27), True), (Room(rows=4), False)):
-        engine = Warp(model, 4, per_world=per_world)
+    for per_world, finite in ((BufferSizes(6, 27), True), (RequestedSizes(rows=4), False)):
+        engine = Warp(model, 4, requested=per_world)
         qpos = jax.jit(engine.step)(engine.reset(pressed), jnp.zeros(3)).physics.qpos
         assert bool(jnp.isfinite(qpos).all()) is finite
 
 
-def of(model: mujoco.MjModel) -> Limits:
+def of(model: mujoco.MjModel) -> BufferSizes:
     impl = mjx.put_model(model, impl="warp")._impl
-    return limits(model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0])
+    return largest_sizes(model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0])
 
 
 def test_the_hopper_has_at_most_six_contacts_and_27_rows():
     model = load_model(Hopper())
     model.opt.disableflags = 0
     # Three capsules on a plane have two contacts each, each a pyramid of four rows; three limits.
-    assert of(model) == Limits(contacts=6, rows=6 * 4 + 3)
+    assert of(model) == BufferSizes(contacts=6, rows=6 * 4 + 3)
 
 
 def test_the_cartpole_has_no_contact_and_one_row():
     model = load_model(Cartpole())
     model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
-    assert of(model) == Limits(contacts=0, rows=1)
+    assert of(model) == BufferSizes(contacts=0, rows=1)
 
 
 SHAPES = ("sphere", "capsule", "ellipsoid", "cylinder", "box")
@@ -139,11 +139,11 @@ def test_no_heap_of_bodies_exceeds_the_limits(cone):
           </equality>
         </mujoco>""")
     bound, data, rng = of(model), mujoco.MjData(model), np.random.default_rng(0)
-    most = Limits(0, 0)
+    most = BufferSizes(0, 0)
     for _ in range(200):
         data.qpos[:] = rng.normal(size=model.nq) * 0.05
         mujoco.mj_forward(model, data)
-        most = Limits(max(most.contacts, data.ncon), max(most.rows, data.nefc))
+        most = BufferSizes(max(most.contacts, data.ncon), max(most.rows, data.nefc))
     assert bound.contacts >= most.contacts > 20
     assert bound.rows >= most.rows
 
@@ -154,4 +154,4 @@ def test_what_has_no_bound_is_refused_with_a_remedy():
           <flexcomp name="f" type="grid" count="3 3 1" spacing=".1 .1 .1" dim="2" radius=".01"/>
         </body></worldbody></mujoco>""")
     with pytest.raises(ValueError, match="engine='native'"):
-        limits(flex, np.zeros((0, 2), int), np.zeros(0, int))
+        largest_sizes(flex, np.zeros((0, 2), int), np.zeros(0, int))

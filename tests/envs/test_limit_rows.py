@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 from mjxwm_envs.core import Initial
-from mjxwm_envs.engines import contacts, room
+from mjxwm_envs.engines import contacts, mjx_data
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.engines.warp import Warp
 
@@ -123,9 +123,9 @@ def test_the_gradient_between_two_limits_is_c_mujocos(model, double):
 
 
 def test_a_model_whose_limits_cannot_meet_has_no_row_more(model):
-    assert room.make_data(model, contacts.make_plan(model))._impl.nl == 6
+    assert mjx_data.make_data(model, contacts.make_plan(model))._impl.nl == 6
     model.jnt_margin[:], model.tendon_margin[:] = 0.01, 0.01
-    assert room.make_data(model, contacts.make_plan(model))._impl.nl == 3
+    assert mjx_data.make_data(model, contacts.make_plan(model))._impl.nl == 3
 
 
 def test_warp_refuses_by_name_what_it_would_do_with_one_limit(model):

@@ -78,7 +78,7 @@ def test_a_refused_engine_is_no_fault():
     config = check.Config(worlds=2, steps=2, engines=("mjx",))
     last = check.check("dog-stand", config)[-1]
     assert (last.what, last.ok) == ("mjx = native", None)
-    assert "noslip" in last.said
+    assert "noslip" in last.text
 
 
 def test_a_foreign_environment_is_checked_too():
@@ -103,7 +103,7 @@ def test_engines_agree_on_every_body_of_the_suite(name, engine):
     config = check.Config(worlds=32, steps=16, engines=(engine,))
     found = check.check(name, config)[-1]
     assert found.what == f"{engine} = native"
-    assert found.ok is not False, found.said
+    assert found.ok is not False, found.text
 
 
 def test_names_of_all_kinds_are_unique():

@@ -1,4 +1,4 @@
-"""Gymnasium environments as sources of data: by id, by factory, or a `VectorEnv` as it is.
+"""Gymnasium's environments as a `Source`: by id, by factory, or a `VectorEnv`.
 
 env = envs.make("gymnasium/HalfCheetah-v5")
 env = envs.from_gymnasium(MyEnv, "mine", 200)
@@ -10,8 +10,8 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
-from mjxwm_envs.adapters.foreign import HostWorlds, Protocols
-from mjxwm_envs.adapters.host import HostEnv
+from mjxwm_envs.adapters.host_env import HostEnv
+from mjxwm_envs.adapters.host_worlds import HostWorlds, UsageProtocol
 from mjxwm_envs.core import EnvSpec
 from mjxwm_envs.fields import checked, nearest
 from mjxwm_envs.packages import not_imported
@@ -19,34 +19,34 @@ from mjxwm_envs.packages import not_imported
 _ENGINE = "gymnasium"
 _PROTOCOL = {
     field.name: field.default
-    for field in dataclasses.fields(Protocols)
+    for field in dataclasses.fields(UsageProtocol)
     if field.name not in ("episode_length", "action_repeat")
 }
-"""Fields of a protocol besides those two, and their defaults."""
+"""Names and defaults of the protocol's other fields."""
 
 
 def make(env_id: str, action_repeat: int = 1, **fields: Any) -> HostEnv:
-    """The registered environment of that id.
+    """An environment that is registered with gymnasium.
 
     Args:
         env_id: such as "HalfCheetah-v5".
-        action_repeat: steps of the environment per action; rewards add up.
+        action_repeat: steps of the environment per action; rewards are summed.
         fields: `episode_length`, `success` and `idle_first` as in `from_gymnasium`, and arguments
             for `gymnasium.make`.
 
     Raises:
-        ValueError: there is none of that id, it takes no such argument, or its spaces do not fit.
+        ValueError: an unknown id or argument, or spaces that cannot be made vectors.
     """
     gymnasium = _import()
     length = fields.pop("episode_length", None)
     protocol = {name: fields.pop(name) for name in _PROTOCOL if name in fields}
     if length is not None:
-        # Its own limit may be a shorter one, which would end episodes before ours.
+        # Its registered limit may be shorter, and would end episodes first.
         length = checked("episode_length", length, 1)
         fields.setdefault("max_episode_steps", length)
 
     def factory() -> Any:
-        # The warning about a checker that is not asked for here would come once per world.
+        # Gymnasium's checker would print its warnings once per world.
         return gymnasium.make(env_id, disable_env_checker=True, **fields)
 
     return from_gymnasium(factory, f"gymnasium/{env_id}", length, action_repeat, **protocol)
@@ -59,20 +59,20 @@ def from_gymnasium(
     action_repeat: int = 1,
     **protocol: Any,
 ) -> HostEnv:
-    """A source of data from gymnasium's environments.
+    """Gymnasium's environments as a `Source`.
 
     Args:
         env: a factory of `gymnasium.Env`, called once per world; or a `gymnasium.vector.VectorEnv`,
             whose number of worlds is then the only one possible.
-        name: for the record.
-        episode_length: steps of the environment until truncation; by default its own time limit:
-            that of a `TimeLimit` wrapper, or of its `spec`.
-        action_repeat: steps of the environment per action; rewards add up.
-        protocol: further fields of `mjxwm_envs.adapters.foreign.Protocols`.
+        name: for `spec.name` and messages.
+        episode_length: steps of the environment until truncation; by default the time limit that it
+            comes with: of a `TimeLimit` wrapper, or of its `spec`.
+        action_repeat: steps of the environment per action; rewards are summed.
+        protocol: other fields of `mjxwm_envs.adapters.host_worlds.UsageProtocol`.
 
     Raises:
-        ValueError: no time limit, or one that cannot be kept; spaces that do not fit; a factory
-            that makes no environment; a field that there is not.
+        ValueError: no time limit, or one that cannot be kept; spaces that cannot be made vectors;
+            a factory that makes no environment; an unknown field.
     """
     vector = _import().vector
     for field in protocol.keys() - _PROTOCOL.keys():
@@ -85,17 +85,18 @@ def from_gymnasium(
     protocol = {field: checked(field, value, _PROTOCOL[field]) for field, value in protocol.items()}
     if isinstance(env, vector.VectorEnv):
         return _of_vector(env, name, episode_length, action_repeat, protocol)
-    from mjxwm_envs.adapters import limits
+    from mjxwm_envs.adapters import time_limits
 
     probe = _probe(env, name)
     try:
-        own = limits.of_env(probe)
-        if episode_length is not None and own.kept is not None and episode_length > own.kept:
+        limits = time_limits.of_env(probe)
+        enforced = limits.enforced
+        if episode_length is not None and enforced is not None and episode_length > enforced:
             raise ValueError(
                 f"{name}: episode_length={episode_length}, but a TimeLimit wrapper ends its "
-                f"episodes after {own.kept} steps; leave the wrapper out, or set it to as many"
+                f"episodes after {enforced} steps; leave the wrapper out, or set it to as many"
             )
-        rules = _rules(name, episode_length or own.either, action_repeat, protocol)
+        rules = _rules(name, episode_length or limits.default, action_repeat, protocol)
         spaces = probe.observation_space, probe.action_space
         source = _source(name, spaces, probe, rules, functools.partial(_list, env, rules))
         _try_out(probe, name)
@@ -107,35 +108,37 @@ def from_gymnasium(
 def _of_vector(
     env: Any, name: str, episode_length: int | None, action_repeat: int, protocol: dict[str, Any]
 ) -> HostEnv:
-    from mjxwm_envs.adapters.limits import of_vector
-    from mjxwm_envs.adapters.vector import Vector, check_mode
+    from mjxwm_envs.adapters.time_limits import of_vector
+    from mjxwm_envs.adapters.vector_env import VectorEnvWorlds, check_mode
 
     if action_repeat != 1 or protocol.get("idle_first"):
         raise ValueError(
             f"{name}: action_repeat and idle_first of a VectorEnv are its own; make it with a "
             "wrapper of its environments"
         )
-    own = of_vector(env)
-    check_mode(env, episode_length, own)
-    rules = _rules(name, episode_length or own.either, 1, protocol)
-    shared = Vector(env, rules)  # one for all batches: they take turns, and notice
+    limits = of_vector(env)
+    check_mode(env, episode_length, limits)
+    rules = _rules(name, episode_length or limits.default, 1, protocol)
+    shared = VectorEnvWorlds(env, rules)  # by all batches: each notices that another has reset
     spaces = env.single_observation_space, env.single_action_space
     return _source(name, spaces, env, rules, lambda _: shared, env.num_envs)
 
 
-def _rules(name: str, limit: int | None, action_repeat: int, protocol: dict[str, Any]) -> Protocols:
+def _rules(
+    name: str, limit: int | None, action_repeat: int, protocol: dict[str, Any]
+) -> UsageProtocol:
     if limit is None:
         raise ValueError(
             f"{name} has no time limit; give episode_length (--task.episode_length 200 on the "
             "command line), or wrap it in gymnasium.wrappers.TimeLimit"
         )
-    return Protocols(-(-limit // action_repeat), action_repeat, **protocol)
+    return UsageProtocol(-(-limit // action_repeat), action_repeat, **protocol)
 
 
 def _probe(env: Callable[[], Any], name: str) -> Any:
     if not callable(env):
-        known = env if isinstance(env, str) else getattr(env, "id", None)
-        hint = f"; envs.make('gymnasium/{known}') makes one by its id" if known else ""
+        env_id = env if isinstance(env, str) else getattr(env, "id", None)
+        hint = f"; envs.make('gymnasium/{env_id}') makes one by its id" if env_id else ""
         raise ValueError(
             f"{name}: {type(env).__name__} is neither a factory of environments nor a VectorEnv; "
             f"give a function that makes one, which is called for each world{hint}"
@@ -143,7 +146,7 @@ def _probe(env: Callable[[], Any], name: str) -> Any:
     try:
         probe = env()
     except ModuleNotFoundError as error:
-        # The module's name need not be that of a package: it may be the user's own.
+        # The module may be the user's own, so no package to install is suggested.
         raise ValueError(
             f"{name} imports the module {error.name!r}, which is neither installed nor in the "
             "current folder"
@@ -163,15 +166,15 @@ def _source(
     name: str,
     spaces: Any,
     probe: Any,
-    rules: Protocols,
+    rules: UsageProtocol,
     make: Callable[[int], HostWorlds],
     only: int | None = None,
 ) -> HostEnv:
-    from mjxwm_envs.adapters import spaces as forms
+    from mjxwm_envs.adapters import spaces as vector_spaces
 
     try:
-        obs_size = forms.obs_size(spaces[0])
-        action_size = len(forms.action_bounds(spaces[1])[0])
+        obs_size = vector_spaces.obs_size(spaces[0])
+        action_size = len(vector_spaces.action_bounds(spaces[1])[0])
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     dt = getattr(getattr(probe, "unwrapped", probe), "dt", 0.0)
@@ -194,7 +197,7 @@ def _source(
 
 
 def _try_out(probe: Any, name: str) -> None:
-    from mjxwm_envs.adapters.env_list import try_out
+    from mjxwm_envs.adapters.separate_envs import try_out
 
     try:
         try_out(probe)
@@ -204,10 +207,10 @@ def _try_out(probe: Any, name: str) -> None:
         raise ValueError(f"{name} fails at once: {type(error).__name__}: {error}") from error
 
 
-def _list(make: Any, rules: Protocols, num_worlds: int) -> HostWorlds:
-    from mjxwm_envs.adapters.env_list import EnvList
+def _list(make: Any, rules: UsageProtocol, num_worlds: int) -> HostWorlds:
+    from mjxwm_envs.adapters.separate_envs import SeparateEnvs
 
-    return EnvList(make, num_worlds, rules)
+    return SeparateEnvs(make, num_worlds, rules)
 
 
 def _import() -> Any:

@@ -1,9 +1,9 @@
-"""ManiSkill's tasks as sources of data, where it can be installed: `make("maniskill/PickCube-v1")`.
+"""ManiSkill's tasks (Tao et al. 2024, arXiv 2410.00425): `envs.make("maniskill/PickCube-v1")`.
 
-It needs `pip install mani_skill` and a Vulkan driver. Its states are observed as one vector, an
-action moves the hand, an action is held for two steps and an episode is 200 of them, as in TD-MPC2
-(Hansen et al. 2024, arXiv 2310.16828). Tao et al. 2024, arXiv 2410.00425. One world after another
-on the host: ManiSkill's own parallel worlds live in torch and are not used.
+They need `pip install mani_skill` and a Vulkan driver. The protocol is TD-MPC2's (Hansen et al.
+2024, arXiv 2310.16828): state observations, end-effector actions, each for two steps, episodes of
+200 steps. Worlds run one after the other on the host; ManiSkill's parallel worlds, which live in
+torch, are not used.
 """
 
 import functools
@@ -25,20 +25,20 @@ def make(
     episode_length: int = _STEPS,
     control_mode: str = "pd_ee_delta_pose",
 ) -> Any:
-    """A task.
+    """A ManiSkill task.
 
     Args:
         env_id: ManiSkill's id, such as "PickCube-v1".
-        action_repeat: steps of ManiSkill per action; 2 is the protocol.
+        action_repeat: steps of ManiSkill per action.
         episode_length: steps of ManiSkill until truncation.
-        control_mode: what actions mean, one of the robot's modes.
+        control_mode: one of the robot's control modes, which defines what actions mean.
 
     Raises:
         ValueError: ManiSkill cannot be imported or run here, or has no such task.
     """
     try:
         import mani_skill.envs  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except Exception as error:  # its renderer raises what it likes where there is no driver
+    except Exception as error:  # its renderer raises errors of many kinds without a driver
         raise ValueError(
             f"maniskill/{env_id}: ManiSkill cannot be used here ({type(error).__name__}: {error}); "
             f"{_REMEDY}"
@@ -64,11 +64,11 @@ def _env(env_id: str, control_mode: str, episode_length: int) -> Any:
         CPUGymWrapper,
     )
 
-    made = gymnasium.make(
+    env = gymnasium.make(
         env_id,
         obs_mode="state",
         control_mode=control_mode,
         num_envs=1,
         max_episode_steps=episode_length,  # its own limits are shorter, 50 steps and more
     )
-    return CPUGymWrapper(made, ignore_terminations=True)
+    return CPUGymWrapper(env, ignore_terminations=True)

@@ -1,9 +1,9 @@
-"""MuJoCo Playground's environments in our worlds: `envs.make("playground/CheetahRun")`.
+"""MuJoCo Playground's environments: `envs.make("playground/CheetahRun")`.
 
-They run as they are, on `engine="mjx"` (their impl "jax") or "warp". What Playground's own wrappers
-lose is kept: every episode starts anew instead of from a world's first state, and the observation
-before a reset stays. Their bodies are not dm_control's: solver iterations, time steps and contacts
-differ, so returns compare in scale only. `dm_control`'s tasks proper are shipped by plain names.
+They run unchanged on `engine="mjx"` (their impl "jax") or "warp", without Playground's wrappers:
+every episode draws a new start state, and the observation before a reset is returned. Playground's
+bodies differ from dm_control's (solver iterations, time steps, contacts), so returns compare in
+scale only; dm_control's own tasks are shipped under plain names.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from mjxwm_envs import engines
 from mjxwm_envs.batch import BatchEnv
 from mjxwm_envs.core import EnvSpec, Failure, Physics, Scene, SimState, State
-from mjxwm_envs.engines.limits import limits
+from mjxwm_envs.engines.buffer_sizes import largest_sizes
 from mjxwm_envs.engines.precision import in_full
 from mjxwm_envs.fields import nearest
 from mjxwm_envs.packages import not_imported
@@ -30,7 +30,7 @@ _SIZED_FOR = 2048
 
 
 def names() -> tuple[str, ...]:
-    """Playground's names.
+    """Names of Playground's environments.
 
     Raises:
         ValueError: playground is not installed.
@@ -43,13 +43,13 @@ def make(env_id: str, action_repeat: int = 1, engine: str = "auto", **config: An
 
     Args:
         env_id: Playground's name, such as "CheetahRun".
-        action_repeat: control steps per action; rewards add up.
+        action_repeat: control steps per action; rewards are summed.
         engine: "mjx", "warp", or "auto": warp on an NVIDIA GPU, else mjx.
         config: values for entries of Playground's configuration, such as `episode_length`.
 
     Raises:
-        ValueError: there is no such environment, engine or entry; it needs files that cannot be
-            downloaded; or it sees pixels.
+        ValueError: an unknown environment, engine or entry; files that cannot be downloaded; or
+            observations that are pixels.
     """
     registry = _registry()
     if env_id not in registry.ALL_ENVS:
@@ -63,30 +63,33 @@ def make(env_id: str, action_repeat: int = 1, engine: str = "auto", **config: An
         raise ValueError(
             f"playground/{env_id} does not run on engine={engine!r}; use 'mjx' or 'warp'"
         )
-    known = list(registry.get_default_config(env_id))
+    fields = list(registry.get_default_config(env_id))
     for field in config:
-        if field not in known:
+        if field not in fields:
             raise ValueError(
-                f"playground/{env_id} has no {field!r}{nearest(field, known)}. "
-                f"It has: {', '.join(known)}"
+                f"playground/{env_id} has no {field!r}{nearest(field, fields)}. "
+                f"It has: {', '.join(fields)}"
             )
     return PlaygroundEnv(env_id, engine, action_repeat, tuple(sorted(config.items())))
 
 
 @dataclasses.dataclass(frozen=True)
 class PlaygroundEnv:
-    """One world, pure, with the interface of `envs.Env` except for its task and engine."""
+    """One world of a Playground environment, with the interface `mjxwm_envs.core.World`."""
 
     env_id: str
+    """Playground's name."""
     engine_name: str
     action_repeat: int = 1
+    """Control steps per action."""
     config: tuple[tuple[str, Any], ...] = ()
+    """Entries of Playground's configuration that differ from its defaults."""
     num_worlds: int = 1
     """Worlds that its contact buffers are sized for."""
 
     @property
     def name(self) -> str:
-        """`playground/` and Playground's name."""
+        """The name for `envs.make`."""
         return f"playground/{self.env_id}"
 
     @property
@@ -120,17 +123,17 @@ class PlaygroundEnv:
 
     @property
     def action_size(self) -> int:
-        """Numbers in an action."""
+        """Size of an action."""
         return self.env.action_size
 
     @property
     def episode_length(self) -> int:
         """Actions until truncation."""
-        return -(-_settings(self).episode_length // self.action_repeat)
+        return -(-_config(self).episode_length // self.action_repeat)
 
     @property
     def reset_computes(self) -> bool:
-        """False: a start state comes with everything computed, see `initial`."""
+        """False: `initial` has computed everything already."""
         return False
 
     def batch(self, num_worlds: int) -> BatchEnv:
@@ -156,25 +159,25 @@ class PlaygroundEnv:
 
     @in_full
     def initial(self, key: PRNGKeyArray) -> Any:
-        """A start, Playground's own state."""
+        """Draws a start state, as Playground's `State`."""
         return self.env.reset(key)
 
     def reset(self, key: PRNGKeyArray) -> State:
-        """A fresh start."""
-        return self._fresh(self.initial(key))
+        """A new episode."""
+        return self._view(self.initial(key))
 
     def reset_where(self, done: Bool[Array, ""], initial: Any, state: State) -> State:
-        """A world at `initial` where `done`, `state` elsewhere."""
+        """A world at `initial` where `done`, else `state`."""
         old, where = state.sim.hidden, functools.partial(jnp.where, done)
-        # Some of Warp's buffers are of all worlds together: `where` of the data leaves them be.
+        # Some of Warp's buffers are shared by all worlds: `where` of its data does not touch them.
         merged = jax.tree.map(where, initial.replace(data=None), old.replace(data=None))
-        fresh = self._fresh(merged.replace(data=old.data.where(done, initial.data)))
-        kept = jax.tree.map(where, fresh._replace(sim=()), state._replace(sim=()))
-        return kept._replace(sim=fresh.sim)
+        start = self._view(merged.replace(data=old.data.where(done, initial.data)))
+        outputs = jax.tree.map(where, start._replace(sim=()), state._replace(sim=()))
+        return outputs._replace(sim=start.sim)
 
     @in_full
     def step(self, state: State, action: Float[Array, " a"]) -> State:
-        """One action, held for `action_repeat` control steps; rewards add up until an end."""
+        """One action, held for `action_repeat` control steps; rewards are summed up to an end."""
         action = jnp.clip(action, -1, 1)
 
         def control_step(carry: Any, _: None) -> tuple[Any, None]:
@@ -185,15 +188,16 @@ class PlaygroundEnv:
 
         start = (state.sim.hidden, jnp.zeros_like(state.reward), jnp.zeros((), bool))
         (inner, total, ended), _ = jax.lax.scan(control_step, start, None, self.action_repeat)
-        view = self._fresh(inner)
+        view = self._view(inner)
         return view._replace(reward=total, terminated=ended, terms=_terms(inner.metrics))
 
-    def _fresh(self, inner: Any) -> State:
+    def _view(self, inner: Any) -> State:
+        """Playground's state as ours."""
         data = inner.data
         physics = Physics(data.time, data.qpos, data.qvel, data.act, data.ctrl, {})
         if self.engine_name == "warp":
-            lost = (data._impl.overflow & _dropped()) != 0
-            physics = physics._replace(qpos=jnp.where(lost, jnp.nan, physics.qpos))
+            overflow = (data._impl.overflow & _dropped()) != 0
+            physics = physics._replace(qpos=jnp.where(overflow, jnp.nan, physics.qpos))
         zero = jnp.zeros((), physics.qpos.dtype)
         return State(
             sim=SimState(physics, inner),
@@ -207,42 +211,44 @@ class PlaygroundEnv:
 
 @functools.cache
 def _load(env: PlaygroundEnv) -> Any:
-    settings = _settings(env)
+    config = _config(env)
     try:
-        # It may be first asked for inside of a program, whose values must not stay in it.
+        # The first call may be inside a traced program: its tracers must not stay in the cache.
         with jax.ensure_compile_time_eval():
-            made = _registry().load(env.env_id, config=settings)
+            loaded = _registry().load(env.env_id, config=config)
             if env.engine_name == "warp":
-                settings = _with_buffers(settings, made, env.num_worlds)
-                made = _registry().load(env.env_id, config=settings)
-    except Exception as error:  # a download by git, or files of it that are not there
+                config = _with_buffers(config, loaded, env.num_worlds)
+                loaded = _registry().load(env.env_id, config=config)
+    except Exception as error:  # a download by git that failed, or missing files
         raise ValueError(
             f"playground/{env.env_id} cannot be made ({type(error).__name__}: {error}). Bodies of "
             "its locomotion and manipulation come from mujoco_menagerie, which Playground clones "
             "from GitHub at first use: run it once with a network"
         ) from error
-    return made
+    return loaded
 
 
-def _settings(env: PlaygroundEnv) -> Any:
-    settings = _registry().get_default_config(env.env_id)
-    settings.update(dict(env.config))
-    settings.impl = _IMPLS[env.engine_name]
-    return settings
+def _config(env: PlaygroundEnv) -> Any:
+    config = _registry().get_default_config(env.env_id)
+    config.update(dict(env.config))
+    config.impl = _IMPLS[env.engine_name]
+    return config
 
 
-def _with_buffers(settings: Any, made: Any, num_worlds: int) -> Any:
-    """Playground's own settings with buffers in which no contact of so many worlds is lost."""
-    impl = made.mjx_model._impl
+def _with_buffers(config: Any, env: Any, num_worlds: int) -> Any:
+    """`config` with buffers that are large enough for all contacts of `num_worlds` worlds."""
+    impl = env.mjx_model._impl
     try:
-        bound = limits(made.mj_model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0])
+        bound = largest_sizes(
+            env.mj_model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0]
+        )
         contacts, rows = bound.contacts, bound.rows
     except ValueError:
-        contacts, rows = -(-settings.naconmax // _SIZED_FOR), settings.njmax
-    with settings.unlocked():
-        settings.naconmax = max(1, contacts * num_worlds)
-        settings.njmax = max(1, rows)
-    return settings
+        contacts, rows = -(-config.naconmax // _SIZED_FOR), config.njmax
+    with config.unlocked():
+        config.naconmax = max(1, contacts * num_worlds)
+        config.njmax = max(1, rows)
+    return config
 
 
 def _dropped() -> int:

@@ -1,8 +1,7 @@
-"""Gymnasium's spaces as vectors: what policies see and do.
+"""Gymnasium's spaces as vectors, for policies that take and return vectors.
 
-Observations are flattened where that says what they are: boxes, switches and discrete values (as
-one-hot), and dictionaries and tuples of them, in the order that gymnasium flattens them in. Actions
-are boxes; [-1, 1] is mapped onto their bounds.
+Observations: boxes, `MultiBinary`, discrete values (one-hot), and dictionaries and tuples of these,
+flattened in gymnasium's order. Actions: boxes, whose bounds are scaled to [-1, 1].
 """
 
 from collections.abc import Mapping
@@ -14,25 +13,25 @@ from gymnasium import spaces
 from jaxtyping import Float
 
 _CONTINUOUS = "policies here act in boxes (gymnasium.spaces.Box)"
-_ENDLESS = 1e18
-"""A bound from here on is none: the largest number of a type is often written for "no bound"."""
+_UNBOUNDED = 1e18
+"""Bounds of this size or more mean "no bound"; so does the largest number of the box's type."""
 
 
 def obs_size(space: gymnasium.Space) -> int:
-    """Numbers in a flattened observation.
+    """Size of a flattened observation.
 
     Raises:
-        ValueError: pixels, text, graphs or sequences.
+        ValueError: a space of pixels, text, graphs or sequences.
     """
     _refuse(space)
     return int(spaces.flatdim(space))
 
 
 def flat_obs(space: gymnasium.Space, obs: Any) -> Float[np.ndarray, " o"]:
-    """An observation as a vector of its own, which shares no memory with the environment's.
+    """An observation as a vector, which shares no memory with the environment's arrays.
 
     Raises:
-        ValueError: it is not of this space's shape, or a discrete value that is not in it.
+        ValueError: it does not have the space's shape, or a discrete value is not in the space.
     """
     if isinstance(space, spaces.Dict):
         if not isinstance(obs, Mapping) or space.spaces.keys() - obs.keys():
@@ -49,14 +48,14 @@ def flat_obs(space: gymnasium.Space, obs: Any) -> Float[np.ndarray, " o"]:
     if values.shape != space.shape:
         raise ValueError(f"an observation of shape {values.shape}, where {space.shape} was said")
     if isinstance(space, spaces.Box):
-        # In the precision that was said; whole numbers as they are, for a cast would wrap them.
+        # Floats are rounded to the space's type; whole numbers are not cast: they could overflow.
         exact = np.issubdtype(space.dtype, np.floating)
         return values.astype(space.dtype if exact else np.float64).astype(np.float64).ravel()
-    return _switches(space, values)
+    return _one_hot(space, values)
 
 
-def _switches(space: gymnasium.Space, values: np.ndarray) -> Float[np.ndarray, " o"]:
-    """Discrete values as one-hot, one after the other, and switches as they are."""
+def _one_hot(space: gymnasium.Space, values: np.ndarray) -> Float[np.ndarray, " o"]:
+    """Discrete values as concatenated one-hot vectors; `MultiBinary` values unchanged."""
     if isinstance(space, spaces.MultiBinary):
         lowest, count = np.zeros(space.shape), np.full(space.shape, 2)
     elif isinstance(space, spaces.MultiDiscrete):
@@ -77,9 +76,9 @@ def _switches(space: gymnasium.Space, values: np.ndarray) -> Float[np.ndarray, "
 def action_bounds(
     space: gymnasium.Space,
 ) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, " a"]]:
-    """Lowest and highest action, flattened; -1 and 1 where a box has no bound.
+    """Lowest and highest action, flattened; -1 and 1 in dimensions without bounds.
 
-    Infinity is no bound, nor is a number of 1e18 or more, nor the largest of the box's type.
+    Infinity counts as no bound, as do numbers of 1e18 or more and the largest of the box's type.
 
     Raises:
         ValueError: actions are not boxes.
@@ -87,13 +86,13 @@ def action_bounds(
     boxes = _boxes(space)
     low = np.concatenate([_bounded(box, box.low) for box in boxes])
     high = np.concatenate([_bounded(box, box.high) for box in boxes])
-    # [-1, 1] where there is no bound, moved up or down where there is one alone.
+    # [-1, 1] without bounds; with one bound, an interval of length 2 that ends there.
     lowest = np.where(np.isfinite(low), low, np.where(np.isfinite(high), high - 2, -1.0))
     return lowest, np.where(np.isfinite(high), high, np.maximum(lowest + 2, 1.0))
 
 
 def to_action(space: gymnasium.Space, action: Float[np.ndarray, " a"]) -> Any:
-    """An action in [-1, 1] as the environment takes it: within its bounds, of its type."""
+    """Scales an action in [-1, 1] to the space's bounds, and casts it to the space's type."""
     low, high = action_bounds(space)
     flat = low + (np.clip(action, -1, 1) + 1) * (high - low) / 2
     flat = np.clip(flat, low, high)  # rounding may have left them
@@ -103,10 +102,10 @@ def to_action(space: gymnasium.Space, action: Float[np.ndarray, " a"]) -> Any:
 
 
 def _bounded(box: spaces.Box, bound: np.ndarray) -> Float[np.ndarray, " a"]:
-    """One side's bounds, infinite where there are none."""
+    """The lower or the upper bounds, infinite if there are none."""
     flat = np.ravel(bound).astype(np.float64)
     kind: Any = box.dtype
-    most = min(_ENDLESS, float(np.finfo(kind).max))
+    most = min(_UNBOUNDED, float(np.finfo(kind).max))
     return np.where(np.abs(flat) >= most, np.copysign(np.inf, flat), flat)
 
 

@@ -1,7 +1,7 @@
-"""Our worlds as gymnasium's: a `VectorEnv` of B worlds, or an `Env` of one.
+"""Our environments as gymnasium's: a `VectorEnv` of B worlds, or an `Env` of one.
 
-Worlds that end are reset in the same step (autoreset SAME_STEP): what the last observation was is
-in `infos["final_obs"]`. Actions are in [-1, 1], and cut to it. All arrays are the caller's own.
+Worlds that end are reset in the same step (autoreset SAME_STEP): the last observation is in
+`infos["final_obs"]`. Actions are clipped to [-1, 1]. Returned arrays are copies.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from jaxtyping import Bool
 
-from mjxwm_envs.adapters import asked
+from mjxwm_envs.adapters import arguments
 from mjxwm_envs.batch import BatchEnv
 from mjxwm_envs.env import Env
 
 
 def _spaces(env: Env) -> tuple[spaces.Box, spaces.Box]:
     spec = env.spec
-    seen = spaces.Box(-np.inf, np.inf, (spec.obs_size,), np.float32)
-    return seen, spaces.Box(-1.0, 1.0, (spec.action_size,), np.float32)
+    observations = spaces.Box(-np.inf, np.inf, (spec.obs_size,), np.float32)
+    return observations, spaces.Box(-1.0, 1.0, (spec.action_size,), np.float32)
 
 
 class GymnasiumVectorEnv(VectorEnv):
-    """B worlds of `env`. One compiled call per step; `close` has nothing to do."""
+    """B worlds of `env`, one compiled call per step. `close` does nothing."""
 
     def __init__(self, env: Env, num_envs: int) -> None:
         """See `envs.to_gymnasium`."""
@@ -51,32 +51,35 @@ class GymnasiumVectorEnv(VectorEnv):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Fresh worlds; seeds make them, and all that follows, the same ones again.
+        """New episodes; with seeds, they and all later ones are reproducible.
 
         Args:
-            seed: world i starts as an `Env` of one world does from `seed` + i, or from the i-th of
+            seed: world i starts as a `gymnasium.Env` does from `seed` + i, or from the i-th seed of
                 a list; None draws another start.
-            options: {"reset_mask": [B] switches} resets those worlds alone; the others go on, and
-                what follows is not seeded.
+            options: {"reset_mask": bool array [B]} resets those worlds only; the others go on, and
+                later resets are not seeded.
 
         Raises:
             ValueError: another option, or a mask or a list of seeds of another shape.
             gymnasium.error.ResetNeeded: a mask, and some of the worlds have not been reset yet.
         """
-        mask, seeds = asked.mask_of(options, self.num_envs), asked.seeds_of(seed, self.num_envs)
+        mask, seeds = (
+            arguments.mask_of(options, self.num_envs),
+            arguments.seeds_of(seed, self.num_envs),
+        )
         if mask is not None and self._worlds is None and not mask.all():
             raise gymnasium.error.ResetNeeded("reset all worlds before some of them")
         if mask is not None and self._worlds is not None:
-            numbers = asked.numbers(seeds, self.np_random)
-            self._worlds = self._reset_some(self._worlds, mask, numbers)
+            key_seeds = arguments.key_seeds(seeds, self.np_random)
+            self._worlds = self._reset_some(self._worlds, mask, key_seeds)
             return np.array(self._worlds.obs, np.float32), {}
         if isinstance(seed, int | np.integer):
             super().reset(seed=int(seed))
-        elif seed is not None:  # what of them is not given is drawn by the generator that is here
+        elif seed is not None:  # seeds that are None are drawn by the current generator
             seeds = [int(self.np_random.integers(2**31)) if s is None else s for s in seeds]
             self.np_random = np.random.default_rng(seeds)
-        numbers = asked.numbers(seeds, self.np_random)
-        self._worlds = self._reset(numbers, np.uint32(self.np_random.integers(2**31)))
+        key_seeds = arguments.key_seeds(seeds, self.np_random)
+        self._worlds = self._reset(key_seeds, np.uint32(self.np_random.integers(2**31)))
         return np.array(self._worlds.obs, np.float32), {}
 
     def step(
@@ -90,7 +93,7 @@ class GymnasiumVectorEnv(VectorEnv):
         if self._worlds is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
         shape = (self.num_envs, self.env.action_size)
-        self._worlds, step = self._step(self._worlds, asked.action_of(actions, shape))
+        self._worlds, step = self._step(self._worlds, arguments.action_of(actions, shape))
         done = np.array(step.terminated | step.truncated)
         infos: dict[str, Any] = {}
         if step.success is not None:
@@ -121,13 +124,13 @@ class GymnasiumVectorEnv(VectorEnv):
 
 
 def _masked(mask: Bool[np.ndarray, " B"], values: dict[str, Any]) -> dict[str, Any]:
-    """Each value beside the mask of the worlds that it is of, as gymnasium's infos have them."""
+    """Gymnasium's infos: each value, and under `_name` the mask of the worlds that it is for."""
     masks = {f"_{name}": mask.copy() for name in values}
     return {**values, **masks}
 
 
 class GymnasiumEnv(gymnasium.Env):
-    """One world of `env`, to be reset by the caller."""
+    """One world of `env`, which the caller resets."""
 
     def __init__(self, env: Env, render_mode: str | None = None) -> None:
         """See `envs.to_gymnasium`."""
@@ -144,12 +147,12 @@ class GymnasiumEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A fresh start; a seed makes it, and all that follows, the same again.
+        """A new episode; with a seed, it and all later ones are reproducible.
 
         Raises:
-            ValueError: there is an option.
+            ValueError: `options` is not empty.
         """
-        asked.no_options(options)
+        arguments.no_options(options)
         super().reset(seed=seed)
         self._state = self._reset(jax.random.key(int(self.np_random.integers(2**31))))
         self._steps, self._shown = 0, False
@@ -163,15 +166,15 @@ class GymnasiumEnv(gymnasium.Env):
         """
         if self._state is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        given = asked.action_of(action, (self.env.action_size,))
-        self._state = self._step(self._state, given)
+        action = arguments.action_of(action, (self.env.action_size,))
+        self._state = self._step(self._state, action)
         state, self._steps = self._state, self._steps + 1
         info = {f"reward_{name}": float(term[0]) for name, term in state.terms.items()}
         if state.success is not None:
             info["success"] = bool(state.success[0])
         obs, reward = np.array(state.obs[0], np.float32), float(state.reward[0])
         info["valid"] = bool(np.isfinite(obs).all() and np.isfinite(reward))
-        if not info["valid"]:  # diverged: as in B worlds, cut, and nothing to learn from
+        if not info["valid"]:  # diverged: truncated, as in `BatchEnv`, with placeholders
             return np.zeros_like(obs), 0.0, False, True, info
         terminated = bool(state.terminated[0])
         truncated = self._steps >= self.env.episode_length and not terminated

@@ -1,7 +1,8 @@
-"""Is an environment sound? For shipped tasks, foreign ones and your own: `mjxwm envs check NAME`.
+"""Checks an environment, ours, foreign or a user's own: `mjxwm envs check NAME`.
 
-It is stepped with random actions in compiled programs: shapes, finite numbers, the same key giving
-the same numbers, steps per second; and one control step on each engine from the same states.
+It is stepped with random actions in compiled programs. Checked are shapes, finite numbers, equal
+results for equal keys, steps per second, and that engines agree on a control step from the same
+states.
 """
 
 import dataclasses
@@ -20,22 +21,25 @@ from mjxwm_envs.env import Env
 from mjxwm_envs.registry import make
 
 AGREEMENT = 1e-2
-"""How far engines may be apart after a control step, in units of the observation's own change: at
-nine of ten states. Contacts that begin in that step amplify rounding without bound."""
+"""Largest difference between engines after a control step, relative to the observation's change, in
+nine of ten states. The others are left out: contacts that begin in that step amplify rounding
+without bound."""
 
 
 class Finding(NamedTuple):
-    """One thing looked at."""
+    """The result of one check."""
 
     what: str
+    """Name of the check."""
     ok: bool | None
-    """None: nothing to say either way."""
-    said: str
+    """Whether it passed; None if it is only information."""
+    text: str
+    """Details."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """How much to do."""
+    """Size of the check."""
 
     worlds: int = 64
     """Worlds stepped together."""
@@ -47,7 +51,7 @@ class Config:
     """Seed of starts and actions."""
 
     def __post_init__(self):
-        """Refuses what cannot be done."""
+        """Refuses numbers out of range and unknown engines."""
         for name in ("worlds", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is out of range; at least 1")
@@ -58,23 +62,23 @@ class Config:
 
 
 def check(name: str, config: Config = Config(), **fields: Any) -> list[Finding]:
-    """All findings on one environment.
+    """Runs all checks on one environment.
 
     Args:
-        name: for `envs.make`.
-        config: how much to do.
+        name: name for `envs.make`.
+        config: size of the check.
         fields: values for the task's own fields, such as `episode_length=200`.
 
     Raises:
-        ValueError: it cannot be made at all.
+        ValueError: the environment cannot be made.
     """
     env = make(name, **fields)
     try:
         findings = _rollout(env, config)
-    except Exception as error:  # whatever a user's own task may raise
+    except Exception as error:  # a user's own task may raise anything
         return [Finding("runs", False, first_cause(error))]
     if isinstance(env, Env):
-        findings.append(_room(env, config))
+        findings.append(_contacts(env, config))
         for engine in config.engines:
             if engine not in ("native", env.engine.name):
                 findings.append(_agreement(env, engine, config))
@@ -82,9 +86,9 @@ def check(name: str, config: Config = Config(), **fields: Any) -> list[Finding]:
 
 
 def first_cause(error: Exception) -> str:
-    """What went wrong, in one line: the error that began it, where others were raised on its way.
+    """The error that began a chain of errors, as one line.
 
-    JAX puts the whole traceback of a function on the host into the message of an error of its own.
+    JAX raises errors of its own whose message contains the traceback of a function on the host.
     """
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
@@ -112,29 +116,32 @@ def _rollout(env: Source, config: Config) -> list[Finding]:
     begin = time.perf_counter()
     again = jax.block_until_ready(run(key))
     seconds = time.perf_counter() - begin
-    wanted = (config.worlds, spec.obs_size)
-    sizes = first.shape == wanted and step.next_obs.shape[1:] == wanted
-    seen = np.concatenate([np.ravel(first), np.ravel(step.next_obs), np.ravel(step.reward)])
+    obs_shape = (config.worlds, spec.obs_size)
+    sizes = first.shape == obs_shape and step.next_obs.shape[1:] == obs_shape
+    numbers = np.concatenate([np.ravel(first), np.ravel(step.next_obs), np.ravel(step.reward)])
     same = all(
         np.array_equal(a, b, equal_nan=True)
         for a, b in zip(jax.tree.leaves((first, step)), jax.tree.leaves(again), strict=True)
     )
     valid = float(np.asarray(step.valid).mean())
+    finite = bool(np.isfinite(numbers).all()) and valid > 0.99
     rate = config.steps * config.worlds / seconds
     failures = env.failures()
     return [
         Finding("runs", not failures, str(failures[0]) if failures else f"engine {spec.engine}"),
         Finding("shapes", sizes, f"{spec.obs_size} observations, {spec.action_size} actions"),
-        Finding("finite", bool(np.isfinite(seen).all()) and valid > 0.99, f"{valid:.1%} of steps"),
+        Finding(
+            "finite", bool(np.isfinite(numbers).all()) and valid > 0.99, f"{valid:.1%} of steps"
+        ),
         Finding("repeats", same, "the same key, the same numbers" if same else "numbers differ"),
         Finding("speed", None, f"{rate:,.0f} steps/s of {config.worlds} worlds"),
     ]
 
 
-def _room(env: Env, config: Config) -> Finding:
+def _contacts(env: Env, config: Config) -> Finding:
     key, shape = seeds.key(config.seed), (config.steps, config.worlds, env.action_size)
     actions = np.asarray(jax.random.uniform(key, shape, minval=-1, maxval=1))
-    return Finding("contacts", None, contact_counts.described(env, actions, config.seed))
+    return Finding("contacts", None, contact_counts.describe(env, actions, config.seed))
 
 
 def _agreement(env: Env, engine: str, config: Config) -> Finding:
@@ -143,26 +150,26 @@ def _agreement(env: Env, engine: str, config: Config) -> Finding:
         middle, most = against_native(env, engine, config)
     except ValueError as error:
         return Finding(what, None, f"refused: {error}")
-    said = f"apart by {middle:.0e} of a step's change (median), {most:.0e} (nine of ten)"
-    return Finding(what, most < AGREEMENT, said)
+    text = f"apart by {middle:.0e} of a step's change (median), {most:.0e} (nine of ten)"
+    return Finding(what, most < AGREEMENT, text)
 
 
 def against_native(env: Env, engine: str, config: Config) -> tuple[float, float]:
-    """How far a control step is from C MuJoCo's, in units of the observation's own change.
+    """Difference of a control step from C MuJoCo's, relative to the observation's change.
 
     Returns:
-        The median over states on the way of random actions, and what nine of ten are within.
+        Median and 90 % quantile over states of episodes with random actions.
 
     Raises:
-        ValueError: the engine refuses the body.
+        ValueError: the engine refuses the model.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = [
+        simulators = [
             engines.make(e, env.engine.model, env.engine.n_substeps, env.task.derived)
             for e in ("native", engine)
         ]
-        pair = [dataclasses.replace(env, engine=e).for_worlds(config.worlds) for e in made]
+        pair = [dataclasses.replace(env, engine=e).for_worlds(config.worlds) for e in simulators]
     starts, action = _states(pair[0], config)
     before, *after = _one_step(pair, starts, action)
     change = np.linalg.norm(after[0] - before, axis=1)
@@ -172,28 +179,28 @@ def against_native(env: Env, engine: str, config: Config) -> tuple[float, float]
 
 
 def _states(env: Env, config: Config) -> tuple[Any, jax.Array]:
-    """States on the way of random actions, on C MuJoCo, as starts; and an action for each."""
+    """States of episodes with random actions, as start states, and an action for each."""
     batch, key = env.batch(config.worlds), seeds.key(config.seed)
     shape = (config.steps, config.worlds, env.action_size)
     actions = jax.random.uniform(key, shape, minval=-1, maxval=1)
     keys = jax.random.split(key, config.worlds)
-    fresh = jax.jit(jax.vmap(env.initial))(keys)
+    initial = jax.jit(jax.vmap(env.initial))(keys)
     worlds = jax.jit(batch.reset)(key)
-    placed: State = jax.jit(jax.vmap(env.place))(fresh)
+    placed: State = jax.jit(jax.vmap(env.place))(initial)
     worlds = worlds._replace(state=placed)
     step = jax.jit(lambda w, a: jax.lax.scan(batch.step, w, a)[0])
     physics = step(worlds, actions).state.sim.physics
-    starts = fresh._replace(
+    starts = initial._replace(
         qpos=physics.qpos, qvel=physics.qvel, act=physics.act, goal=physics.goal
     )
     return starts, actions[0]
 
 
 def _one_step(pair: list[Env], starts: Any, action: jax.Array) -> list[np.ndarray]:
-    """Observations before, and after a step on each."""
-    seen = []
+    """Observations before the step, and after it on each engine."""
+    observations = []
     for env in pair:
         state = jax.jit(jax.vmap(env.place))(starts)
         after = jax.jit(jax.vmap(env.step))(state, jnp.asarray(action))
-        seen += [np.asarray(state.obs)] * (not seen) + [np.asarray(after.obs)]
-    return seen
+        observations += [np.asarray(state.obs)] * (not observations) + [np.asarray(after.obs)]
+    return observations

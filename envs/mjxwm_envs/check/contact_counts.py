@@ -1,7 +1,7 @@
-"""How many contacts and constraint rows a task has, and what engine warp makes room for.
+"""Counts a task's contacts and constraint rows, and compares them with engine warp's buffers.
 
-MuJoCo Warp's buffers are allocated beforehand. By default they hold everything that could ever be
-active at once in a world, often many times what is.
+MuJoCo Warp's buffers are allocated beforehand. By default they hold all contacts and rows that
+could ever be active at once in a world, often many times as many as are.
 """
 
 import dataclasses
@@ -13,26 +13,28 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mjxwm_envs import engines, seeds
-from mjxwm_envs.engines.limits import Limits
+from mjxwm_envs.engines.buffer_sizes import BufferSizes
 from mjxwm_envs.env import Env
 
 
-class Need(NamedTuple):
-    """Contacts and rows per world, over states on the way of random actions."""
+class Counts(NamedTuple):
+    """Contacts and rows per world, over the states of episodes with random actions."""
 
-    usual: Limits
-    """What 99 of 100 states have at most."""
-    most: Limits
+    usual: BufferSizes
+    """The most in 99 of 100 states."""
+    most: BufferSizes
+    """The most in any state."""
     states: int
+    """Number of states that were counted."""
 
 
-def need(env: Env, actions: Float[np.ndarray, "T B a"], seed: int) -> Need:
-    """What C MuJoCo finds, at the end of each action.
+def count(env: Env, actions: Float[np.ndarray, "T B a"], seed: int) -> Counts:
+    """Contacts and rows that C MuJoCo has at the end of each action.
 
     Args:
-        env: a task of ours, on any engine.
-        actions: for each step and world.
-        seed: of the starts.
+        env: a task on any engine.
+        actions: the actions of T steps in B worlds, in [-1, 1].
+        seed: seed of the start states.
     """
     engine, counted = env.engine, ("ncon", "nefc")
     native = engines.make("native", engine.model, engine.n_substeps, (*env.task.derived, *counted))
@@ -47,43 +49,43 @@ def need(env: Env, actions: Float[np.ndarray, "T B a"], seed: int) -> Need:
 
         return jax.lax.scan(step, batch.reset(key), actions)[1]
 
-    found = [np.asarray(x, int).ravel() for x in run(seeds.key(seed))]
-    return Need(_at(found, 0.99), _at(found, 1.0), found[0].size)
+    counts = [np.asarray(x, int).ravel() for x in run(seeds.key(seed))]
+    return Counts(_at(counts, 0.99), _at(counts, 1.0), counts[0].size)
 
 
-def bound(env: Env) -> Limits:
-    """What engine warp makes room for by default, per world.
+def default_buffers(env: Env) -> BufferSizes:
+    """Engine warp's default buffer sizes for one world.
 
     Raises:
-        ValueError: it refuses the body, or there is no bound.
+        ValueError: it refuses the model, or no upper bound is known.
     """
     import warp
 
-    settings: Any = warp.config  # pyright takes it for another module
-    settings.quiet = True  # no banner in the middle of what is reported
+    warp_config: Any = warp.config  # pyright takes it for another module
+    warp_config.quiet = True  # no banner in the middle of the report
     engine = env.engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made: Any = engines.make("warp", engine.model, engine.n_substeps, env.task.derived)
-    return made.room
+        simulator: Any = engines.make("warp", engine.model, engine.n_substeps, env.task.derived)
+    return simulator.buffer_sizes
 
 
-def described(env: Env, actions: Float[np.ndarray, "T B a"], seed: int) -> str:
-    """Need and bound in words, and how to ask for less room."""
-    usual, most, states = need(env, actions, seed)
-    said = (
+def describe(env: Env, actions: Float[np.ndarray, "T B a"], seed: int) -> str:
+    """Counts and default buffer sizes as text, with the options that make buffers smaller."""
+    usual, most, states = count(env, actions, seed)
+    text = (
         f"{usual.contacts} contacts and {usual.rows} rows a world in 99 of 100 of {states:,} "
         f"states, {most.contacts} and {most.rows} at most"
     )
     try:
-        room = bound(env)
+        sizes = default_buffers(env)
     except ValueError as error:
-        return f"{said}; engine='warp' has none: {error}"
+        return f"{text}; engine='warp' has none: {error}"
     return (
-        f"{said}; engine='warp' makes room for {room.contacts} and {room.rows}, fewer with "
+        f"{text}; engine='warp' makes room for {sizes.contacts} and {sizes.rows}, fewer with "
         "contacts_per_world and rows_per_world"
     )
 
 
-def _at(found: list[Int[np.ndarray, " n"]], share: float) -> Limits:
-    return Limits(*(int(np.quantile(x, share, method="higher")) for x in found))
+def _at(counts: list[Int[np.ndarray, " n"]], share: float) -> BufferSizes:
+    return BufferSizes(*(int(np.quantile(x, share, method="higher")) for x in counts))

@@ -1,4 +1,4 @@
-"""The three engines, and which of them fits this machine.
+"""The three engines, and the fastest of them for this machine.
 
 `native` is C MuJoCo on CPU threads, `mjx` is MuJoCo in JAX, `warp` is MuJoCo Warp for NVIDIA GPUs.
 """
@@ -9,13 +9,13 @@ from typing import Literal, get_args
 import jax
 import mujoco
 
+from mjxwm_envs.engines.buffer_sizes import RequestedSizes
 from mjxwm_envs.engines.engine import Engine
-from mjxwm_envs.engines.limits import Room
 from mjxwm_envs.engines.native import Native
 
 EngineName = Literal["auto", "native", "mjx", "warp"]
-NO_ROOM = Room()
-"""Room as the bound has it."""
+DEFAULT_SIZES = RequestedSizes()
+"""Buffers of the largest size that a model can need."""
 NAMES: tuple[str, ...] = get_args(EngineName)[1:]
 
 
@@ -34,25 +34,22 @@ def make(
     model: mujoco.MjModel,
     n_substeps: int,
     derived: tuple[str, ...],
-    per_world: Room = NO_ROOM,
+    requested: RequestedSizes = DEFAULT_SIZES,
 ) -> Engine:
-    """An engine for `model`; `name` is one of `NAMES` or "auto".
-
-    MJX and Warp are imported on demand: they take seconds to load.
+    """An engine for `model`. MJX and Warp are imported on demand: they take seconds to load.
 
     Args:
         name: one of `NAMES`, or "auto".
         model: compiled model.
         n_substeps: physics steps per control step.
         derived: `MjData` fields that the task reads.
-        per_world: room for contacts and constraint rows in a world of engine warp; the others find
-            theirs as they go.
+        requested: sizes of engine warp's buffers for each world; other engines need none.
 
     Raises:
-        ValueError: the engine refuses the model; room is asked for on another engine than warp.
+        ValueError: the engine refuses the model; buffer sizes for another engine than warp.
     """
-    per_world.check()
-    if per_world != NO_ROOM and name not in ("auto", "warp"):
+    requested.check()
+    if requested != DEFAULT_SIZES and name not in ("auto", "warp"):
         raise ValueError(
             f"contacts_per_world and rows_per_world are for engine='warp', not for {name!r}, which "
             "finds room as it goes"
@@ -73,5 +70,5 @@ def make(
                 "engine='native' on tasks with contacts",
                 stacklevel=5,
             )
-        return Warp(model, n_substeps, derived, per_world=per_world)
+        return Warp(model, n_substeps, derived, requested=requested)
     raise ValueError(f"engine={name!r} is unknown; choose auto, {', '.join(NAMES)}")

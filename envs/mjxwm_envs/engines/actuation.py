@@ -1,6 +1,7 @@
-"""Actuators whose total force on a tendon is limited, with a derivative where that force is zero.
+"""Actuator forces, with finite derivatives of the limit on a tendon's total actuator force.
 
-MJX divides the limit by the total, zero ones too, and discards the infinity; its derivative is NaN.
+MJX divides the limit by the total force, even if it is zero, and discards the infinite result; the
+derivative is then NaN.
 """
 
 import jax.numpy as jnp
@@ -37,12 +38,12 @@ def fwd_actuation(model: mjx.Model, data: mjx.Data) -> mjx.Data:
 def _limit_total(model: mjx.Model, force: Float[Array, " u"], tendon: int) -> Float[Array, " u"]:
     """Forces scaled so that their sum over the tendon's actuators is within its range [N]."""
     on_tendon = np.asarray(model.actuator_trntype) == _TENDON
-    own = np.nonzero(on_tendon & (np.asarray(model.actuator_trnid)[:, 0] == tendon))[0]
-    total = force[own].sum()
+    actuators = np.nonzero(on_tendon & (np.asarray(model.actuator_trnid)[:, 0] == tendon))[0]
+    total = force[actuators].sum()
     low, high = model.tendon_actfrcrange[tendon]
     beyond = (total < low) | (total > high)
     scale = jnp.clip(total, low, high) / jnp.where(beyond, total, 1)
-    return force.at[own].set(force[own] * jnp.where(beyond, scale, 1))
+    return force.at[actuators].set(force[actuators] * jnp.where(beyond, scale, 1))
 
 
 def _clip(x: Float[Array, " n"], limited: Array, limits: Float[Array, "n 2"]) -> Float[Array, " n"]:

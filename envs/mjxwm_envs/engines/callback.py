@@ -11,14 +11,16 @@ from jax.experimental.buffer_callback import buffer_callback
 def on_host(function: Callable[..., None], shapes: Any, *args: Any) -> Any:
     """Calls `function(out, *args)`, which fills the arrays of `out`; pure, and batched by `vmap`.
 
-    On a CPU the arrays are the program's own buffers. `jax.pure_callback` makes JAX arrays of them
-    on the way in and copies on the way out, which costs eight times as much and is what happens
-    where the program runs on another device.
+    On a CPU the arrays are the program's own buffers. On other devices it is `jax.pure_callback`,
+    which converts inputs to JAX arrays and copies outputs, at eight times the cost.
 
     Args:
         function: called with numpy arrays, all with the same leading axes under `vmap`.
-        shapes: `jax.ShapeDtypeStruct`s of what it fills, without those axes.
-        args: trees of arrays; without those axes the last one is a vector.
+        shapes: `jax.ShapeDtypeStruct`s of `out`, without those axes.
+        args: pytrees of arrays; without those axes the last one is a vector.
+
+    Returns:
+        `out` as JAX arrays.
     """
 
     def direct(*args: Any) -> Any:

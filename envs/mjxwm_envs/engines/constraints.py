@@ -1,10 +1,10 @@
-"""The constraint solver's rows, with MuJoCo's stiffness, damping and impedance, and derivatives.
+"""The constraint solver's rows: stiffness, damping and impedance, with correct derivatives.
 
-MJX's own functions say where each row's Jacobian and position come from. What `solref` and `solimp`
-make of them is computed here: MJX evaluates every branch and discards all but one, and a discarded
-power of a negative number (a solimp power of 2.5, beyond solimp's width) is NaN in reverse mode.
-Here no branch is evaluated where it has no value. Three settings are C MuJoCo's that MJX has
-otherwise: a width of zero, dmin above dmax, and solref of mixed signs.
+Jacobians and positions of the rows come from MJX's functions. The effect of `solref` and `solimp`
+is computed here: MJX evaluates all branches and discards all but one, and a discarded power of a
+negative number (a solimp power of 2.5, beyond solimp's width) is NaN in reverse mode. Here the
+inputs of discarded branches are replaced. Three cases follow C MuJoCo instead of MJX: a width of
+zero, dmin above dmax, and solref of mixed signs.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from mujoco.mjx._src import constraint as rows_of
 _NO_CONSTRAINT = int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
 _NO_REFSAFE = int(mujoco.mjtDisableBit.mjDSBL_REFSAFE)
 _MIXED_SIGNS = (0.02, 1.0)
-"""What C MuJoCo takes, with a warning, where one number of solref is positive and one is not."""
+"""The solref that C MuJoCo uses, with a warning, if one of its numbers is positive and one not."""
 
 BUILDERS = (
     rows_of._efc_equality_connect,
@@ -32,13 +32,13 @@ BUILDERS = (
     rows_of._efc_limit_tendon,
     rows_of._efc_contact_frictionless,
 )
-"""Functions of (model, data) to rows, or None where there are none, in the order of the rows."""
+"""Functions from (model, data) to rows, or to None if there are none, in the order of the rows."""
 _FRICTIONAL = (3, 4, 6)
-"""Numbers of a contact's dimensions (condim) with friction."""
+"""Values of condim with friction."""
 
 
 def make_constraint(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`mjx.make_constraint`, with right derivatives for every solref and solimp."""
+    """`mjx.make_constraint`, with correct derivatives for every solref and solimp."""
     rows = None if model.opt.disableflags & _NO_CONSTRAINT else _rows(model, data)
     if rows is None:
         return mjx.make_constraint(model, data)
@@ -60,7 +60,7 @@ def make_constraint(model: mjx.Model, data: mjx.Data) -> mjx.Data:
 
 
 def _rows(model: mjx.Model, data: mjx.Data) -> Any:
-    """All rows of a model, or None where it can have none."""
+    """All rows of a model, or None if it can have none."""
     contact = rows_of._efc_contact_pyramidal
     if model.opt.cone == mjx.ConeType.ELLIPTIC:
         contact = rows_of._efc_contact_elliptic
@@ -77,7 +77,7 @@ def reference(
     mixed = (solref[:, :1] > 0) != (solref[:, 1:] > 0)
     first, second = jnp.where(mixed, jnp.array(_MIXED_SIGNS, solref.dtype), solref).T
     standard = first > 0
-    # Numbers that a time constant and a damping ratio can be, for rows that have none.
+    # Placeholders for rows without time constant and damping ratio.
     time, ratio = jnp.where(standard, first, 1), jnp.where(standard, second, 1)
     if not model.opt.disableflags & _NO_REFSAFE:
         time = jnp.maximum(time, 2 * model.opt.timestep)
@@ -87,9 +87,9 @@ def reference(
 
 
 def impedance(solimp: Float[Array, "c 5"], pos: Float[Array, " c"]) -> Float[Array, " c"]:
-    """Impedance of rows that are `pos` [m, rad] off, after "Impedance" in MuJoCo's documentation.
+    """Impedance of rows violated by `pos` [m, rad], after "Impedance" in MuJoCo's documentation.
 
-    From dmin at `pos` = 0 to dmax at the width, by a power of the distance to either end.
+    It goes from dmin at `pos` = 0 to dmax at the width, by a power of the distance to either end.
     """
     dmin, dmax, width, midpoint, power = solimp.T
     dmin, dmax, midpoint = (
@@ -99,8 +99,8 @@ def impedance(solimp: Float[Array, "c 5"], pos: Float[Array, " c"]) -> Float[Arr
     flat = (dmin == dmax) | (width <= mujoco.mjMINVAL)
     x = jnp.abs(pos) / jnp.where(flat, 1, width)
     inside, near = x < 1, x < midpoint
-    # Distance to the nearer end, and how far that end's branch reaches. Beyond the width a number
-    # stands in, for a power of a negative number is none.
+    # Distance to the nearer end, and the length of that end's branch. Beyond the width, `reach`
+    # avoids the power of a negative number, which is NaN.
     reach = jnp.where(near, midpoint, 1 - midpoint)
     distance = jnp.where(inside, jnp.where(near, x, 1 - x), reach)
     part = reach * jnp.power(distance / reach, power)

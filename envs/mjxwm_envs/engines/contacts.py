@@ -1,12 +1,12 @@
-"""MJX's contacts, with C MuJoCo's where the two differ.
+"""MJX's contacts, replaced by C MuJoCo's for the types of geoms for which the two differ.
 
 MJX makes fewer contacts than C MuJoCo between parallel capsules, a cylinder and a plane, and a box
 or mesh and a plane, where it drops all corners but those within 1 mm of the deepest; it misses a
 sphere that is nearer to a box than the margin; and it only approximates a sphere on a cylinder or a
-capsule. Here these have C's contacts. MJX's arrays have one fixed place for each contact that a
-pair of geoms can have; there are more places for what C has more.
+capsule. Here these have C's contacts. MJX's arrays have a fixed number of rows for each pair of
+geoms; rows are appended for pairs for which C makes more contacts.
 
-The layout of the contacts is that of two internal functions of mjx 3.17.
+The order of the rows follows two internal functions of mjx 3.17.
 """
 
 import functools
@@ -37,41 +37,41 @@ _SHAPES: dict[tuple[int, int], tuple[int, Callable[..., shapes.Touch]]] = {
     (_G.mjGEOM_SPHERE, _G.mjGEOM_BOX): (1, shapes.sphere_box),
     _CAPSULES: (2, shapes.capsule_capsule),
 }
-"""By types of geoms: how many contacts C MuJoCo makes at most, and where."""
+"""By types of geoms: the most contacts that C MuJoCo makes, and the function that computes them."""
 PARALLEL = 1e-3
-"""Sine of the angle between capsules up to which they count as parallel at a model's own poses."""
+"""Sine of the largest angle at which capsules count as parallel in rest pose or keyframes."""
 
 
 class Plan(NamedTuple):
-    """What of a model's contacts is put right; fixed when an engine is made."""
+    """The contacts of a model that differ from MJX's; fixed when an engine is made."""
 
     side_by_side: frozenset[tuple[int, int]]
     """Pairs of capsules with a place for a second contact."""
     hulls: dict[int, shapes.Hull]
-    """By mesh: of those that can touch a plane."""
+    """The hulls of meshes that can touch a plane, by mesh."""
 
 
 class _Group(NamedTuple):
-    """Pairs of geoms that MJX treats together: of the same types, meshes and dimensions."""
+    """Pairs of geoms that MJX processes together: the same types, meshes and condim."""
 
     types: tuple[int, int]
     mesh: int
-    """Of the second geom."""
+    """Mesh of the second geom."""
     key: Any
-    """MJX's own."""
+    """MJX's key of the group."""
     condim: int
     pairs: Int[np.ndarray, "n 3"]
     """Two geoms, and their explicit `<pair>` or -1."""
     places: int
-    """For each pair."""
+    """Rows of MJX for each pair."""
 
 
 def make_plan(model: mujoco.MjModel) -> Plan:
     """The plan for a compiled model.
 
-    Capsules of different kinematic trees have two places, those of one tree only where they are
-    parallel at the model's rest pose or a keyframe: in others each pair would cost a second place
-    for what happens at angles below 1e-4.
+    Pairs of capsules have two rows if they belong to different kinematic trees, or are parallel in
+    the model's rest pose or a keyframe. For others a second row, needed only at angles below 1e-4,
+    would cost too much.
     """
     pairs = list(driver.geom_pairs(model))
     trees = model.body_rootid[model.geom_bodyid]
@@ -83,7 +83,7 @@ def make_plan(model: mujoco.MjModel) -> Plan:
 
 
 def _parallel(model: mujoco.MjModel, pairs: list[tuple[int, int]]) -> set[tuple[int, int]]:
-    data, found = mujoco.MjData(model), set()
+    data, parallel = mujoco.MjData(model), set()
     for key in range(-1, model.nkey):
         if key >= 0:
             mujoco.mj_resetDataKeyframe(model, data, key)
@@ -91,8 +91,8 @@ def _parallel(model: mujoco.MjModel, pairs: list[tuple[int, int]]) -> set[tuple[
         axes = data.geom_xmat.reshape(-1, 3, 3)[:, :, 2]
         for a, b in pairs:
             if np.linalg.norm(np.cross(axes[a], axes[b])) < PARALLEL:
-                found.add((a, b))
-    return found
+                parallel.add((a, b))
+    return parallel
 
 
 def _types(model: Any, a: int, b: int) -> tuple[int, int]:
@@ -100,19 +100,19 @@ def _types(model: Any, a: int, b: int) -> tuple[int, int]:
 
 
 def _groups(model: Any) -> list[_Group]:
-    """In the order of MJX's contacts."""
-    found = []
+    """The groups, in the order of MJX's contacts."""
+    groups = []
     by_condim = sorted(driver._geom_groups(model).items(), key=lambda item: int(item[0].condim))
     for key, pairs in by_condim:
         places = driver._COLLISION_FUNC[key.types].ncon  # pyright: ignore[reportArgumentType]
         types = int(key.types[0]), int(key.types[1])
         condim = int(key.condim)
-        found.append(_Group(types, int(key.data_ids[1]), key, condim, np.array(pairs), places))
-    return found
+        groups.append(_Group(types, int(key.data_ids[1]), key, condim, np.array(pairs), places))
+    return groups
 
 
 def _more(group: _Group, plan: Plan) -> tuple[int, Int[np.ndarray, " m"]]:
-    """Contacts that MJX has no place for: how many of a pair, and of which pairs."""
+    """Rows that MJX lacks: how many for a pair, and for which pairs of the group."""
     most = _SHAPES[group.types][0] if group.types in _SHAPES else group.places
     chosen = np.arange(len(group.pairs))
     if group.types == _CAPSULES:
@@ -122,37 +122,37 @@ def _more(group: _Group, plan: Plan) -> tuple[int, Int[np.ndarray, " m"]]:
 
 
 def condims(model: mujoco.MjModel, plan: Plan) -> Int[np.ndarray, " n"]:
-    """The dimension of each contact's friction, MJX's and those it lacks, in ascending order."""
-    found = driver.make_condim(model)
-    for group in _groups(model) if found.size else []:
+    """The condim of each row of contacts, MJX's and the appended ones, in ascending order."""
+    dims = driver.make_condim(model)
+    for group in _groups(model) if dims.size else []:
         count, pairs = _more(group, plan)
-        found = np.append(found, np.full(count * pairs.size, group.condim, found.dtype))
-    return np.sort(found)
+        dims = np.append(dims, np.full(count * pairs.size, group.condim, dims.dtype))
+    return np.sort(dims)
 
 
 def collision(model: mjx.Model, data: mjx.Data, plan: Plan) -> mjx.Data:
-    """`mjx.collision` with C MuJoCo's contacts; `data` has places for them, see `condims`."""
+    """`mjx.collision` with C MuJoCo's contacts; `data` has rows for them, see `condims`."""
     groups = _groups(model) if data._impl.ncon else []
     if not any(group.types in _SHAPES and _more(group, plan)[1].size for group in groups):
         return mjx.collision(model, data)
-    # MJX's functions are not even called for what is put right: their derivatives may be infinite,
-    # and infinity times nothing is NaN.
+    # MJX's functions are not called for pairs that are replaced: their derivatives may be infinite,
+    # and infinity times a gradient of zero is NaN.
     contacts, parts = driver._contact_groups(model, data), []
     for group in groups:
         contact = contacts[group.key]
-        _, right = _more(group, plan)
+        _, replaced = _more(group, plan)
         if group.types not in _SHAPES:
-            right = right[:0]
-        stock = np.setdiff1d(np.arange(len(group.pairs)), right)
+            replaced = replaced[:0]
+        stock = np.setdiff1d(np.arange(len(group.pairs)), replaced)
         if stock.size:
-            mine = jax.tree.map(lambda x, i=stock: x[i], contact)
+            rows = jax.tree.map(lambda x, i=stock: x[i], contact)
             function = driver._COLLISION_FUNC[group.key.types]
-            dist, pos, frame = function(model, data, group.key, mine.geom)
-            mine = jax.tree.map(lambda x, n=group.places: jnp.repeat(x, n, axis=0), mine)
-            parts.append(mine.replace(dist=dist, pos=pos, frame=frame))
-        if right.size:
-            mine = jax.tree.map(lambda x, i=right: x[i], contact)
-            parts.append(_touching(model, data, plan, group, right, mine))
+            dist, pos, frame = function(model, data, group.key, rows.geom)
+            rows = jax.tree.map(lambda x, n=group.places: jnp.repeat(x, n, axis=0), rows)
+            parts.append(rows.replace(dist=dist, pos=pos, frame=frame))
+        if replaced.size:
+            rows = jax.tree.map(lambda x, i=replaced: x[i], contact)
+            parts.append(_touching(model, data, plan, group, replaced, rows))
     contact = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     return data.tree_replace({"_impl.contact": contact})
 
@@ -165,7 +165,7 @@ def _touching(
     pairs: Int[np.ndarray, " n"],
     contact: Any,
 ) -> Any:
-    """C MuJoCo's contacts of some pairs of a group; `contact` has the settings of each pair."""
+    """C MuJoCo's contacts of some pairs of a group; `contact` has each pair's parameters."""
     one, two, explicit = group.pairs[pairs].T
     gap = model.geom_gap[one] + model.geom_gap[two]
     if (explicit >= 0).any():

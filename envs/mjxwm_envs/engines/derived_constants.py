@@ -1,8 +1,8 @@
-"""What MuJoCo derives from masses and inertias, computed anew where a world has its own.
+"""Constants that MuJoCo derives from masses and inertias, computed for worlds with their own ones.
 
-MuJoCo's `mj_setConst` puts a body at rest (`qpos0`) and derives from its inertia matrix M there how
-light bodies, joints and tendons are. Constraints are regularised with those numbers (soft contacts
-and limits of a heavier body give way otherwise), and muscles scale their force with one of them:
+MuJoCo's `mj_setConst` takes the inertia matrix M at rest (`qpos0`) and derives the inverse weights
+of bodies, joints and tendons. Constraints are regularised with these numbers (otherwise contacts
+and limits of a heavier body are too soft), and muscles scale their force with one of them:
 
     body_invweight0, tendon_invweight0   mean diagonal of J M^-1 J', J: Jacobian of body or tendon
     dof_invweight0                       mean diagonal of M^-1 over a joint's axes of one kind
@@ -30,10 +30,10 @@ INERTIAL = (
     "dof_armature",
     "tendon_armature",
 )
-"""Fields of `MjModel` on which the constants above depend, but for what changes J."""
+"""Fields of `MjModel` on which the constants above depend; those that change J are left out."""
 
 _SLIDING = 2
-"""`body_simple` of bodies that only slide along axes: MuJoCo takes 1 / mass for them."""
+"""`body_simple` of bodies that only slide along axes: MuJoCo uses 1 / mass for them."""
 
 
 class Rest(NamedTuple):
@@ -50,17 +50,17 @@ class Rest(NamedTuple):
     moments: Float[np.ndarray, "u v"]
     """Gradient of each actuator's length."""
     armature: Float[np.ndarray, "v v"]
-    """What armatures of joints, tendons and actuators add to the inertia matrix."""
+    """Contribution of the armatures of joints, tendons and actuators to the inertia matrix."""
     dof_armature: Float[np.ndarray, " v"]
-    """What those of joints and actuators add to its diagonal."""
+    """Contribution of the armatures of joints and actuators to its diagonal."""
     below: Float[np.ndarray, "b b"]
-    """[i, j]: 1 where body j hangs on body i, or is it."""
+    """[i, j]: 1 if body j is body i or a descendant of it, else 0."""
     related: Float[np.ndarray, "v v"]
-    """1 where one of two joints carries the other: MuJoCo's M has no other entries."""
+    """1 if one of two dofs is an ancestor of the other: the nonzero pattern of MuJoCo's M."""
 
 
 def at_rest(model: mujoco.MjModel) -> Rest:
-    """`model` at `qpos0`, as `mj_setConst` looks at it."""
+    """Jacobians and inertia of `model` at `qpos0`, as in `mj_setConst`."""
     data = mujoco.MjData(model)
     data.qpos[:] = model.qpos0
     for stage in (
@@ -110,33 +110,33 @@ def derived_constants(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[s
 
     Args:
         model: the nominal body.
-        fields: fields of `MjModel` by name that this world has of its own, whole arrays.
+        fields: the world's own values of `MjModel` fields: whole arrays by name.
 
     Returns:
-        Those of the constants that `fields` does not have; none where nothing inertial differs.
+        The constants that `fields` does not contain; empty if no inertial field is in `fields`.
 
     Raises:
         ValueError: the model has flexes, or an integrator that factors the inertia matrix in
             advance: their constants are not computed here.
     """
-    own = [name for name in INERTIAL if name in fields]
-    if not model.nv or not own:
+    inertial = [name for name in INERTIAL if name in fields]
+    if not model.nv or not inertial:
         return {}
-    _refuse(model, own)
+    _refuse(model, inertial)
     with jax.default_matmul_precision("highest"):
         constants = _constants(model, at_rest(model), fields)
     return {name: value for name, value in constants.items() if name not in fields}
 
 
-def _refuse(model: mujoco.MjModel, own: list[str]) -> None:
-    for feature, there in (
+def _refuse(model: mujoco.MjModel, inertial: list[str]) -> None:
+    for feature, present in (
         ("flexes", model.nflex > 0),
         ("integrator='discrete'", model.opt.integrator == mujoco.mjtIntegrator.mjINT_DISCRETE),
     ):
-        if there:
+        if present:
             raise ValueError(
-                f"{', '.join(own)} cannot differ between worlds of a model with {feature}: what "
-                "MuJoCo derives from it there is not computed for each world"
+                f"{', '.join(inertial)} cannot differ between worlds of a model with {feature}: "
+                "what MuJoCo derives from it there is not computed for each world"
             )
 
 
@@ -157,7 +157,7 @@ def _constants(
         flat = rows.reshape(-1, model.nv)
         return (flat * solve(flat)).sum(axis=-1).reshape(rows.shape[:-1])
 
-    mass = _own(model, fields, "body_mass")
+    mass = _field(model, fields, "body_mass")
     constants = {
         "body_subtreemass": jnp.asarray(rest.below, mass.dtype) @ mass,
         "dof_M0": dof_inertia,
@@ -171,17 +171,17 @@ def _constants(
     return constants
 
 
-def _own(model: mujoco.MjModel, fields: dict[str, Array], name: str) -> Float[Array, "..."]:
+def _field(model: mujoco.MjModel, fields: dict[str, Array], name: str) -> Float[Array, "..."]:
     return jnp.asarray(fields.get(name, getattr(model, name)), jnp.result_type(float))
 
 
 def _velocities(
     model: mujoco.MjModel, rest: Rest, fields: dict[str, Array]
 ) -> tuple[Float[Array, "b 3 v"], Float[Array, "b 3 v"]]:
-    """Velocities of the centres of mass, and of rotation, per joint velocity."""
+    """Linear velocities of the centres of mass, and angular ones, per joint velocity."""
     linear, angular = jnp.asarray(rest.linear), jnp.asarray(rest.angular)
     if "body_ipos" in fields:
-        shift = _own(model, fields, "body_ipos") - jnp.asarray(model.body_ipos)
+        shift = _field(model, fields, "body_ipos") - jnp.asarray(model.body_ipos)
         shift = jnp.einsum("bij,bj->bi", jnp.asarray(rest.frames), shift)
         linear = linear + jnp.cross(angular, shift[..., None], axis=1)
     return linear, angular
@@ -193,17 +193,17 @@ def _inertia(
     fields: dict[str, Array],
     linear: Float[Array, "b 3 v"],
 ) -> tuple[Float[Array, "v v"], Float[Array, " v"]]:
-    """The inertia matrix at rest, of this world's bodies and armatures, and `dof_M0`."""
-    quat = _own(model, fields, "body_iquat")
+    """The inertia matrix at rest with this world's bodies and armatures, and `dof_M0`."""
+    quat = _field(model, fields, "body_iquat")
     axes = jnp.einsum("bij,bjk->bik", jnp.asarray(rest.frames), jax.vmap(_rotation)(quat))
     spin = jnp.einsum("bij,biv->bjv", axes, jnp.asarray(rest.angular))
-    mass, inertia = (_own(model, fields, name) for name in ("body_mass", "body_inertia"))
+    mass, inertia = (_field(model, fields, name) for name in ("body_mass", "body_inertia"))
     bodies = jnp.einsum("b,bjv,bjw->vw", mass, linear, linear)
     bodies += jnp.einsum("bj,bjv,bjw->vw", inertia, spin, spin)
-    joints = _own(model, fields, "dof_armature") - jnp.asarray(model.dof_armature)
+    joints = _field(model, fields, "dof_armature") - jnp.asarray(model.dof_armature)
     inertia = bodies + jnp.asarray(rest.armature) + jnp.diag(joints)
     if model.ntendon:
-        more = _own(model, fields, "tendon_armature") - jnp.asarray(model.tendon_armature)
+        more = _field(model, fields, "tendon_armature") - jnp.asarray(model.tendon_armature)
         tendons = jnp.asarray(rest.tendons)
         inertia += jnp.einsum("t,tv,tw->vw", more, tendons, tendons) * rest.related
     # dof_M0 leaves the armature of tendons out.
@@ -227,7 +227,7 @@ def _per_body(
     linear: Float[Array, "b 3"],
     angular: Float[Array, "b 3"],
 ) -> Float[Array, "b 2"]:
-    """Means over the axes of translation and of rotation; zero of what cannot move."""
+    """Means over the axes of translation and of rotation; zero for bodies that cannot move."""
     weights = jnp.stack([linear.mean(axis=1), angular.mean(axis=1)], axis=1)
     sliding = jnp.stack([1 / mass, jnp.zeros_like(mass)], axis=1)
     weights = jnp.where((model.body_simple == _SLIDING)[:, None], sliding, weights)
@@ -237,7 +237,7 @@ def _per_body(
 def _per_joint(
     model: mujoco.MjModel, mass: Float[Array, " b"], weight: Float[Array, " v"]
 ) -> Float[Array, " v"]:
-    """Means over the three translations, and over the three rotations, of one joint."""
+    """Means over the three translations and over the three rotations of each joint."""
     groups = np.arange(model.nv)
     for joint, first in enumerate(model.jnt_dofadr):
         kind = model.jnt_type[joint]

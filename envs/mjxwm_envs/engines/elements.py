@@ -1,4 +1,4 @@
-"""The elements of a model that have something, by kind and name: `joint 'knee'`."""
+"""Finds the elements of a model with some property, and names them: `joint 'knee'`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,16 +7,16 @@ import mujoco
 import numpy as np
 
 Finder = Callable[[mujoco.MjModel], list[str]]
-"""Model -> its elements that have the thing; empty where none does."""
+"""Function of a model: descriptions of its elements that have a property; may be empty."""
 
 
 def shown(elements: list[str]) -> str:
-    """The first three of them, and how many more."""
+    """The first three elements, and the number of further ones, as text."""
     return ", ".join(elements[:3]) + (f" and {len(elements) - 3} more" if elements[3:] else "")
 
 
 def named(kind: Any, mask: Callable[[mujoco.MjModel], Any]) -> Finder:
-    """Elements of one kind where `mask`, an array with a row for each, is not zero."""
+    """Finds elements of one kind by `mask`: an array with a row per element, nonzero to select."""
 
     def used(model: mujoco.MjModel) -> list[str]:
         rows = np.asarray(mask(model))
@@ -27,14 +27,14 @@ def named(kind: Any, mask: Callable[[mujoco.MjModel], Any]) -> Finder:
 
 
 def name(model: mujoco.MjModel, kind: Any, index: int) -> str:
-    """An element's kind and name, or its number where it has none."""
+    """An element's kind and name, or number if it has no name."""
     word = kind.name.removeprefix("mjOBJ_").lower()
     name = mujoco.mj_id2name(model, kind, index)
     return f"{word} {name!r}" if name else f"{word} {index}"
 
 
 def dofs(mask: Callable[[mujoco.MjModel], Any]) -> Finder:
-    """Joints of the degrees of freedom where `mask` is not zero."""
+    """Finds joints by `mask`: an array with a row per degree of freedom, nonzero to select."""
 
     def used(model: mujoco.MjModel) -> list[str]:
         rows = np.asarray(mask(model)).reshape(model.nv, -1).any(axis=1) if model.nv else []
@@ -45,18 +45,18 @@ def dofs(mask: Callable[[mujoco.MjModel], Any]) -> Finder:
 
 
 def flag(bit: Any) -> Finder:
-    """A flag that is set."""
+    """Finds out whether a flag of `<option>` is set."""
     disable = isinstance(bit, mujoco.mjtDisableBit)
     word = bit.name.split("_")[1].lower()
-    said = f"<flag {word}='{'disable' if disable else 'enable'}'/>"
+    element = f"<flag {word}='{'disable' if disable else 'enable'}'/>"
 
     def used(model: mujoco.MjModel) -> list[str]:
         flags = model.opt.disableflags if disable else model.opt.enableflags
-        return [said] if flags & int(bit) else []
+        return [element] if flags & int(bit) else []
 
     return used
 
 
-def option(said: str, test: Callable[[mujoco.MjModel], bool]) -> Finder:
-    """An option of the whole model: `said` where it passes the test."""
-    return lambda model: [said] if test(model) else []
+def option(text: str, test: Callable[[mujoco.MjModel], bool]) -> Finder:
+    """Finds a property of the whole model: returns `text` if the model passes `test`."""
+    return lambda model: [text] if test(model) else []

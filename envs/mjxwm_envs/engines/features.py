@@ -1,7 +1,7 @@
-"""Features of MuJoCo that an engine lacks: refused by name when the engine is made.
+"""Refuses models with features of MuJoCo that an engine lacks, when the engine is made.
 
-MJX and MuJoCo Warp refuse some of what they lack, and pass over the rest in silence: they would
-simulate another body. `docs/engines.md` lists what each engine does with every feature.
+MJX and MuJoCo Warp refuse some features that they lack and ignore others: they would simulate
+another body. `docs/engines.md` lists what each engine does with every feature.
 """
 
 import re
@@ -11,13 +11,13 @@ from collections.abc import Collection
 import mujoco
 
 from mjxwm_envs.engines.elements import named, shown
-from mjxwm_envs.engines.lacking import ENGINES, FEATURES, Feature
+from mjxwm_envs.engines.feature_table import ENGINES, FEATURES, Feature
 
 _OBJ = mujoco.mjtObj
 
 
 def check(model: mujoco.MjModel, engine: str, derived: Collection[str] = ()) -> None:
-    """Refuses a model with a feature that an engine lacks, or warns of what it does otherwise.
+    """Refuses a model with a feature that an engine lacks; warns of one that it does differently.
 
     Args:
         model: compiled model.
@@ -25,7 +25,7 @@ def check(model: mujoco.MjModel, engine: str, derived: Collection[str] = ()) -> 
         derived: the fields that a task declares.
 
     Raises:
-        ValueError: names the feature, the elements that have it and the ways out.
+        ValueError: the message names the feature, the elements that have it and the remedies.
     """
     for feature in FEATURES:
         if engine not in feature.lacking:
@@ -36,12 +36,12 @@ def check(model: mujoco.MjModel, engine: str, derived: Collection[str] = ()) -> 
         if elements and not feature.warned:
             raise ValueError(refusal(engine, feature, elements))
         if elements:
-            said = refusal(engine, feature, elements)
-            warnings.warn(f"{said}; its motion is another one", stacklevel=5)
+            message = refusal(engine, feature, elements)
+            warnings.warn(f"{message}; its motion is another one", stacklevel=5)
 
 
 def refusal(engine: str, feature: Feature, elements: list[str]) -> str:
-    """The message: what, where, and what to do."""
+    """The message: the feature, the elements that have it, and the remedies."""
     others = " or ".join(f"engine='{e}'" for e in ENGINES if e not in feature.lacking)
     ways = ", or ".join(way for way in (others and f"use {others}", feature.without) if way)
     return f"engine={engine!r} does not have {feature.name} ({shown(elements)}); {ways}"
@@ -56,11 +56,11 @@ _KINDS = {
     "mjSENS": (_OBJ.mjOBJ_SENSOR, "sensor_type", mujoco.mjtSensor),
     "mjGEOM": (_OBJ.mjOBJ_GEOM, "geom_type", mujoco.mjtGeom),
 }
-"""Where a model has what MuJoCo's enumerations name: element, field, enumeration."""
+"""By prefix of MuJoCo's enumerations: kind of element, field of the model, enumeration."""
 
 
 def plainly(error: NotImplementedError, model: mujoco.MjModel) -> str:
-    """What MJX or MuJoCo Warp says that it lacks, and the elements of the model that have it."""
+    """A message of MJX or MuJoCo Warp about a feature, with the elements that have it."""
     text = re.sub(r"<?mjt\w+\.(mj\w+)(: \d+>)?", r"\1", str(error)).strip().rstrip(".")
     elements: list[str] = []
     for word in re.findall(r"mj[A-Z]+_\w+", text):

@@ -1,4 +1,4 @@
-"""The convex hulls of a model's meshes, as tables of what a plane can touch of them."""
+"""Tables of the faces of meshes' convex hulls, for contacts with planes."""
 
 import mujoco
 import numpy as np
@@ -8,26 +8,26 @@ from mjxwm_envs.engines.contact_shapes import Hull
 
 
 def hull(model: mujoco.MjModel, mesh: int) -> Hull:
-    """The table for `plane_mesh` of one mesh that has a convex hull."""
+    """The table for `plane_mesh` of one mesh, which must have a convex hull."""
     start, count = model.mesh_vertadr[mesh], model.mesh_vertnum[mesh]
     vertices = model.mesh_vert[start : start + count].astype(float)
     first, faces = model.mesh_polyadr[mesh], model.mesh_polynum[mesh]
-    at: list[list[tuple[np.ndarray, list[int]]]] = [[] for _ in range(count)]
+    faces_at: list[list[tuple[np.ndarray, list[int]]]] = [[] for _ in range(count)]
     for face in range(first, first + faces):
         begin = model.mesh_polyvertadr[face]
         polygon = model.mesh_polyvert[begin : begin + model.mesh_polyvertnum[face]]
         for place, vertex in enumerate(polygon):
             four = _four_corners(vertices[polygon], place)
-            at[vertex].append((model.mesh_polynormal[face], polygon[four].tolist()))
-    most = max(map(len, at))
+            faces_at[vertex].append((model.mesh_polynormal[face], polygon[four].tolist()))
+    most = max(map(len, faces_at))
     normals = np.zeros((count, most, 3))
     corners = np.full((count, most, 4), -1)
-    for vertex, found in enumerate(at):
-        for i, (normal, four) in enumerate(found):
+    for vertex, vertex_faces in enumerate(faces_at):
+        for i, (normal, four) in enumerate(vertex_faces):
             normals[vertex, i] = normal
             corners[vertex, i, : len(four)] = four
-        # Where a vertex has fewer faces, its last one stands in: no other can be chosen.
-        for i in range(len(found), most if found else 0):
+        # A vertex with fewer faces repeats its last one, which changes no choice.
+        for i in range(len(vertex_faces), most if vertex_faces else 0):
             normals[vertex, i], corners[vertex, i] = normals[vertex, i - 1], corners[vertex, i - 1]
     corners[:, :, 0] = np.where(corners[:, :, 0] < 0, np.arange(count)[:, None], corners[:, :, 0])
     return Hull(vertices, normals, corners)

@@ -2,8 +2,8 @@
 
     (M - dt dF/dv) a = F,    F: all forces, constraints included
 
-MJX leaves the slope of muscles' force-velocity curve out of dF/dv, and keeps the damping of
-actuators whose force is at its `forcerange`, where it no longer answers to the velocity.
+MJX leaves the slope of muscles' force-velocity curve out of dF/dv, and includes the damping of
+actuators whose force is clamped to its `forcerange` and thus independent of the velocity.
 """
 
 import jax
@@ -66,6 +66,6 @@ def _of_muscles(model: mjx.Model, data: mjx.Data, muscles: np.ndarray) -> Float[
     shortening = (relative > -1) & (relative <= 0)
     lengthening = (relative > 0) & (relative <= rise)
     curve = jnp.where(shortening, 2 * (relative + 1), 0)
-    # A rise of zero is divided by where it is discarded.
+    # Avoids division by a rise of zero in the branch that is discarded.
     stretched = 2 * (rise - relative) / jnp.where(lengthening, rise, 1)
     return still * jnp.where(lengthening, stretched, curve) / fastest

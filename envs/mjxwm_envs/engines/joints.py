@@ -1,7 +1,7 @@
-"""Springs and actuators on joints that turn, with derivatives that are right at rest too.
+"""Springs and actuators on ball and free joints, with correct derivatives at rest.
 
-MJX computes the rotation that they act on with the derivative 0 where it is the identity, as it is
-at most start states: see `rotations`. Everything else here is MJX's own.
+MJX's derivative of a rotation vector is 0 at the identity, where most start states are: see
+`rotations`. Everything else here is MJX's.
 """
 
 import jax.numpy as jnp
@@ -63,7 +63,7 @@ def transmission(model: mjx.Model, data: mjx.Data) -> mjx.Data:
 
 
 def _of_ball(model: mjx.Model, data: mjx.Data, actuator: int) -> Float[Array, ""]:
-    """How far [rad, times gear] the ball joint of an actuator is turned about its axis."""
+    """Actuator length of a ball joint: its rotation about the actuator's axis [rad, times gear]."""
     start = int(model.jnt_qposadr[model.actuator_trnid[actuator, 0]])
     quat, axis = data.qpos[start : start + 4], model.actuator_gear[actuator, :3]
     if model.actuator_trntype[actuator] == _IN_PARENT:
@@ -72,7 +72,7 @@ def _of_ball(model: mjx.Model, data: mjx.Data, actuator: int) -> Float[Array, ""
 
 
 def _between_sites(model: mjx.Model, data: mjx.Data, actuator: int) -> Float[Array, ""]:
-    """How far [m, rad, times gear] the site of an actuator is from its reference site."""
+    """Actuator length of a site: its pose relative to the reference site [m, rad, times gear]."""
     site, reference = (
         math.quat_mul(data.xquat[model.site_bodyid[i]], model.site_quat[i])
         for i in model.actuator_trnid[actuator]

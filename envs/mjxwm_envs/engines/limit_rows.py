@@ -1,8 +1,8 @@
 """Both limits of a joint or tendon at once.
 
-C MuJoCo pushes away from each limit that is nearer than the margin. MJX (and Warp) has one
-constraint row for a joint or tendon, that of the nearer limit, which is too little where a margin
-is wider than half the range. Here each limit has a row of its own, in models that need it.
+C MuJoCo has a constraint row for each limit that is nearer than the margin. MJX (and Warp) has one
+row for a joint or tendon, that of the nearer limit, which is too few if the margin is wider than
+half the range. Here each limit has its own row, in models that need it.
 """
 
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from mujoco import mjx
 from mjxwm_envs.engines import constraints
 
 FIELDS = frozenset({"jnt_range", "jnt_margin", "tendon_range", "tendon_margin"})
-"""What decides whether both limits can be active; per world, it is not known in advance."""
+"""Fields that determine whether both limits can be active. If worlds differ in one, they may."""
 _OFF = int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT | mujoco.mjtDisableBit.mjDSBL_LIMIT)
 _BALL, _FREE = int(mujoco.mjtJoint.mjJNT_BALL), int(mujoco.mjtJoint.mjJNT_FREE)
 
@@ -36,23 +36,23 @@ def _two_sided(model: mujoco.MjModel | mjx.Model) -> np.ndarray:
 
 
 def count(model: mujoco.MjModel | mjx.Model) -> int:
-    """How many rows there are more where each limit has its own."""
+    """Number of rows to add so that each limit has its own."""
     if model.opt.disableflags & _OFF:
         return 0
     return int(_two_sided(model).sum() + (np.asarray(model.tendon_limited) != 0).sum())
 
 
 def has_both(model: mujoco.MjModel | mjx.Model, data: mjx.Data) -> bool:
-    """Whether `data` has a row for each limit, see `room.for_both_limits`."""
+    """Whether `data` has a row for each limit, see `mjx_data.for_both_limits`."""
     one_each = np.asarray(model.jnt_limited).sum() + np.asarray(model.tendon_limited).sum()
     return count(model) > 0 and data._impl.nl > one_each
 
 
 def make_constraint(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """The constraint rows, one for each limit where `data` has room for them."""
+    """The constraint rows, with one for each limit if `data` has rows for both."""
     if not has_both(model, data):
         return constraints.make_constraint(model, data)
-    # With the other limit at infinity MJX makes the row of this one; balls have but one.
+    # With the other limit at infinity MJX makes the row of this one; ball joints have one limit.
     lower = constraints.make_constraint(_without(model, side=1), data)
     upper = constraints.make_constraint(_without(model, side=0), data)
     more = count(model)

@@ -1,7 +1,7 @@
 """MuJoCo in JAX: runs on every XLA device, in float32 or float64, and is the engine with gradients.
 
-A world between two control steps is only its view and the solver's warm start. Each control step
-rebuilds `mjx.Data` from a template, so that what crosses `jit`, `scan` and `vmap` stays small.
+The state of a world between two control steps is `Physics` and the solver's warm start. Each
+control step rebuilds `mjx.Data` from a template, so that the arrays carried by `scan` stay small.
 """
 
 import operator
@@ -16,27 +16,34 @@ from jaxtyping import Array, Bool, Float
 from mujoco import mjx
 
 from mjxwm_envs.core import Initial, Physics, SimState
-from mjxwm_envs.engines import contacts, features, limit_rows, room, rough_contacts, solver
-from mjxwm_envs.engines import derived as fields_of
+from mjxwm_envs.engines import (
+    contacts,
+    derived_fields,
+    features,
+    limit_rows,
+    mjx_data,
+    rough_contacts,
+    solver,
+)
 from mjxwm_envs.engines.joints import fwd_velocity
+from mjxwm_envs.engines.mjx_model import for_mjx
 from mjxwm_envs.engines.positions import fwd_position
 from mjxwm_envs.engines.precision import in_full
-from mjxwm_envs.engines.supported import supported
 
 ACCELERATION_STAGE = frozenset(
     {"act_dot", "actuator_force", "cacc", "cfrc_ext", "cfrc_int", "qacc", "qacc_smooth"}
     | {"qfrc_actuator", "qfrc_constraint", "qfrc_smooth"}
 )
-"""Fields that `mj_step` leaves as they were at the start of its last step."""
+"""Fields that `mj_step` computes at the start of its last physics step, not at the new state."""
 
 
 class Mjx:
     """MuJoCo in JAX, with the precision that JAX has when the engine is made.
 
-    `differentiable` is whether `jax.grad` and `jax.jvp` work through `reset` and `step`, with the
-    implicit gradient of `mjxwm_envs.engines.solver`. Where it is False, `obstacle` says why, and so
-    does the error that an attempt raises. Backpropagation stores one state per control step and
-    recomputes the physics between.
+    If `differentiable`, `jax.grad` and `jax.jvp` work through `reset` and `step`, with the implicit
+    gradient of `mjxwm_envs.engines.solver`. If not, `obstacle` is the reason, which an attempt to
+    differentiate raises, too. Backpropagation stores one state per control step and recomputes the
+    physics between.
 
     After `step`, position and velocity fields and sensors are those of the new state. Acceleration
     fields and sensors (touch, force, accelerometer) are those of the last physics step, as with
@@ -45,7 +52,7 @@ class Mjx:
 
     name = "mjx"
     _impl = "jax"
-    _computed = fields_of.MJX
+    _computed = derived_fields.MJX
 
     def __init__(self, model: mujoco.MjModel, n_substeps: int, derived: tuple[str, ...] = ()):
         """Args:
@@ -63,9 +70,9 @@ class Mjx:
                 "sensors; use engine='native' or remove the delays"
             )
         features.check(model, self.name, derived)
-        fields_of.check(model, derived, self._computed, self.name)
+        derived_fields.check(model, derived, self._computed, self.name)
         self.model, self.n_substeps, self.derived = model, n_substeps, derived
-        self._supported = supported(model, derived)
+        self._supported = for_mjx(model, derived)
         self._model = self._put(self._supported)
         self._template = self._make_template()
         self._shapes = self._derived_shapes()
@@ -147,14 +154,14 @@ class Mjx:
 
     def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         after = self._dynamics(model, data)
-        if fields_of.RNE.intersection(self.derived):  # which are computed of many fields
+        if derived_fields.RNE.intersection(self.derived):  # they depend on many other fields
             return after
-        # Gradients run through these alone: the next step computes all other fields anew, and a
-        # scan would carry zeros for them all the way back.
+        # Gradients flow through these only: the next step recomputes all other fields, and the scan
+        # would carry zero gradients for them all the way back.
         live = ("qpos", "qvel", "act", "ctrl", *self.derived)
         public = {f.name for f in data.fields()}
-        kept = {k if k in public else f"_impl.{k}": field_of(after, k) for k in live}
-        return jax.lax.stop_gradient(after).tree_replace(kept)
+        carried = {k if k in public else f"_impl.{k}": field_of(after, k) for k in live}
+        return jax.lax.stop_gradient(after).tree_replace(carried)
 
     def _dynamics(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         return solver.step(model, data, self._plan)
@@ -178,19 +185,19 @@ class Mjx:
         rough_contacts.refuse(self._supported)
         rough_contacts.warn(self._supported, stacklevel=5)
         self._plan = contacts.make_plan(self._supported)
-        return jax.tree.map(jnp.asarray, room.make_data(self._supported, self._plan))
+        return jax.tree.map(jnp.asarray, mjx_data.make_data(self._supported, self._plan))
 
     def _data(self, fields: Collection[str]) -> Any:
-        """Empty data for worlds with `fields` of the model of their own."""
+        """Empty data for worlds that have their own values of the model's `fields`."""
         if limit_rows.FIELDS.isdisjoint(fields):
             return self._template
-        return room.for_both_limits(self._model, self._template)
+        return mjx_data.for_both_limits(self._model, self._template)
 
     def _find_obstacle(self) -> str | None:
         return solver.obstacle(self._model, self._template)
 
     def _with(self, fields: dict[str, Array]) -> mjx.Model:
-        # `_from_model` has put `eq_active0` into the state, and nothing else reads it.
+        # `eq_active0` is part of the state, see `_from_model`; nothing else reads it.
         fields = self._open({k: x for k, x in fields.items() if k != "eq_active0"})
         old = {k: operator.attrgetter(k)(self._model) for k in fields}
         # Warp has boxes as pairs of vectors, where MjModel has rows of six numbers.
@@ -198,7 +205,7 @@ class Mjx:
         return self._model.tree_replace(new)
 
     def _open(self, inputs: dict[str, Array]) -> dict[str, Array]:
-        """`inputs`; an attempt to differentiate with respect to them meets the obstacle."""
+        """`inputs`; differentiation with respect to them raises the obstacle, if there is one."""
         return inputs if self.obstacle is None else _refuse_gradients(self.obstacle)(inputs)
 
     def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
@@ -206,12 +213,14 @@ class Mjx:
         return self._momenta(model, mjx.sensor_vel(model, fwd_velocity(model, data)))
 
     def _forces(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        wanted = fields_of.RNE.intersection(self.derived)
-        return mjx.rne_postconstraint(model, data) if wanted else data
+        if not derived_fields.RNE.intersection(self.derived):
+            return data
+        return mjx.rne_postconstraint(model, data)
 
     def _momenta(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        wanted = fields_of.SUBTREE.intersection(self.derived)
-        return mjx.subtree_vel(model, data) if wanted else data
+        if not derived_fields.SUBTREE.intersection(self.derived):
+            return data
+        return mjx.subtree_vel(model, data)
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         view, old = sim.physics, self._data(sim.fields)
@@ -244,7 +253,7 @@ class Mjx:
 
 
 def _from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Array]:
-    """State that `mj_resetData` reads from the model, where a world's own `fields` change it."""
+    """State that `mj_resetData` initialises from the model, as the world's `fields` change it."""
     bodies = np.flatnonzero(model.body_mocapid >= 0)
     bodies = bodies[np.argsort(model.body_mocapid[bodies])]
     state = {}
@@ -259,7 +268,7 @@ def _from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Ar
 
 
 def field_of(data: Any, name: str) -> Any:
-    """A field of `mjx.Data`, public or the implementation's own; None where there is no such."""
+    """A field of `mjx.Data` or of its `_impl`; None if there is no such field."""
     # Data forwards to _impl too, but warns.
     public = name in {f.name for f in data.fields()}
     return getattr(data if public else data._impl, name, None)

@@ -1,12 +1,12 @@
 """C MuJoCo on a pool of CPU threads (`mujoco.batch.Batch`), called from inside compiled programs.
 
-The worlds live in JAX arrays, not in the batch: each control step carries them through one
-callback that loads the rows, steps and reads them back. That keeps `Env` pure (scan,
-vmap, donation and bitwise checkpoints work) and makes the batch a scratch pad that any number of
-programs can share. MuJoCo computes in float64 and JAX mostly in float32, so the exact bits of the
-integration state travel as uint32 pairs beside the float view: a trajectory equals a loop over
-`mj_step` to the last bit, whatever JAX's precision. Two more words keep the rows aligned and tell
-a fresh world, whose start state is not yet in float64, so that a reset needs no callback.
+The worlds' states are JAX arrays, not the batch: each control step is one callback that loads the
+states into the batch, steps it and reads them back. That keeps `Env` pure (scan, vmap, donation and
+bitwise checkpoints work), and any number of programs can share the batch. MuJoCo computes in
+float64 and JAX mostly in float32, so the exact state is stored as pairs of uint32 next to its float
+view: a trajectory equals a loop over `mj_step` to the last bit, whatever JAX's precision. Two more
+words align the rows and mark a new episode, whose start state is stored in JAX's precision, so
+that a reset needs no callback.
 """
 
 import functools
@@ -22,14 +22,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from mjxwm_envs.core import Initial, Physics, SimState
-from mjxwm_envs.engines import derived as fields_of
-from mjxwm_envs.engines import features
+from mjxwm_envs.engines import derived_fields, features
 from mjxwm_envs.engines.callback import on_host
 from mjxwm_envs.engines.shortcuts import without_shortcuts
 
 _STATE, _STAGE = mujoco.mjtState, mujoco.mjtStage
 _FRESH = 1
-"""In the last word of a hidden state: its first words are a start state in JAX's precision."""
+"""Value of a hidden state's last word if its first words are a start state in JAX's precision."""
 
 
 class Native:
@@ -52,8 +51,8 @@ class Native:
         threads: CPU threads, 0 for all.
 
         Raises:
-            ValueError: a feature or a derived field that is not to be had, see
-                `mjxwm_envs.engines.features` and `mjxwm_envs.engines.derived`.
+            ValueError: a feature or a derived field that the engine lacks, see
+                `mjxwm_envs.engines.features` and `mjxwm_envs.engines.derived_fields`.
         """
         self.model, self.n_substeps, self.derived, self.threads = (
             model,
@@ -64,17 +63,17 @@ class Native:
         self._batches: dict[tuple[int, frozenset[str]], mujoco.batch.Batch] = {}
         self._lock = threading.Lock()
         self._carried, self._row = _carried(model)
-        # What comes before the warm start: time, qpos, qvel, act and the history of delays.
+        # Numbers before the warm start: time, qpos, qvel, act and the history of delays.
         self._num_physics = mujoco.mj_stateSize(model, int(_STATE.mjSTATE_PHYSICS)) + 1
         # Derived fields are one substep old after mj_step; the velocity stage makes them current.
         self._stage = _STAGE.mjSTAGE_VEL if derived else _STAGE.mjSTAGE_NONE
         features.check(model, self.name, derived)
-        fields_of.check(model, derived, fields_of.NATIVE, self.name)
+        derived_fields.check(model, derived, derived_fields.NATIVE, self.name)
         data = mujoco.MjData(model)
         self._derived_shapes = {k: np.shape(getattr(data, k)) for k in derived}
-        self._forces = fields_of.RNE.intersection(derived)
-        self._momenta = fields_of.SUBTREE.intersection(derived)
-        self._stepped = fields_of.with_energy(model) if "energy" in derived else model
+        self._forces = derived_fields.RNE.intersection(derived)
+        self._momenta = derived_fields.SUBTREE.intersection(derived)
+        self._stepped = derived_fields.with_energy(model) if "energy" in derived else model
 
     @property
     def _on_demand(self) -> bool:
@@ -95,7 +94,7 @@ class Native:
         """See `Engine`. Without derived fields there is nothing to compute.
 
         Raises:
-            ValueError: worlds differ in a field that C MuJoCo takes for the same in all.
+            ValueError: worlds differ in a field that C MuJoCo assumes to be equal in all.
         """
         without_shortcuts(self.model, initial.fields)
         start = jnp.concatenate(initial[:3]).astype(jnp.result_type(float))
@@ -116,7 +115,7 @@ class Native:
         return after._replace(physics=after.physics._replace(ctrl=ctrl))
 
     def rows(self, sim: SimState) -> np.ndarray:
-        """The exact state of each world, on the host: [..., row] in MuJoCo's order, float64."""
+        """The exact states of worlds, on the host: float64 [..., row] in MuJoCo's order."""
         hidden, fields = np.asarray(sim.hidden), jax.tree.map(np.asarray, sim.fields)
         with self._lock:
             batch = self._batch(hidden.shape[:-1], fields)
@@ -124,7 +123,7 @@ class Native:
         return rows.reshape(*hidden.shape[:-1], -1)
 
     def load(self, batch: mujoco.batch.Batch, rows: Float[np.ndarray, "B row"]) -> None:
-        """Puts the worlds of `rows` into a batch of this model."""
+        """Loads exact states into a batch of this model."""
         batch.state[:, self._carried] = rows
 
     def _physics(self, initial: Initial) -> Physics:
@@ -157,7 +156,7 @@ class Native:
     def _step(self, dtype: np.dtype, out: Any, fields: Any, hidden: Any, ctrl: Any) -> None:
         with self._lock:
             batch = self._batch(ctrl.shape[:-1], fields)
-            if self._starts_with(fields):  # what no step changes, but another world has otherwise
+            if self._starts_with(fields):  # state that steps do not change but worlds differ in
                 batch.reset(stage=_STAGE.mjSTAGE_NONE)
             self.load(batch, self._rows(batch, hidden, dtype))
             batch.ctrl[...] = ctrl.reshape(batch.nsim, -1)
@@ -166,10 +165,10 @@ class Native:
                 batch.step(nstep=self.n_substeps, stage=stage)
             except mujoco.batch.SimulationError as error:
                 batch.state[error.ids, : self._num_physics] = np.nan
-            values = fields_of.on_demand(batch, self._forces, bool(fields))
+            values = derived_fields.on_demand(batch, self._forces, bool(fields))
             if self._on_demand:
                 batch.forward(stage=self._stage)
-                values |= fields_of.on_demand(batch, self._momenta, bool(fields))
+                values |= derived_fields.on_demand(batch, self._momenta, bool(fields))
             self._read(batch, out, values)
 
     def _forward(self, dtype: np.dtype, out: Any, fields: Any, start: Any) -> None:
@@ -181,7 +180,7 @@ class Native:
             self.load(batch, rows)
             # All stages: a thread's scratch data still hold another world's accelerations.
             batch.forward()
-            values = fields_of.on_demand(batch, self._forces | self._momenta, bool(fields))
+            values = derived_fields.on_demand(batch, self._forces | self._momenta, bool(fields))
             self.load(batch, rows)  # without the warm start that `forward` leaves
             self._read(batch, out, values)
 
@@ -201,27 +200,27 @@ class Native:
         return rows
 
     def _starts_with(self, fields: dict[str, Any]) -> bool:
-        """Whether `mj_resetData` reads these fields for state that is not carried along."""
+        """Whether `mj_resetData` initialises state that `_carried` leaves out from these fields."""
         poses = bool(self.model.nmocap) and not {"body_pos", "body_quat"}.isdisjoint(fields)
         return poses or "eq_active0" in fields
 
     def _batch(self, lead: tuple[int, ...], fields: dict[str, Any]) -> mujoco.batch.Batch:
         nsim = math.prod(lead)
-        # Of the fields that it has of its own, a batch never gives one back.
+        # One batch for each set of fields: a field that is expanded in a batch stays expanded.
         key = nsim, frozenset(fields)
         if key not in self._batches:
             model = without_shortcuts(self._stepped, fields)
-            # Persistent: each world's MjData is there after a call, for what is computed on demand.
+            # Persistent: keeps each world's MjData after a call, for fields computed on demand.
             batch = self._batches[key] = mujoco.batch.Batch(
                 model, nsim, self.threads, persistent=self._on_demand
             )
-            # Only fields bound before a call are copied out by it.
+            # A call copies only fields that were bound before it.
             for name in self.derived:
                 if name not in self._forces | self._momenta:
                     batch.bind(name)
         for name, values in fields.items():
-            own = self._batches[key].expand(name)
-            own[...] = values.reshape(own.shape)
+            expanded = self._batches[key].expand(name)
+            expanded[...] = values.reshape(expanded.shape)
         return self._batches[key]
 
     def _read(self, batch: mujoco.batch.Batch, out: Any, on_demand: dict[str, np.ndarray]) -> None:
@@ -237,10 +236,10 @@ class Native:
 
 
 def _carried(model: mujoco.MjModel) -> tuple[slice | np.ndarray, int]:
-    """Where in a batch's row, and how many, are the numbers that steps change.
+    """Indices and number of those entries of a batch's row that steps change.
 
-    Time, qpos, qvel, act, history and warm start are its beginning, the plugins' state its end.
-    The rest (`eq_active`, mocap poses, ...) stays as a reset has it.
+    Time, qpos, qvel, act, history and warm start come first, the plugins' state last. The rest
+    (`eq_active`, mocap poses, ...) keeps its values from the reset.
     """
     changes = int(_STATE.mjSTATE_TIME | _STATE.mjSTATE_PHYSICS | _STATE.mjSTATE_WARMSTART)
     begin = mujoco.mj_stateSize(model, changes)

@@ -1,4 +1,4 @@
-"""What MJX computes from positions, with two things put right that C MuJoCo does otherwise."""
+"""The position stage of MJX, with C MuJoCo's contacts, friction directions and equality terms."""
 
 import functools
 
@@ -24,12 +24,12 @@ _NO_EQUALITY = int(mujoco.mjtDisableBit.mjDSBL_EQUALITY)
 
 
 def fwd_position(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None = None) -> mjx.Data:
-    """`mjx.fwd_position`: its stages in its order, ours where MJX's is not right.
+    """`mjx.fwd_position`: the same stages in the same order, some of them replaced by ours.
 
     Args:
         model: the model.
-        data: made by `room.make_data` with the plan.
-        plan: what of its contacts is put right; None for stock MJX's contacts and data.
+        data: made by `mjx_data.make_data` with the plan.
+        plan: the contacts that differ from MJX's; None for stock MJX's contacts and data.
     """
     for stage in (
         mjx.kinematics,
@@ -50,7 +50,7 @@ def fwd_position(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None = 
 
 
 def collide(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None) -> mjx.Data:
-    """C MuJoCo's contacts, in full precision where boxes and meshes may touch one another, too."""
+    """C MuJoCo's contacts; in full precision if boxes or meshes may touch one another."""
     collision = mjx.collision if plan is None else functools.partial(contacts.collision, plan=plan)
     if np.isin(model.geom_type, _EDGED).sum() < 2:
         return collision(model, data)
@@ -60,9 +60,9 @@ def collide(model: mjx.Model, data: mjx.Data, plan: contacts.Plan | None) -> mjx
 def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     """Turns the friction directions of capsules on planes along the capsule, at any tilt.
 
-    C MuJoCo does so. MJX (and Warp) takes a fixed direction where a capsule is within 30 degrees of
-    the plane's normal: a pyramid of friction is then another one, and it turns with a jump, which
-    is no function's derivative.
+    C MuJoCo does so. MJX (and Warp) uses a fixed direction for a capsule within 30 degrees of the
+    plane's normal: its friction pyramid differs, and jumps at that angle, where there is then no
+    derivative.
     """
     kinds = np.asarray(model.geom_type)
     if not ((kinds == _PLANE).any() and (kinds == _CAPSULE).any()):
@@ -74,19 +74,19 @@ def align(model: mjx.Model, data: mjx.Data) -> mjx.Data:
     axis = data.geom_xmat[contact.geom2].reshape(-1, 3, 3)[..., 2]
     along = axis - normal * (normal * axis).sum(axis=-1, keepdims=True)
     size2 = (along**2).sum(axis=-1, keepdims=True)
-    # A capsule that stands on end has no direction of its own: it keeps MJX's.
-    known = capsules[:, None] & (size2 > (10 * jnp.finfo(along.dtype).eps) ** 2)
-    along = along / jnp.sqrt(jnp.where(known, size2, 1))
-    tangent = jnp.where(known, along, old)
+    # A capsule that stands on end has no direction along it: MJX's stays.
+    aligned = capsules[:, None] & (size2 > (10 * jnp.finfo(along.dtype).eps) ** 2)
+    along = along / jnp.sqrt(jnp.where(aligned, size2, 1))
+    tangent = jnp.where(aligned, along, old)
     frame = jnp.stack([normal, tangent, jnp.cross(normal, tangent)], axis=1)
-    frame = jnp.where(known[..., None], frame, contact.frame)
+    frame = jnp.where(aligned[..., None], frame, contact.frame)
     return data.tree_replace({"_impl.contact.frame": frame})
 
 
 def turn(model: mjx.Model, data: mjx.Data) -> mjx.Data:
-    """Takes (dJ/dt) v off what `connect` and `weld` ask for, as C MuJoCo does: J turns with bodies.
+    """Subtracts (dJ/dt) v from `aref` of `connect` and `weld` rows, as C MuJoCo does.
 
-    Without it such constraints lag behind in fast rotation.
+    J changes as the bodies turn: without the term these constraints lag behind in fast rotation.
     """
     kinds = np.asarray(model.eq_type)
     rows = 3 * int((kinds == _CONNECT).sum()) + 6 * int((kinds == _WELD).sum())
@@ -94,14 +94,13 @@ def turn(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         return data
 
     def speed(time: Float[Array, ""]) -> Float[Array, " r"]:
-        """J v after moving on by v for `time`; the velocity stays."""
-
+        """J v after moving with velocity v for `time`."""
         qpos = advance(model, data.qpos, data.qvel, time)
-        there = mjx.com_pos(model, mjx.kinematics(model, data.replace(qpos=qpos)))
-        # Its own rows come first; the compiler leaves out the others, contacts among them.
-        return make_constraint(model, there)._impl.efc_J[:rows] @ data.qvel
+        moved = mjx.com_pos(model, mjx.kinematics(model, data.replace(qpos=qpos)))
+        # These rows come first; XLA removes the computation of all others, such as contacts.
+        return make_constraint(model, moved)._impl.efc_J[:rows] @ data.qvel
 
     zero = jnp.zeros((), data.qpos.dtype)
     _, change = jax.jvp(speed, (zero,), (jnp.ones_like(zero),))
-    # Rows of a constraint that is switched off are zero, and ask for nothing.
+    # Rows of an inactive constraint are zero, and so is the term.
     return data.tree_replace({"_impl.efc_aref": data._impl.efc_aref.at[:rows].add(-change)})

@@ -1,10 +1,9 @@
-"""Physics in full float32, whatever JAX's default precision of products is.
+"""Physics in full float32, whatever JAX's default precision of matrix products is.
 
-On NVIDIA GPUs JAX multiplies float32 matrices in TF32, with 10 bits: for a network that is enough,
-while a physics step, its solver and their gradients lose three digits. The default is set where a
-product is traced, so that what encloses a step also decides over its backward pass: products that
-differentiation makes of it inherit its precision. A rule of derivatives (`jax.custom_jvp`) may be
-traced later and elsewhere, and needs the same.
+On NVIDIA GPUs JAX multiplies float32 matrices in TF32, with 10 bits: enough for a network, but a
+physics step, its solver and their gradients lose three digits. A product gets the default precision
+that holds while it is traced, and the products of its backward pass inherit it. Derivative rules
+(`jax.custom_jvp`) may be traced later and outside, so they need the decorator, too.
 """
 
 import functools
@@ -20,7 +19,7 @@ _FULL = (jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGHEST)
 
 
 def in_full(function: Callable[P, T]) -> Callable[P, T]:
-    """`function`, whose products are in full precision where they do not ask for another."""
+    """Decorator: matrix products of `function` are in full precision, unless they set another."""
 
     @functools.wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -31,10 +30,10 @@ def in_full(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def all_in_full(function: Callable[P, T]) -> Callable[P, T]:
-    """`function`, with products in full precision that ask for another, too.
+    """Decorator: matrix products of `function` are in full precision, even if they set another.
 
-    It is traced once more than else. For functions of others that cannot be changed: MJX's search
-    for the axis that separates two boxes asks for a precision which is TF32 on a GPU.
+    It traces the function once more. For functions of other packages: MJX's search for the axis
+    that separates two boxes sets a precision that is TF32 on a GPU.
     """
 
     @functools.wraps(function)
@@ -47,7 +46,7 @@ def all_in_full(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _raised(part: Any) -> Any:
-    """A program, or a parameter of one of its operations, with the products in it in full."""
+    """A jaxpr, or a parameter of one of its operations, with all products in full precision."""
     if isinstance(part, ClosedJaxpr):
         return part.replace(jaxpr=_raised(part.jaxpr))
     if isinstance(part, Jaxpr):

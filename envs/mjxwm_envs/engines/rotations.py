@@ -1,9 +1,9 @@
-"""Turning by a velocity, and the way back, with derivatives that are right at rest too.
+"""Integration of quaternions and rotation vectors, with correct derivatives at rest.
 
-A rotation by v is made of v/|v| f(|v|), which is smooth at v = 0 although v/|v| is not. MJX divides
-by a "safe" length there, so that its derivative is 0: a body at rest would not answer to a torque.
-Here such functions are computed from |v|^2: by their power series where it is small, which has
-every derivative, and by MJX's formula elsewhere. Values are MJX's up to rounding.
+The quaternion of a rotation by v has the form v/|v| f(|v|), which is smooth at v = 0 although v/|v|
+is not. MJX divides by a "safe" length there, so that its derivative is 0: a body at rest would not
+respond to a torque. Here such functions are computed from |v|^2: for small values by their power
+series, which has all derivatives, else by MJX's formula. Values equal MJX's up to rounding.
 """
 
 from math import factorial
@@ -16,7 +16,7 @@ from mujoco.mjx._src import math, scan
 
 _FREE, _BALL = int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL)
 
-# Coefficients of the powers of x^2, as many as float64 can tell below the bounds on x^2.
+# Coefficients of powers of x^2, as many as float64 resolves for x^2 below the bounds.
 _COS = [(-1) ** k / factorial(2 * k) for k in range(11)]
 _SINC = [(-1) ** k / factorial(2 * k + 1) for k in range(11)]
 _TURN_BOUND = 1.0
@@ -27,7 +27,7 @@ _ATAN_BOUND = 0.06
 def integrate(
     quat: Float[Array, "4"], velocity: Float[Array, "3"], time: Array | float
 ) -> Float[Array, "4"]:
-    """`quat` after turning at `velocity` [rad/s, in its own axes] for `time` [s]."""
+    """`quat` after rotation at `velocity` [rad/s, in body axes] for `time` [s]."""
     half = velocity * time / 2
     square = (half**2).sum()
     small = square < _TURN_BOUND
@@ -38,7 +38,7 @@ def integrate(
 
 
 def vector(quat: Float[Array, "4"]) -> Float[Array, "3"]:
-    """Axis times angle [rad, at most pi] of a rotation; MJX's `quat_to_axis_angle`, multiplied."""
+    """Rotation vector: axis times angle [rad, at most pi], as in MJX's `quat_to_axis_angle`."""
     scalar, axis = quat[0], quat[1:]
     square = (axis**2).sum()
     small = square < _ATAN_BOUND * scalar**2
@@ -58,7 +58,7 @@ def difference(quat: Float[Array, "4"], reference: Float[Array, "4"]) -> Float[A
 def advance(
     model: mjx.Model, qpos: Float[Array, " q"], qvel: Float[Array, " v"], time: Array | float
 ) -> Float[Array, " q"]:
-    """Positions after moving at `qvel` for `time` [s]; free and ball joints turn."""
+    """Positions after motion at `qvel` for `time` [s]; quaternions of free and ball joints too."""
 
     def move(kinds: tuple[int, ...], qpos: Array, qvel: Array) -> Array:
         parts, q, v = [], 0, 0

@@ -1,4 +1,4 @@
-"""Which contacts of a model MJX cannot make, or makes otherwise than C MuJoCo, by name."""
+"""Refuses contacts that MJX lacks, and warns of those that differ from C MuJoCo's."""
 
 import warnings
 
@@ -22,7 +22,7 @@ def refuse(model: mujoco.MjModel) -> None:
     """Refuses contacts without friction under elliptic cones.
 
     Raises:
-        ValueError: the model has such, with the geoms' names.
+        ValueError: the model can have such contacts; the message names the geoms.
     """
     if model.opt.cone != mujoco.mjtCone.mjCONE_ELLIPTIC:
         return
@@ -37,13 +37,13 @@ def refuse(model: mujoco.MjModel) -> None:
 
 
 def warn(model: mujoco.MjModel, stacklevel: int) -> None:
-    """Warns of contacts that are others than C MuJoCo's, by the types of geoms."""
+    """Warns of contacts that differ from C MuJoCo's, and names the types of geoms."""
     kinds = {
         tuple(int(model.geom_type[geom]) for geom in pair[:2])
         for pair in collision_driver.geom_pairs(model)
     }
-    # MJX follows a distance that is none outside of an ellipsoid's or a cylinder's surface, for a
-    # fixed number of steps, to find where these touch another round geom.
+    # Between round geoms MJX searches with a fixed number of steps, by a function that is not the
+    # distance outside of an ellipsoid's or a cylinder's surface.
     curved = {k for k in kinds if k[0] >= _SPHERE and k[1] in (_ELLIPSOID, _CYLINDER)}
     followed = curved - {(_SPHERE, _CYLINDER)}
     if followed:
@@ -52,7 +52,7 @@ def warn(model: mujoco.MjModel, stacklevel: int) -> None:
             "about 1 mm and 6 degrees); engine='native' and 'warp' compute them",
             stacklevel=stacklevel + 1,
         )
-    # MJX clips faces, or takes some of the triangles, where C follows the difference of the shapes.
+    # MJX clips faces, or tests some of the triangles; C searches the Minkowski difference.
     other = {k for k in kinds if k in _CLIPPED or k[0] == _HFIELD}
     if other:
         warnings.warn(

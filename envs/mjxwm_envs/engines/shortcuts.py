@@ -1,4 +1,4 @@
-"""MuJoCo's shortcuts for frames that coincide, taken away where worlds have frames of their own."""
+"""Removes MuJoCo's shortcuts for coinciding frames from models whose worlds differ in frames."""
 
 import copy
 from collections.abc import Iterable
@@ -16,11 +16,10 @@ _SAME_FRAME = {
 
 
 def without_shortcuts(model: mujoco.MjModel, fields: Iterable[str]) -> mujoco.MjModel:
-    """The model for worlds that differ in `fields`; itself where none of its shortcuts is touched.
+    """The model for worlds that differ in `fields`; unchanged if no shortcut depends on them.
 
-    MuJoCo's compiler notes which frames coincide with their body's, and C MuJoCo then never looks
-    at their position again: `geom_pos` of a geom that the model file has at its body's origin would
-    have no effect.
+    MuJoCo's compiler marks frames that coincide with their body's, and C MuJoCo then ignores their
+    positions: `geom_pos` of a geom that the MJCF has at its body's origin would have no effect.
 
     Raises:
         ValueError: inertial frames differ, and bodies have an inertia matrix that is diagonal as

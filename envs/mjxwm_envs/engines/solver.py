@@ -3,16 +3,16 @@
 MuJoCo finds the acceleration a that minimises 1/2 (a - a0)' M (a - a0) + s(J a - aref), where a0 is
 the unconstrained acceleration and s a convex, piecewise quadratic cost of the constraint rows
 (Todorov 2014, and "Computation" in MuJoCo's documentation). MJX does it in a `while_loop`, which
-reverse mode cannot cross. Nor should it: at the minimum
+reverse mode cannot differentiate. It need not: at the minimum
 
     r(a, theta) = M a - tau - J' f(J a - aref) = 0,    f = -s',    tau: the forces without s,
 
 so that by the implicit function theorem da = -H^-1 (dr/dtheta) dtheta with H = M + J' D_active J,
-one linear system of size nv, whatever the number of iterations before. The rule is asked for by
-differentiation alone, in forward or reverse mode: the solve's values, and cost, are stock MJX's.
+one linear system of size nv, whatever the number of iterations before. Only derivatives change, in
+forward and reverse mode: the values of the solve, and its cost, are stock MJX's.
 
-`forward` and `step` compose the public stages of `mujoco.mjx` as its own do, with what `positions`
-puts right; nothing of the package is replaced.
+`forward` and `step` compose the public stages of `mujoco.mjx` as its own do, with the corrections
+of `positions`; the package is not patched.
 """
 
 from collections.abc import Callable
@@ -37,34 +37,34 @@ from mjxwm_envs.engines.rotations import advance
 
 
 class Problem(NamedTuple):
-    """What the solution of the constraint solve depends on; v degrees of freedom, c rows."""
+    """Inputs of the constraint solve; v degrees of freedom, c constraint rows."""
 
     inertia: Float[Array, "v v"]
     smooth: Float[Array, " v"]
-    """Force without constraints: applied, passive and actuator forces less the bias."""
+    """Force without constraints: applied, passive and actuator forces minus the bias."""
     jacobian: Float[Array, "c v"]
     aref: Float[Array, " c"]
-    """Acceleration that a row asks for."""
+    """Reference acceleration of each row."""
     weight: Float[Array, " c"]
-    """D: force per acceleration that is lacking, in the quadratic zone."""
+    """D: force per acceleration below the reference, in the quadratic zone."""
     frictionloss: Float[Array, " c"]
-    """Largest force of a friction row; zero in other rows."""
+    """Largest force of a friction row; zero for other rows."""
 
 
 class Solution(NamedTuple):
-    """Where the solver stopped."""
+    """Outputs of the constraint solve."""
 
     qacc: Float[Array, " v"]
     force: Float[Array, " c"]
-    """Along each constraint row."""
+    """Force along each constraint row."""
     joint_force: Float[Array, " v"]
     """J' force."""
-    bound: Float[Array, " c"]
-    """1 for rows in their quadratic zone, where the force answers to the acceleration, else 0."""
+    quadratic: Float[Array, " c"]
+    """1 for rows in their quadratic zone, where force depends on acceleration, else 0."""
 
 
 def obstacle(model: mjx.Model, data: mjx.Data) -> str | None:
-    """Why `step` has no right gradient for this model, with the remedy; None where it has.
+    """Why `step` has no correct gradient for this model, with the remedy; None if it has one.
 
     Args:
         model: the model.
@@ -82,7 +82,7 @@ def obstacle(model: mjx.Model, data: mjx.Data) -> str | None:
             "it): MJX's search for the path has none; move the sidesite outside, or use "
             "engine='native' or 'warp' where no gradient is needed"
         )
-    if _looks_for_round_geoms(model):
+    if _has_rays_and_round_geoms(model):
         return (
             "there is no gradient for rangefinders where there are round geoms, whose distance "
             "MJX takes a root of where a ray misses them, too; leave sensordata out of `derived`, "
@@ -91,12 +91,12 @@ def obstacle(model: mjx.Model, data: mjx.Data) -> str | None:
     return None
 
 
-def _looks_for_round_geoms(model: mjx.Model) -> bool:
+def _has_rays_and_round_geoms(model: mjx.Model) -> bool:
     kinds = mujoco.mjtGeom
     curved = (kinds.mjGEOM_SPHERE, kinds.mjGEOM_CAPSULE, kinds.mjGEOM_ELLIPSOID)
     rays = np.asarray(model.sensor_type) == int(mujoco.mjtSensor.mjSENS_RANGEFINDER)
-    seen = not model.opt.disableflags & mjx.DisableBit.SENSOR
-    return bool(seen and rays.any() and np.isin(model.geom_type, [int(k) for k in curved]).any())
+    enabled = not model.opt.disableflags & mjx.DisableBit.SENSOR
+    return bool(enabled and rays.any() and np.isin(model.geom_type, [int(k) for k in curved]).any())
 
 
 def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
@@ -112,17 +112,17 @@ def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
         weight=impl.efc_D,
         frictionloss=impl.efc_frictionloss,
     )
-    bound = _answering(data, force, after.efc_frictionloss)
-    found = Solution(solved.qacc, force, solved.qfrc_constraint, bound)
+    quadratic = _in_quadratic_zone(data, force, after.efc_frictionloss)
+    solution = Solution(solved.qacc, force, solved.qfrc_constraint, quadratic)
     pyramidal = model.opt.cone == mjx.ConeType.PYRAMIDAL
     if limit_rows.has_both(model, data) and pyramidal:
-        found = _polish(data, jax.lax.stop_gradient(problem), found)
-    found = _implicit(problem, found)
+        solution = _polish(data, jax.lax.stop_gradient(problem), solution)
+    solution = _implicit(problem, solution)
     return data.tree_replace(
         {
-            "qacc": found.qacc,
-            "qfrc_constraint": found.joint_force,
-            "_impl.efc_force": found.force,
+            "qacc": solution.qacc,
+            "qfrc_constraint": solution.joint_force,
+            "_impl.efc_force": solution.force,
         }
     )
 
@@ -130,76 +130,78 @@ def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
 Solve = Callable[[mjx.Model, mjx.Data], mjx.Data]
 
 
-def _answering(
+def _in_quadratic_zone(
     data: mjx.Data, force: Float[Array, " c"], frictionloss: Float[Array, " c"]
 ) -> Float[Array, " c"]:
-    """1 for rows whose force answers to the acceleration, else 0.
+    """1 for rows whose force depends on the acceleration, else 0.
 
-    Equalities always do, friction while below its bound, and limits and contacts while they push.
-    A row of friction at its bound has exactly that force, so no tolerance is needed.
+    It does for equalities, for friction below its largest force, and for limits and contacts while
+    they push. A friction row at its largest force has exactly that force: no tolerance is needed.
     """
     rows = jnp.arange(force.size)
     friction = (rows < data._impl.ne + data._impl.nf) & (frictionloss > 0)
-    bound = jnp.where(friction, jnp.abs(force) < frictionloss, force > 0)
-    bound |= (rows < data._impl.ne + data._impl.nf) & ~friction
-    return bound.astype(force.dtype)
+    quadratic = jnp.where(friction, jnp.abs(force) < frictionloss, force > 0)
+    quadratic |= (rows < data._impl.ne + data._impl.nf) & ~friction
+    return quadratic.astype(force.dtype)
 
 
-def _polish(data: mjx.Data, problem: Problem, found: Solution) -> Solution:
+def _polish(data: mjx.Data, problem: Problem, solution: Solution) -> Solution:
     """One more Newton step, if the rows stay in their zones.
 
-    Limits that push against each other cost so much that float32 cannot see what is gained near the
-    minimum, where MJX's solver stops; the residual is free of that.
+    Two limits that push against each other make the cost so large that float32 cannot resolve its
+    decrease near the minimum, and MJX's solver stops early; the residual is still accurate.
     """
-    pull = problem.jacobian.T @ _force(problem, found.qacc, found)
-    residual = problem.inertia @ found.qacc - problem.smooth - pull
-    qacc = found.qacc - cho_solve(cho_factor(_hessian(problem, found)), residual)
+    pull = problem.jacobian.T @ _force(problem, solution.qacc, solution)
+    residual = problem.inertia @ solution.qacc - problem.smooth - pull
+    qacc = solution.qacc - cho_solve(cho_factor(_hessian(problem, solution)), residual)
     unbounded = problem.weight * (problem.aref - problem.jacobian @ qacc)
-    same = (_answering(data, unbounded, problem.frictionloss) == found.bound).all()
-    force = _force(problem, qacc, found)
-    better = Solution(qacc, force, problem.jacobian.T @ force, found.bound)
-    return jax.tree.map(lambda new, old: jnp.where(same, new, old), better, found)
+    same_zones = (
+        _in_quadratic_zone(data, unbounded, problem.frictionloss) == solution.quadratic
+    ).all()
+    force = _force(problem, qacc, solution)
+    better = Solution(qacc, force, problem.jacobian.T @ force, solution.quadratic)
+    return jax.tree.map(lambda new, old: jnp.where(same_zones, new, old), better, solution)
 
 
-def _hessian(problem: Problem, found: Solution) -> Float[Array, "v v"]:
-    active = problem.jacobian * (problem.weight * found.bound)[:, None]
+def _hessian(problem: Problem, solution: Solution) -> Float[Array, "v v"]:
+    active = problem.jacobian * (problem.weight * solution.quadratic)[:, None]
     hessian = problem.inertia + problem.jacobian.T @ active
     return (hessian + hessian.T) / 2
 
 
-def _force(problem: Problem, qacc: Float[Array, " v"], found: Solution) -> Float[Array, " c"]:
-    """The rows' force in the zones where `found` has them."""
+def _force(problem: Problem, qacc: Float[Array, " v"], solution: Solution) -> Float[Array, " c"]:
+    """The rows' forces at `qacc`, with each row in the zone that it has in `solution`."""
     lacking = problem.aref - problem.jacobian @ qacc
-    at_its_bound = (1 - found.bound) * jnp.sign(found.force) * problem.frictionloss
-    return found.bound * problem.weight * lacking + at_its_bound
+    at_largest = (1 - solution.quadratic) * jnp.sign(solution.force) * problem.frictionloss
+    return solution.quadratic * problem.weight * lacking + at_largest
 
 
 @jax.custom_jvp
-def _implicit(problem: Problem, found: Solution) -> Solution:
-    """`found`, as a function of `problem`."""
+def _implicit(problem: Problem, solution: Solution) -> Solution:
+    """`solution`, as a function of `problem`."""
     del problem
-    return found
+    return solution
 
 
 @_implicit.defjvp
-@in_full  # it may be traced outside of the step
+@in_full  # the rule may be traced outside of the step
 def _implicit_jvp(
     primals: tuple[Problem, Solution], tangents: tuple[Problem, Solution]
 ) -> tuple[Solution, Solution]:
-    problem, found = primals[0], _implicit(*primals)
+    problem, solution = primals[0], _implicit(*primals)
 
     def residual(p: Problem) -> Float[Array, " v"]:
-        pull = p.jacobian.T @ _force(p, found.qacc, found)
-        return p.inertia @ found.qacc - p.smooth - pull
+        pull = p.jacobian.T @ _force(p, solution.qacc, solution)
+        return p.inertia @ solution.qacc - p.smooth - pull
 
     def forces(p: Problem, qacc: Float[Array, " v"]) -> tuple[Array, Array]:
-        force = _force(p, qacc, found)
+        force = _force(p, qacc, solution)
         return force, p.jacobian.T @ force
 
     _, residual_dot = jax.jvp(residual, (problem,), (tangents[0],))
-    qacc_dot = -cho_solve(cho_factor(_hessian(problem, found)), residual_dot)
-    _, (force_dot, pull_dot) = jax.jvp(forces, (problem, found.qacc), (tangents[0], qacc_dot))
-    return found, Solution(qacc_dot, force_dot, pull_dot, jnp.zeros_like(found.bound))
+    qacc_dot = -cho_solve(cho_factor(_hessian(problem, solution)), residual_dot)
+    _, (force_dot, pull_dot) = jax.jvp(forces, (problem, solution.qacc), (tangents[0], qacc_dot))
+    return solution, Solution(qacc_dot, force_dot, pull_dot, jnp.zeros_like(solution.quadratic))
 
 
 def forward(

@@ -1,6 +1,6 @@
 """MuJoCo Warp: the fastest engine on an NVIDIA GPU. float32 only, no gradients.
 
-Warp captures its kernels in a CUDA graph, once per set of buffer addresses. Where XLA moves the
+Warp captures its kernels in a CUDA graph, once per set of buffer addresses. If XLA moves the
 buffers between calls the graph is captured again, which can cost three quarters of the speed; with
 MJXWM_WARP_GRAPH=WARP_STAGED they are copied into fixed buffers instead. `mjxwm bench sim` counts
 the captures.
@@ -24,16 +24,15 @@ from mujoco.mjx.third_party.mujoco_warp import OverflowType
 
 from mjxwm_envs import shards
 from mjxwm_envs.core import SimState
-from mjxwm_envs.engines import derived as fields_of
-from mjxwm_envs.engines import limit_rows
-from mjxwm_envs.engines.limits import Limits, Room, limits
+from mjxwm_envs.engines import derived_fields, limit_rows
+from mjxwm_envs.engines.buffer_sizes import BufferSizes, RequestedSizes, largest_sizes
 from mjxwm_envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
 
 GRAPH_VARIABLE = "MJXWM_WARP_GRAPH"
 """Environment variable with the name of a `warp.JaxCallableGraphMode`."""
 GraphMode: Any = getattr(warp, "JaxCallableGraphMode", None)
 
-# What drops contacts or rows; the other flags say that the solver used all of its iterations.
+# Flags of dropped contacts or rows; the others mean that the solver used all its iterations.
 DROPPED = int(
     OverflowType.NEFC
     | OverflowType.NJMAX_NNZ
@@ -47,13 +46,13 @@ DROPPED = int(
 class Warp(Mjx):
     """MuJoCo Warp through MJX. Its buffers hold `num_worlds` worlds, see `for_worlds`.
 
-    The contact buffer is shared by all worlds stepped together; it is sized for the most contacts
-    that the model can have, so that none is ever dropped.
+    All worlds that are stepped together share one contact buffer; by default it is sized for the
+    most contacts that the model can have, so that none is ever dropped.
     """
 
     name = "warp"
     _impl = "warp"
-    _computed = fields_of.WARP
+    _computed = derived_fields.WARP
 
     def __init__(
         self,
@@ -61,15 +60,15 @@ class Warp(Mjx):
         n_substeps: int,
         derived: tuple[str, ...] = (),
         num_worlds: int = 1,
-        per_world: Room | Limits | None = None,
+        requested: RequestedSizes | BufferSizes | None = None,
     ):
         """Args:
         model: compiled model.
         n_substeps: physics steps per control step.
         derived: `MjData` fields to refresh after each control step, `sensordata` among them.
         num_worlds: worlds that may be stepped together.
-        per_world: room for contacts and constraint rows of a world, where the exact bound takes
-            too much memory. A world that exceeds it turns to NaN, is reset and counted.
+        requested: buffer sizes for each world, if the largest ones take too much memory. A world
+            that exceeds them turns to NaN, is reset, and its step is not valid.
         """
         both = limit_rows.can_meet(model)
         if both:
@@ -78,33 +77,36 @@ class Warp(Mjx):
                 f"{', '.join(both)} is wider than half the range, so that both limits push; use "
                 "engine='native' or 'mjx', or a smaller margin"
             )
-        self._num_worlds, self._per_world = num_worlds, per_world
+        self._num_worlds, self._requested = num_worlds, requested
         super().__init__(model, n_substeps, derived)
 
     @functools.cached_property
-    def room(self) -> Limits:
-        """What one world has room for: what was asked for, else the exact bound.
+    def buffer_sizes(self) -> BufferSizes:
+        """Contacts and rows that fit for one world: as requested, else the most that can occur.
 
         Raises:
-            ValueError: there is no bound, see `mjxwm_envs.engines.limits`.
+            ValueError: no upper bound is known, see `mjxwm_envs.engines.buffer_sizes`.
         """
-        contacts, rows = self._per_world or Room()
+        contacts, rows = self._requested or RequestedSizes()
         if contacts is not None and rows is not None:
-            return Limits(contacts, rows)
+            return BufferSizes(contacts, rows)
         impl: Any = self._model._impl
-        bound = limits(self._supported, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0])
-        return Limits(
-            bound.contacts if contacts is None else contacts, bound.rows if rows is None else rows
+        largest = largest_sizes(
+            self._supported, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0]
+        )
+        return BufferSizes(
+            largest.contacts if contacts is None else contacts,
+            largest.rows if rows is None else rows,
         )
 
     def for_worlds(self, num_worlds: int) -> "Warp":
-        """This engine with buffers for `num_worlds` worlds; itself where they are large enough."""
+        """This engine with buffers for `num_worlds` worlds; itself if they are large enough."""
         self.check_devices(shards.count() // jax.process_count())
         if num_worlds <= self._num_worlds:
             return self
         larger = copy.copy(self)
         larger._num_worlds = num_worlds
-        # Inside a program that is being traced, too: its values must not get into the buffers.
+        # This may be called while tracing: no tracer must get into the buffers.
         with jax.ensure_compile_time_eval():
             larger._template = larger._make_template()
         return larger
@@ -124,12 +126,12 @@ class Warp(Mjx):
 
     def _graph_mode(self) -> Any:
         name = os.environ.get(GRAPH_VARIABLE)
-        if not name or not GraphMode:  # warp's own choice
+        if not name or not GraphMode:  # Warp's default
             return None
-        # What JAX captures lacks what MuJoCo Warp needs.
-        known = [mode.name for mode in GraphMode if mode.name != "JAX"]
-        if name not in known:
-            raise ValueError(f"{GRAPH_VARIABLE}={name!r} is unknown; choose {', '.join(known)}")
+        # Graphs captured by JAX lack features that MuJoCo Warp needs.
+        modes = [mode.name for mode in GraphMode if mode.name != "JAX"]
+        if name not in modes:
+            raise ValueError(f"{GRAPH_VARIABLE}={name!r} is unknown; choose {', '.join(modes)}")
         return GraphMode[name]
 
     def _find_obstacle(self) -> str:
@@ -142,9 +144,9 @@ class Warp(Mjx):
         return mjx.forward(model, data)
 
     def _make_template(self) -> Any:
-        room = self.room
-        # Zero-sized buffers are not worth the trouble they may cause in kernels.
-        contacts, rows = max(1, room.contacts * self._num_worlds), max(1, room.rows)
+        sizes = self.buffer_sizes
+        # At least 1: kernels may fail on buffers of size zero.
+        contacts, rows = max(1, sizes.contacts * self._num_worlds), max(1, sizes.rows)
         data = mjx.make_data(self._supported, impl="warp", naconmax=contacts, njmax=rows)
         return jax.tree.map(_compact, data)
 
@@ -159,12 +161,12 @@ class Warp(Mjx):
 
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         data = super()._load(sim, ctrl)
-        # Whichever of the two is vmapped makes worlds: a planner varies the controls alone.
+        # Worlds are counted by the batch axes of both: a planner batches the controls only.
         qpos, ctrl = _at_most(self._num_worlds)((data.qpos, data.ctrl))
         return data.replace(qpos=qpos, ctrl=ctrl)
 
     def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        # Warp has no separate stages: compute all and put back what belongs to the last step.
+        # Warp has no separate stages: compute all, then restore the fields of the last step.
         after = mjx.forward(model, data)
         public = {f.name for f in data.fields()}
         held: dict[str, Any] = {
@@ -183,7 +185,7 @@ class Warp(Mjx):
 
 
 def _at_most(capacity: int, worlds: int = 1) -> Any:
-    """The identity; refuses to be vmapped over more than `capacity` worlds in all."""
+    """The identity; raises ValueError if it is vmapped over more than `capacity` worlds."""
 
     @jax.custom_batching.custom_vmap
     def identity(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -203,7 +205,7 @@ def _at_most(capacity: int, worlds: int = 1) -> Any:
 
 
 class _Uniform(NamedTuple):
-    """A buffer of one value, made inside the program: as a constant it would bloat it."""
+    """A constant array, created inside the program: stored as a literal it would bloat it."""
 
     shape: tuple[int, ...]
     value: Any

@@ -69,7 +69,7 @@ def make(
     task = None if is_foreign else _call_factory(name)
     randomise = None if randomise == Randomisation() else randomise
     if isinstance(task, Task):
-        room = engines.Room(contacts_per_world, rows_per_world)
+        room = engines.RequestedSizes(contacts_per_world, rows_per_world)
         env = _env(name, task, engine, action_repeat or 1, room, overrides)
         return dataclasses.replace(env, randomise=randomise)
     if randomise:
@@ -109,7 +109,7 @@ def _env(
     task: Task,
     engine: str,
     action_repeat: int,
-    room: engines.Room,
+    room: engines.RequestedSizes,
     overrides: dict[str, Any],
 ) -> Env:
     fields = [f.name for f in dataclasses.fields(task)]

@@ -1,4 +1,4 @@
-"""What there is: tasks by suite, their sizes, the engines that run them, and what is missing."""
+"""Lists tasks by suite, with their sizes, the engines that run them, and missing packages."""
 
 import importlib.metadata
 import warnings
@@ -11,7 +11,7 @@ from mjxwm_envs.fields import nearest
 from mjxwm_envs.registry import FOREIGN, SUITES, make, names
 
 VARIANTS = ("fast", "stiff")
-"""Endings of names that stand for the same task on another body."""
+"""Suffixes of the names of tasks that are another task on a different body."""
 
 PACKAGES = {
     "locomotion": (),
@@ -23,11 +23,11 @@ PACKAGES = {
     "metaworld": (("metaworld", "suites"),),
     "playground": (("playground", "playground"),),
 }
-"""Distributions that a suite's bodies or worlds come from, and our extra that brings them."""
+"""For each suite, the packages that it needs, with the extra of this project that installs them."""
 
 
 class Row(NamedTuple):
-    """A task."""
+    """A task as it is listed."""
 
     name: str
     suite: str
@@ -36,62 +36,62 @@ class Row(NamedTuple):
     action_size: int | None = None
     episode_length: int | None = None
     engines: tuple[str, ...] = ()
-    """Those that run it."""
+    """Engines that run it."""
     refused: dict[str, str] = {}  # noqa: RUF012  never written to
-    """Why others do not."""
+    """Engines that refuse it, with their reasons."""
     missing: str = ""
-    """Why it cannot be made here, and the remedy."""
+    """If it cannot be made here: the reason and the remedy."""
 
 
-def rows(wanted: tuple[str, ...] = (), **fields: Any) -> Iterator[Row]:
-    """A row for each task, one by one, as it takes a moment each to look at its engines.
+def rows(selection: tuple[str, ...] = (), **fields: Any) -> Iterator[Row]:
+    """Yields a row for each task; each takes a moment, as all engines are tried.
 
     Args:
-        wanted: names of tasks (foreign ones, too) and of suites; all shipped suites by default.
+        selection: names of tasks, also foreign ones, and of suites; by default all shipped suites.
         fields: values for the tasks' own fields, such as `episode_length=200`.
 
     Raises:
-        ValueError: something wanted is unknown; the message names the nearest.
+        ValueError: a name is unknown; the message names the nearest.
     """
-    found = [one for item in wanted or [s for s in SUITES if SUITES[s]] for one in expand(item)]
-    for suite, name in found:
+    selection = selection or tuple(suite for suite in SUITES if SUITES[suite])
+    for suite, name in [task for item in selection for task in expand(item)]:
         variants = tuple(v for v in VARIANTS if f"{name}-{v}" in SUITES.get(suite, {}))
         yield describe(suite, name, **fields)._replace(variants=variants)
 
 
 def describe(suite: str, name: str, **fields: Any) -> Row:
-    """One task, with other values of its fields."""
+    """The row of one task, made with these values of its fields."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             env = make(name, **fields)
             spec = env.spec
-        except Exception as error:  # a user's own task may raise what it likes
+        except Exception as error:  # a user's own task may raise anything
             return Row(name, suite, missing=str(error) or type(error).__name__)
         row = Row(
             name, suite, (), spec.obs_size, spec.action_size, spec.episode_length, (spec.engine,)
         )
         if not isinstance(env, Env):
             return row
-        tried = {engine: _refusal(env, engine) for engine in engines.NAMES}
-    refused = {engine: why for engine, why in tried.items() if why}
-    return row._replace(engines=tuple(e for e in tried if e not in refused), refused=refused)
+        reasons = {engine: _refusal(env, engine) for engine in engines.NAMES}
+    refused = {engine: reason for engine, reason in reasons.items() if reason}
+    return row._replace(engines=tuple(e for e in reasons if e not in refused), refused=refused)
 
 
 def sources(suite: str) -> str:
-    """What a suite's tasks are made of, with versions, or what to install."""
-    said = []
+    """The packages that a suite needs, with their versions or how to install them, as text."""
+    parts = []
     for package, extra in PACKAGES[suite]:
         try:
-            said.append(f"{package} {importlib.metadata.version(package)}")
+            parts.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
             what = f"'mjxwm[{extra}]'" if extra else package
-            said.append(f"{package} is missing: pip install {what}")
-    return ", ".join(said) or "this project"
+            parts.append(f"{package} is missing: pip install {what}")
+    return ", ".join(parts) or "this project"
 
 
 def ids(suite: str) -> tuple[str, ...]:
-    """Names of a foreign suite's tasks, where it can say; without the suite's own name.
+    """Names of a foreign suite's tasks, without the suite's name; empty if it has no list.
 
     Raises:
         ValueError: its package is not installed.
@@ -108,7 +108,7 @@ def ids(suite: str) -> tuple[str, ...]:
 
 
 def expand(item: str) -> list[tuple[str, str]]:
-    """(suite, name) of what a name of a task or of a suite stands for.
+    """(suite, name) of each task that a name of a task or a suite selects.
 
     Raises:
         ValueError: it is neither.
@@ -123,9 +123,9 @@ def expand(item: str) -> list[tuple[str, str]]:
     if "/" in item or ":" in item or item.startswith("mw-"):
         suite = "metaworld" if item.startswith("mw-") else item.split("/")[0]
         return [(suite if suite in FOREIGN else "registered", item)]
-    known = [*SUITES, *FOREIGN, *names()]
+    choices = [*SUITES, *FOREIGN, *names()]
     raise ValueError(
-        f"{item!r} is neither a task nor a suite{nearest(item, known)}. "
+        f"{item!r} is neither a task nor a suite{nearest(item, choices)}. "
         f"Suites are: {', '.join([*SUITES, *FOREIGN])}"
     )
 

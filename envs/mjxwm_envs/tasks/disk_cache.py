@@ -1,7 +1,7 @@
-"""What takes long to make, on disk: below $XDG_CACHE_HOME/mjxwm, or ~/.cache/mjxwm.
+"""A cache on disk of things that take long to compute: $XDG_CACHE_HOME/mjxwm or ~/.cache/mjxwm.
 
-A file is its content and then the content's SHA-256. It is only ever a saving of time: where it
-cannot be read, is damaged or cannot be written, the thing is made anew.
+A file is the content followed by its SHA-256. If a file cannot be read, is damaged or cannot be
+written, the content is computed anew.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ _DIGEST = 32  # bytes
 
 
 def folder(kind: str) -> Path:
-    """Where things of a kind are."""
+    """The folder for contents of a kind."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mjxwm" / kind
 
 
 def key(*parts: str | bytes) -> str:
-    """A short name for `parts`, different whenever one of them is."""
+    """A short hash of `parts`, for file names."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update((part.encode() if isinstance(part, str) else part) + b"\0")
@@ -36,13 +36,20 @@ def load_or_make(
     to_bytes: Callable[[T], bytes],
     from_bytes: Callable[[bytes], T],
 ) -> T:
-    """What is stored at `path`, or else what `make` returns, stored if that is possible."""
+    """The content stored at `path`; else the result of `make`, which is then stored.
+
+    Args:
+        path: the file.
+        make: computes the content.
+        to_bytes: serialises it.
+        from_bytes: the inverse of `to_bytes`; may raise ValueError for invalid bytes.
+    """
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         return from_bytes(_read(path))
-    made = make()
+    content = make()
     with contextlib.suppress(OSError, RuntimeError):
-        _write(path, to_bytes(made))
-    return made
+        _write(path, to_bytes(content))
+    return content
 
 
 def _read(path: Path) -> bytes:
@@ -55,14 +62,14 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may be storing the same: each writes a file of its own, the last one stays.
-    handle, own = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    # Other processes may store the same: each writes a temporary file, and the last one stays.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.write(hashlib.sha256(content).digest())
-        os.chmod(own, 0o644)  # others may share the folder
-        os.replace(own, path)
+        os.chmod(temporary, 0o644)  # others may share the folder
+        os.replace(temporary, path)
     except BaseException:
-        Path(own).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""What gymnasium's users give to our worlds: seeds, options and actions, checked."""
+"""Checks the arguments of gymnasium's `reset` and `step`: seeds, options and actions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ _MASK = "reset_mask"
 
 
 def no_options(options: dict[str, Any] | None) -> None:
-    """One world has no options.
+    """Refuses options of `reset`, which an environment of one world does not have.
 
     Raises:
-        ValueError: there is one.
+        ValueError: `options` is not empty.
     """
     if options:
         more = f"; {_MASK} is for a VectorEnv" if _MASK in options else ""
@@ -22,12 +22,12 @@ def no_options(options: dict[str, Any] | None) -> None:
 
 
 def mask_of(options: dict[str, Any] | None, num_envs: int) -> Bool[np.ndarray, " B"] | None:
-    """Which worlds `reset(options={"reset_mask": mask})` is to reset; None without a mask.
+    """The mask of `reset(options={"reset_mask": mask})`: the worlds to reset; None without a mask.
 
     The mask is checked as gymnasium's own vector environments check it.
 
     Raises:
-        ValueError: another option, or no array of B switches of which one is on.
+        ValueError: another option, or the mask is no bool array [B] with at least one True.
     """
     unknown = [name for name in options or {} if name != _MASK]
     if unknown:
@@ -48,7 +48,7 @@ def mask_of(options: dict[str, Any] | None, num_envs: int) -> Bool[np.ndarray, "
 
 
 def seeds_of(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int | None]:
-    """A seed for each world: `seed`, `seed` + 1 and so on for a number.
+    """A seed for each world: of a number `seed`, `seed` + 1 and so on; of a list, its elements.
 
     Raises:
         ValueError: a list of another length, or neither a number nor a list.
@@ -62,23 +62,29 @@ def seeds_of(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int
     return [None if one is None else int(one) for one in seed]
 
 
-def numbers(seeds: list[int | None], generator: np.random.Generator) -> UInt32[np.ndarray, " B"]:
-    """What a world's start is drawn from, as `Env.reset(seed)` draws it; else from `generator`."""
-    fresh = generator.integers(2**31, size=len(seeds))
+def key_seeds(seeds: list[int | None], generator: np.random.Generator) -> UInt32[np.ndarray, " B"]:
+    """Seeds of the random keys from which the worlds' start states are drawn.
+
+    Args:
+        seeds: for each world the seed for gymnasium, used as `gymnasium.Env.reset(seed)` does; None
+            to draw from `generator`.
+        generator: numpy's random generator.
+    """
+    defaults = generator.integers(2**31, size=len(seeds))
     drawn = [
-        number if seed is None else seeding.np_random(seed)[0].integers(2**31)
-        for seed, number in zip(seeds, fresh, strict=True)
+        default if seed is None else seeding.np_random(seed)[0].integers(2**31)
+        for seed, default in zip(seeds, defaults, strict=True)
     ]
     return np.asarray(drawn, np.uint32)
 
 
 def action_of(action: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """An action, or actions, of the shape that the action space says.
+    """An action, or a batch of actions, as a float32 array of this shape.
 
     Raises:
-        ValueError: it is of another, which JAX might stretch to this one.
+        ValueError: it has another shape, which JAX might broadcast to this one.
     """
-    given = np.array(action, np.float32)
-    if given.shape != shape:
-        raise ValueError(f"actions of shape {given.shape}; {shape} was expected")
-    return given
+    array = np.array(action, np.float32)
+    if array.shape != shape:
+        raise ValueError(f"actions of shape {array.shape}; {shape} was expected")
+    return array

@@ -1,4 +1,4 @@
-"""A `VectorEnv` of gymnasium's as B worlds."""
+"""A gymnasium `VectorEnv` as B worlds on the host."""
 
 from typing import Any
 
@@ -8,27 +8,27 @@ from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 from jaxtyping import Bool, Float
 
 from mjxwm_envs.adapters import spaces
-from mjxwm_envs.adapters.foreign import HostStep, Protocols
-from mjxwm_envs.adapters.limits import Own
+from mjxwm_envs.adapters.host_worlds import HostStep, UsageProtocol
+from mjxwm_envs.adapters.time_limits import TimeLimits
 from mjxwm_envs.adapters.to_gymnasium import GymnasiumVectorEnv
 from mjxwm_envs.core import Failure
 
 
-class Vector:
-    """A gymnasium `VectorEnv`, which steps and resets its environments in its own way.
+class VectorEnvWorlds:
+    """The worlds of a gymnasium `VectorEnv`, which steps and resets them in its own way.
 
-    Where one of them fails, all are reset: it does not say which.
+    If one of them fails, all are reset, as it does not tell which one failed.
     """
 
-    def __init__(self, env: VectorEnv, protocol: Protocols) -> None:
-        """Takes it over."""
+    def __init__(self, env: VectorEnv, protocol: UsageProtocol) -> None:
+        """Takes over `env`: nobody else may step it."""
         self._env, self._protocol, self.failures, self.token = env, protocol, [], 0
         self._obs = np.zeros((env.num_envs, spaces.obs_size(env.single_observation_space)))
         self._clock, self._age = np.zeros(env.num_envs, int), 0
         self._limit = protocol.episode_length if _resets_some(env) else np.inf
 
     def reset(self, seed: int | None, stagger: bool) -> Float[np.ndarray, "B o"]:
-        """See `HostWorlds`; clocks are the environments' own and cannot be staggered."""
+        """See `HostWorlds`; the clocks are in the environments, so `stagger` has no effect."""
         try:
             self._obs = self._checked(self._flat(self._env.reset(seed=seed)[0]))
             self._clock[:] = 0
@@ -45,16 +45,16 @@ class Vector:
         except Exception as error:  # whatever a foreign environment may raise
             self._fail(error)
             last, count = self._obs.copy(), len(self._obs)
-            none = np.zeros(count, bool)
-            fresh = self.reset(None, False)
-            return HostStep(last, np.zeros(count), none, ~none, none, none, fresh)
+            false = np.zeros(count, bool)
+            obs = self.reset(None, False)
+            return HostStep(last, np.zeros(count), false, ~false, false, false, obs)
 
     def _step(self, action: np.ndarray) -> HostStep:
         observed, reward, terminated, truncated, info = self._env.step(self._batch(action))
         reward = self._checked(self._each("reward", reward, np.float64))
         terminated = self._each("terminated", terminated, bool)
         ended = terminated | self._each("truncated", truncated, bool)
-        due = ~ended & (self._clock >= self._limit)  # our time limit, where it has none so short
+        due = ~ended & (self._clock >= self._limit)  # our time limit, if it is the shorter one
         if not isinstance(info, dict):
             raise ValueError(f"infos is a {type(info).__name__}; a VectorEnv's is a dictionary")
         obs, success = self._flat(observed), self._success(info)
@@ -78,13 +78,13 @@ class Vector:
         )
 
     def _batch(self, action: Float[np.ndarray, "B a"]) -> Any:
-        """Actions as its action space has them: dictionaries of arrays, not arrays of them."""
+        """Actions [B, a] as elements of its action space: for a `Dict`, a dictionary of arrays."""
         space: Any = self._env.single_action_space
         each = [spaces.to_action(space, one) for one in action]
         return concatenate(space, each, create_empty_array(space, len(each)))
 
     def _last(self, info: dict[str, Any], ended: Bool[np.ndarray, " B"]) -> np.ndarray:
-        """The last observations of the episodes that ended; it has reset these worlds already."""
+        """The last observations of the episodes that ended; their worlds are already reset."""
         if "final_obs" not in info:
             raise ValueError("an episode ended, and infos has no 'final_obs'")
         now = getattr(self._env.unwrapped, "_env_obs", None)
@@ -100,11 +100,11 @@ class Vector:
         )
 
     def _success(self, info: Any) -> np.ndarray:
-        none = np.zeros(self._env.num_envs, bool)
-        return np.asarray(info.get(self._protocol.success, none), bool)
+        false = np.zeros(self._env.num_envs, bool)
+        return np.asarray(info.get(self._protocol.success, false), bool)
 
     def _each(self, what: str, values: Any, dtype: Any) -> np.ndarray:
-        """A number for each world."""
+        """`values` as an array of one number for each world."""
         if np.shape(values) != (self._env.num_envs,):
             raise ValueError(
                 f"{what} has the shape {np.shape(values)}, where ({self._env.num_envs},) belongs"
@@ -128,15 +128,24 @@ class Vector:
 
 
 def mode_of(env: VectorEnv) -> AutoresetMode | None:
-    """When it resets environments that ended; None where it does not say."""
+    """When `env` resets worlds that ended; None if it does not tell."""
     # The metadata may be shared with other VectorEnvs of the same class of environments.
     mode = getattr(env.unwrapped, "autoreset_mode", env.metadata.get("autoreset_mode"))
     return None if mode is None else AutoresetMode(mode)
 
 
-def check_mode(env: VectorEnv, episode_length: int | None, own: Own) -> None:
-    """Raises ValueError where it resets a step late, or cannot keep to a time limit of ours."""
-    mode, asked = mode_of(env), f"episode_length={episode_length}"
+def check_mode(env: VectorEnv, episode_length: int | None, limits: TimeLimits) -> None:
+    """Checks that `env` resets in the step of an episode's end, and can keep `episode_length`.
+
+    Args:
+        env: the user's `VectorEnv`.
+        episode_length: the user's time limit, if any.
+        limits: the time limits of its environments.
+
+    Raises:
+        ValueError: it does not, or cannot.
+    """
+    mode, option = mode_of(env), f"episode_length={episode_length}"
     remedy = "make it with autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP"
     if mode is None:
         raise ValueError(
@@ -148,31 +157,32 @@ def check_mode(env: VectorEnv, episode_length: int | None, own: Own) -> None:
             "this VectorEnv ignores the action after an episode's end (autoreset NEXT_STEP); "
             f"{remedy}"
         )
-    if episode_length is None or episode_length == own.either:
+    if episode_length is None or episode_length == limits.default:
         return
-    if own.kept is not None and episode_length > own.kept:
+    if limits.enforced is not None and episode_length > limits.enforced:
         raise ValueError(
-            f"{asked} of a VectorEnv whose environments end after {own.kept} steps by a TimeLimit "
-            "wrapper; leave the wrapper out, or set it to as many"
+            f"{option} of a VectorEnv whose environments end after {limits.enforced} steps by a "
+            "TimeLimit wrapper; leave the wrapper out, or set it to as many"
         )
     if not _resets_some(env):
         raise ValueError(
-            f"{asked} of a VectorEnv that resets by itself, after {own.either or 'no number of'} "
-            "steps that it says; make it with autoreset_mode=DISABLED, or leave its own limit"
+            f"{option} of a VectorEnv that resets by itself, after "
+            f"{limits.default or 'no number of'} steps that it says; make it with "
+            "autoreset_mode=DISABLED, or leave its own limit"
         )
 
 
 def _resets_some(env: VectorEnv) -> bool:
-    """Whether `reset(options={"reset_mask": ...})` resets some of its worlds alone.
+    """Whether `reset(options={"reset_mask": ...})` resets only the worlds of the mask.
 
-    Where nothing is reset by itself the mask is the only way; of the others these ones have it.
+    With autoreset DISABLED it must; of those that reset by themselves, these classes do.
     """
-    able = isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv | GymnasiumVectorEnv)
-    return able or mode_of(env) == AutoresetMode.DISABLED
+    has_mask = isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv | GymnasiumVectorEnv)
+    return has_mask or mode_of(env) == AutoresetMode.DISABLED
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two observations are one array, or hold one."""
+    """Whether two observations are, or contain, the same array object."""
     if isinstance(a, dict) and isinstance(b, dict):
         return any(_same(a[key], b.get(key)) for key in a)
     if isinstance(a, tuple | list) and isinstance(b, tuple | list):

@@ -1,8 +1,8 @@
-"""Which fields of `MjData` a task may declare as derived, and what C computes on demand alone.
+"""The fields of `MjData` that a task may declare as derived, for each engine.
 
-A physics step leaves many fields of `MjData` alone: contact forces on bodies (`cfrc_ext`), momenta
-of subtrees, inverse dynamics. They would read as zeros, or as what another world left there. Each
-engine therefore hands out only what it computes, and refuses the rest by name when it is made.
+A physics step does not compute many fields of `MjData`: contact forces on bodies (`cfrc_ext`),
+momenta of subtrees, inverse dynamics. They would read as zeros, or as another world's values. An
+engine therefore offers only the fields that it computes, and refuses others when it is made.
 """
 
 import copy
@@ -15,9 +15,9 @@ import mujoco.batch
 import numpy as np
 
 RNE = frozenset({"cacc", "cfrc_ext", "cfrc_int"})
-"""Of `mj_rnePostConstraint`: spatial accelerations and forces of the last physics step."""
+"""Fields of `mj_rnePostConstraint`: spatial accelerations and forces of the last physics step."""
 SUBTREE = frozenset({"subtree_angmom", "subtree_linvel"})
-"""Of `mj_subtreeVel`: velocities, so of the new state."""
+"""Fields of `mj_subtreeVel`: momenta at the new state."""
 
 NATIVE = mujoco.batch.DATA_FIELDS - {
     "flex_hessian_valid",
@@ -31,7 +31,7 @@ NATIVE = mujoco.batch.DATA_FIELDS - {
     "solver_fwdinv",
     "solver_nnz",
 }
-"""What `mujoco.batch` hands out and a step with its stages, or `on_demand`, computes."""
+"""Fields of engine native: those of `mujoco.batch` that a step or `on_demand` computes."""
 
 MJX = frozenset(
     {"act", "act_dot", "actuator_force", "actuator_length", "actuator_velocity", "cacc"}
@@ -43,10 +43,10 @@ MJX = frozenset(
     | {"ten_length", "ten_velocity", "ten_wrapadr", "ten_wrapnum", "time", "wrap_obj", "wrap_xpos"}
     | {"xanchor", "xaxis", "xfrc_applied", "ximat", "xipos", "xmat", "xpos", "xquat"}
 )
-"""What engine mjx computes as C does."""
+"""Fields of engine mjx that it computes as C does."""
 
 WARP = (MJX | {"light_xdir", "light_xpos", "qfrc_damper", "qfrc_spring"}) - RNE - SUBTREE
-"""What engine warp computes as C does; it has no stages of its own for the rest."""
+"""Fields of engine warp that it computes as C does."""
 
 _SENSORS = {
     "cacc": "an <accelerometer>, <framelinacc> or <frameangacc>",
@@ -58,7 +58,7 @@ _SENSORS = {
     "subtree_angmom": "a <subtreeangmom>",
     "subtree_linvel": "a <subtreelinvel>",
 }
-"""Sensors that measure the same, by field."""
+"""For each field, sensors that measure the same."""
 _VARYING = ("contact", "efc_", "efm_", "iefc_", "island_", "map_")
 
 
@@ -68,11 +68,11 @@ def check(model: mujoco.MjModel, derived: Collection[str], computed: Collection[
     Args:
         model: compiled model.
         derived: the fields that a task declares.
-        computed: those that the engine computes.
-        name: the engine's.
+        computed: the fields that the engine computes.
+        name: the engine's name.
 
     Raises:
-        ValueError: with the field, the reason and the sensor to declare instead.
+        ValueError: the message has the field, the reason and the sensor to declare instead.
     """
     data = mujoco.MjData(model)
     for field in derived:
@@ -99,24 +99,24 @@ def _remedy(field: str, name: str) -> str:
     elsewhere = "use engine='native'" if name != "native" and field in NATIVE else ""
     sensor = _SENSORS.get(field, "a <contact>, <touch> or <force>" * field.startswith(_VARYING))
     declare = f"declare {sensor} sensor in the MJCF and read 'sensordata'" if sensor else ""
-    nothing = "" if elsewhere or declare else "it is internal to MuJoCo's solver"
-    return ", or ".join(part for part in (declare, elsewhere, nothing) if part)
+    internal = "" if elsewhere or declare else "it is internal to MuJoCo's solver"
+    return ", or ".join(part for part in (declare, elsewhere, internal) if part)
 
 
 def on_demand(
     batch: mujoco.batch.Batch, fields: Collection[str], own_models: bool
 ) -> dict[str, np.ndarray]:
-    """What C MuJoCo computes on demand, from each world's `MjData` after the batch's last call.
+    """Fields that no physics step computes, from each world's `MjData` after the batch's last call.
 
-    One world after another, some 20 microseconds each beside the physics.
+    Worlds are computed one after another, which takes some 20 microseconds each.
 
     Args:
-        batch: a persistent one.
+        batch: a persistent batch.
         fields: some of `RNE` and `SUBTREE`.
         own_models: whether the worlds' models differ.
 
     Returns:
-        The fields by name, [nsim, ...]; NaN in worlds in which that call failed.
+        The fields by name, [nsim, ...]; NaN for worlds in which that call failed.
     """
     model, data = batch.model, mujoco.MjData(batch.model)
     if own_models:

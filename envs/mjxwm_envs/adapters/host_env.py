@@ -1,8 +1,7 @@
-"""Foreign worlds behind the interface of `BatchEnv`: one ordered host callback per step.
+"""Foreign worlds as a `Source`: one ordered host callback per step.
 
-Their state is not in JAX's arrays, so one thing is lost: a checkpoint does not hold it. A run that
-goes on from one meets other worlds than it left; its first step there is marked as cut and not
-valid, and everything after it is sound.
+Their state is in Python objects, so a checkpoint does not hold it. A run that is resumed from one
+meets new worlds: its first step there is marked as truncated and not valid.
 """
 
 import dataclasses
@@ -15,29 +14,28 @@ import numpy as np
 from jax.experimental import io_callback
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mjxwm_envs.adapters.foreign import HostStep, HostWorlds
+from mjxwm_envs.adapters.host_worlds import HostStep, HostWorlds
 from mjxwm_envs.core import EnvSpec, Failure, Physics, SimState, State, Step, Worlds
 
 
 @dataclasses.dataclass(frozen=True)
 class HostEnv:
-    """Environments on the host as a source of data. Not differentiable."""
+    """A foreign environment on the host. Not differentiable."""
 
     spec: EnvSpec
-    """Sizes and times; times are 0 where the environment does not say."""
+    """Sizes and times; times are 0 if the environment does not tell them."""
     make: Callable[[int], HostWorlds]
-    """Number of worlds -> worlds.
-
-    Raises ValueError where it cannot be so many."""
+    """Makes a number of worlds; raises ValueError if there cannot be so many."""
     has_success: bool = False
-    """Whether the environment says if its task is solved."""
+    """Whether the environment tells if its task is solved."""
     only: int | None = None
-    """The one number of worlds that is possible, of a `VectorEnv`."""
+    """The number of worlds of a `VectorEnv`, which cannot have another; else None."""
     batches: "list[HostBatch]" = dataclasses.field(default_factory=list, compare=False)
+    """All batches that were made of it, for their failures."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name that `make` was called with."""
         return self.spec.name
 
     @property
@@ -79,22 +77,22 @@ class HostEnv:
 
 
 class HostBatch:
-    """B worlds on the host; `reset` and `step` as in `BatchEnv`, but not to be vmapped."""
+    """B worlds on the host, as a `WorldBatch`; `vmap` of its functions is not possible."""
 
     def __init__(self, env: HostEnv, num_worlds: int) -> None:
-        """B worlds of `env`."""
+        """`num_worlds` worlds of `env`, made at the first reset."""
         self.env, self.num_worlds = env, num_worlds
         self._worlds: HostWorlds | None = None
 
     def failures(self) -> list[Failure]:
-        """What went wrong since the last call."""
+        """Errors since the last call."""
         if self._worlds is None:
             return []
-        found, self._worlds.failures = self._worlds.failures, []
-        return found
+        failures, self._worlds.failures = self._worlds.failures, []
+        return failures
 
     def reset(self, key: PRNGKeyArray, stagger: bool = False) -> Worlds:
-        """See `BatchEnv`."""
+        """See `WorldBatch`."""
         key, key_seed = jax.random.split(key)
         seed = jax.random.randint(key_seed, (), 1, np.iinfo(np.int32).max)
         shape = jax.ShapeDtypeStruct((self.num_worlds, self.env.spec.obs_size), _dtype())
@@ -108,7 +106,7 @@ class HostBatch:
         return Worlds(self._state(obs, seed), count, count, zero, key)
 
     def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
-        """See `BatchEnv`."""
+        """See `WorldBatch`."""
         token = worlds.state.sim.hidden[0]
         out: Any = HostStep(*io_callback(self._step, self._shapes(), token, action, ordered=True))
         steps = worlds.steps + 1
@@ -119,17 +117,17 @@ class HostBatch:
             *(out.reward, out.terminated, out.truncated, out.valid, out.next_obs),
             *(episode_return, steps, {}, success),
         )
-        # Worlds other than those of the checkpoint have another token: theirs from here on.
+        # After a resumed checkpoint the worlds are reset with this token, see `_step`.
         state = self._state(out.obs, token)._replace(success=success)
         steps = jnp.where(done, 0, steps)
         return Worlds(state, steps, steps, jnp.where(done, 0, episode_return), worlds.key), step
 
     def _state(self, obs: Float[Array, "B o"], token: Array) -> State:
-        none = jnp.zeros((self.num_worlds, 0), obs.dtype)
-        zero, no = jnp.zeros(self.num_worlds, obs.dtype), jnp.zeros(self.num_worlds, bool)
-        physics = Physics(zero, none, none, none, none, {})
+        empty = jnp.zeros((self.num_worlds, 0), obs.dtype)
+        zero, false = jnp.zeros(self.num_worlds, obs.dtype), jnp.zeros(self.num_worlds, bool)
+        physics = Physics(zero, empty, empty, empty, empty, {})
         sim = SimState(physics, jnp.full(self.num_worlds, token))
-        return State(sim, obs, zero, no, {}, no if self.env.has_success else None)
+        return State(sim, obs, zero, false, {}, false if self.env.has_success else None)
 
     def _shapes(self) -> Any:
         real: Any = jax.ShapeDtypeStruct((self.num_worlds,), _dtype())
@@ -146,10 +144,11 @@ class HostBatch:
         return self._worlds.reset(token, stagger)
 
     def _step(self, token: Any, action: Any) -> HostStep:
-        # Others may have been here: a process before this one, or a batch of the same VectorEnv.
+        # The token differs after a resume in a new process, and if another batch of the same
+        # VectorEnv has reset the worlds: start anew, and mark the step as cut and not valid.
         if self._worlds is None or int(token) != self._worlds.token:
-            obs, none = self._reset(int(token), True), np.zeros(self.num_worlds, bool)
-            step = HostStep(obs, np.zeros(self.num_worlds), none, ~none, none, none, obs)
+            obs, false = self._reset(int(token), True), np.zeros(self.num_worlds, bool)
+            step = HostStep(obs, np.zeros(self.num_worlds), false, ~false, false, false, obs)
         else:
             step = self._worlds.step(np.asarray(action, np.float64))
         shapes = self._shapes()

@@ -1,7 +1,7 @@
-"""How many contacts and constraint rows one world of a model can have at most.
+"""Sizes of MuJoCo Warp's buffers: how many contacts and constraint rows a world can have at most.
 
 MuJoCo Warp allocates its buffers beforehand and drops what does not fit, with undefined results.
-These bounds count everything as active at once, so that nothing can be dropped.
+`largest_sizes` counts every possible contact and row as active, so that nothing can be dropped.
 """
 
 from typing import NamedTuple
@@ -39,25 +39,25 @@ _EQUALITY_ROWS = {
 }
 
 
-class Limits(NamedTuple):
-    """Upper bounds for one world."""
+class BufferSizes(NamedTuple):
+    """Contacts and constraint rows of one world."""
 
     contacts: int
     rows: int
     """Constraint rows: equalities, friction loss, joint and tendon limits, contacts."""
 
 
-class Room(NamedTuple):
-    """What one world is given room for; None: for the bound."""
+class RequestedSizes(NamedTuple):
+    """Buffer sizes that the user asks for, for one world; None for the largest size."""
 
     contacts: int | None = None
     rows: int | None = None
 
     def check(self) -> None:
-        """Refuses what is no room.
+        """Checks the numbers.
 
         Raises:
-            ValueError: less than 1.
+            ValueError: one is no whole number of at least 1.
         """
         for name, value in zip(self._fields, self, strict=True):
             if value is not None and (isinstance(value, bool) or value != int(value) or value < 1):
@@ -66,16 +66,16 @@ class Room(NamedTuple):
                 )
 
 
-def limits(
+def largest_sizes(
     model: mujoco.MjModel, pairs: Int[np.ndarray, "p 2"], pair_ids: Int[np.ndarray, " p"]
-) -> Limits:
-    """The bounds for `model`.
+) -> BufferSizes:
+    """The most contacts and constraint rows that a world of `model` can have.
 
     Args:
         model: compiled model.
-        pairs: the pairs of geoms that collision detection looks at.
-        pair_ids: for each, its explicit `<pair>`, -1 where the geoms' own masks made it a
-            candidate, -2 where only a sensor asks for it and nothing is constrained.
+        pairs: the pairs of geoms that collision detection tests.
+        pair_ids: for each pair the index of its explicit `<pair>`; -1 if the geoms' contype and
+            conaffinity made it a candidate; -2 if only a sensor needs it, without constraint.
 
     Raises:
         ValueError: flexes, signed distance fields or an equality without a known bound.
@@ -92,7 +92,7 @@ def limits(
             points = _points(*sorted(model.geom_type[[geom1, geom2]].tolist()))
             contacts += points
             contact_rows += points * _rows_per_contact(model, geom1, geom2, pair)
-    return Limits(contacts, _other_rows(model) + contact_rows)
+    return BufferSizes(contacts, _other_rows(model) + contact_rows)
 
 
 def _points(type1: int, type2: int) -> int:
@@ -107,7 +107,7 @@ def _points(type1: int, type2: int) -> int:
 def _rows_per_contact(model: mujoco.MjModel, geom1: int, geom2: int, pair: int) -> int:
     if pair == -2:
         return 0
-    # Whichever geom has the higher priority decides; the larger of the two bounds both cases.
+    # The geom of higher priority determines condim; the larger one is a bound for both cases.
     condim = model.pair_dim[pair] if pair >= 0 else model.geom_condim[[geom1, geom2]].max()
     elliptic = model.opt.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
     return int(condim if elliptic or condim == 1 else 2 * (condim - 1))

@@ -1,4 +1,4 @@
-"""Gymnasium environments of one factory as B worlds."""
+"""B gymnasium environments of one factory as B worlds on the host."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,17 +8,17 @@ import numpy as np
 from jaxtyping import Float
 
 from mjxwm_envs.adapters import spaces
-from mjxwm_envs.adapters.foreign import HostStep, Protocols
+from mjxwm_envs.adapters.host_worlds import HostStep, UsageProtocol
 from mjxwm_envs.core import Failure
 
 
-class EnvList:
-    """B environments of one factory, one after the other in this process."""
+class SeparateEnvs:
+    """B environments of one factory, stepped one after the other in this process."""
 
     def __init__(
-        self, make: Callable[[], gymnasium.Env], num_worlds: int, protocol: Protocols
+        self, make: Callable[[], gymnasium.Env], num_worlds: int, protocol: UsageProtocol
     ) -> None:
-        """Makes them."""
+        """Calls `make` for each world."""
         self._envs: list[gymnasium.Env | None] = [make() for _ in range(num_worlds)]
         if len({id(env) for env in self._envs}) < num_worlds:
             raise ValueError("the factory returns one and the same environment for every world")
@@ -49,9 +49,9 @@ class EnvList:
                 next_obs[world], reward[world], flags[:, world] = self._act(world, action[world])
             except Exception as error:  # whatever a foreign environment may raise
                 self._fail(world, error)
-                # A world that is gone ends no more episodes.
-                cut = self._envs[world] is not None
-                reward[world], flags[:, world] = 0, (False, cut, False, False)
+                # A world that is left out ends no more episodes.
+                truncated = self._envs[world] is not None
+                reward[world], flags[:, world] = 0, (False, truncated, False, False)
             if flags[:2, world].any():
                 self._reset(world)
             else:
@@ -62,12 +62,12 @@ class EnvList:
     def _act(self, world: int, action: np.ndarray) -> tuple[np.ndarray, float, tuple[bool, ...]]:
         env, total, info = self._envs[world], 0.0, {}
         if env is None:
-            raise _GoneError
+            raise _LeftOutError
         terminated = truncated = False
         observed: Any = None
         for _ in range(self._protocol.action_repeat):
-            taken = spaces.to_action(self._action_space, action)
-            observed, reward, terminated, truncated, info = env.step(taken)
+            env_action = spaces.to_action(self._action_space, action)
+            observed, reward, terminated, truncated, info = env.step(env_action)
             total += number(reward)
             if terminated or truncated:
                 break
@@ -95,12 +95,12 @@ class EnvList:
                 self.failures.append(Failure(None, int(self._age[world]), "no world is left"))
 
     def _fail(self, world: int, error: Exception, more: str = "") -> None:
-        if not isinstance(error, _GoneError):
+        if not isinstance(error, _LeftOutError):
             what = f"{type(error).__name__}: {error}{more}"
             self.failures.append(Failure(world, int(self._age[world]), what))
 
 
-class _GoneError(Exception):
+class _LeftOutError(Exception):
     """A world that was left out before."""
 
 
@@ -108,7 +108,7 @@ def checked(space: gymnasium.Space, obs: Any) -> Float[np.ndarray, " o"]:
     """An observation as a vector.
 
     Raises:
-        ValueError: it is not of the space's shape, or not finite.
+        ValueError: it does not have the space's shape, or is not finite.
     """
     flat = spaces.flat_obs(space, obs)
     if not np.isfinite(flat).all():
@@ -120,7 +120,7 @@ def number(reward: Any) -> float:
     """A reward: a number, or an array of one.
 
     Raises:
-        ValueError: it is another thing, or not finite.
+        ValueError: it is something else, or not finite.
     """
     if np.size(reward) != 1 or not np.isfinite(np.asarray(reward, np.float64)).all():
         raise ValueError(f"the reward {reward!r} is not a finite number")
@@ -131,7 +131,7 @@ def try_out(env: gymnasium.Env) -> None:
     """Resets an environment and steps it once.
 
     Raises:
-        ValueError: what it returns is not what gymnasium's interface and its own spaces say.
+        ValueError: its outputs do not conform to gymnasium's interface or to its own spaces.
     """
     try:
         started = env.reset(seed=0)

@@ -1,4 +1,4 @@
-"""`mjx.Data` with room for contacts and constraint rows that MJX does not make."""
+"""`mjx.Data` with array rows for the contacts and constraints that MJX lacks and we add."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from mjxwm_envs.engines import contacts, limit_rows
 
 
 def make_data(model: mujoco.MjModel, plan: contacts.Plan) -> mjx.Data:
-    """`mjx.make_data`, with room for what `contacts` and `limit_rows` add to this model."""
+    """`mjx.make_data`, with rows for what `contacts` and `limit_rows` add to this model."""
     data = mjx.make_data(model, impl="jax")
     dims = contacts.condims(model, plan)
     if dims.size > data._impl.ncon:
@@ -28,7 +28,7 @@ def make_data(model: mujoco.MjModel, plan: contacts.Plan) -> mjx.Data:
 
 
 def for_both_limits(model: mujoco.MjModel | mjx.Model, data: mjx.Data) -> mjx.Data:
-    """`data` with a row for each limit of a joint or tendon; itself where it has them."""
+    """`data` with a row for each limit of a joint or tendon; unchanged if it has them."""
     impl, more = data._impl, limit_rows.count(model)
     if not more or limit_rows.has_both(model, data):
         return data
@@ -40,7 +40,7 @@ def for_both_limits(model: mujoco.MjModel | mjx.Model, data: mjx.Data) -> mjx.Da
 
 
 def _with_rows(data: mjx.Data, kinds: Int[np.ndarray, " c"], where: int) -> mjx.Data:
-    """`data` with rows of zeros from `where` on, so that it has one for each of `kinds`."""
+    """`data` with rows of zeros inserted at `where`, so that it has one row for each of `kinds`."""
     ne, nf, nl, _ = constraint.counts(kinds)
     new: dict[str, Any] = {"ne": int(ne), "nf": int(nf), "nl": int(nl)}
     new |= {"nefc": kinds.size, "efc_type": kinds}
@@ -51,6 +51,6 @@ def _with_rows(data: mjx.Data, kinds: Int[np.ndarray, " c"], where: int) -> mjx.
 
 
 def _longer(x: jax.Array, where: int, size: int) -> jax.Array:
-    """With zeros from `where` on."""
+    """`x` of length `size`, with zeros inserted at `where`."""
     zeros = jnp.zeros((size - x.shape[0], *x.shape[1:]), x.dtype)
     return jnp.concatenate([x[:where], zeros, x[where:]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mjxwm_envs import shards
 from mjxwm_envs.check import contact_counts
-from mjxwm_envs.engines.limits import Limits
+from mjxwm_envs.engines.buffer_sizes import BufferSizes
 from mjxwm_envs.env import load_model
 from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
@@ -19,7 +19,7 @@ from mjxwm.runs.config import Config as RunConfig
 def test_what_a_task_needs_is_what_c_mujoco_counts():
     env = envs.make("hopper", engine="native")
     actions = np.random.default_rng(0).uniform(-1, 1, (20, 4, 3)).astype(np.float32)
-    need = contact_counts.need(env, actions, seed=3)
+    need = contact_counts.count(env, actions, seed=3)
     # The same by hand: no episode ends within these steps.
     worlds = jax.jit(env.batch(4).reset)(jax.random.key(3))
     model, counts = load_model(Hopper()), []
@@ -33,18 +33,20 @@ def test_what_a_task_needs_is_what_c_mujoco_counts():
             mujoco.mj_step1(model, data)
             counts.append((data.ncon, data.nefc))
     assert need.states == len(counts) == 80
-    assert need.most == Limits(*np.max(counts, axis=0))
+    assert need.most == BufferSizes(*np.max(counts, axis=0))
     assert need.most.contacts >= need.usual.contacts
 
 
 @pytest.mark.filterwarnings("ignore:engine='warp' without")
 def test_room_is_asked_for_by_name():
-    whole = envs.make("hopper", "warp").engine.room
-    assert whole == contact_counts.bound(envs.make("hopper", "native")) == Limits(6, 27)
+    whole = envs.make("hopper", "warp").engine.buffer_sizes
+    assert (
+        whole == contact_counts.default_buffers(envs.make("hopper", "native")) == BufferSizes(6, 27)
+    )
     env = envs.make("hopper", "warp", contacts_per_world=2)
-    assert env.engine.room == Limits(2, 27)
+    assert env.engine.buffer_sizes == BufferSizes(2, 27)
     assert env.for_worlds(8).engine._data(())._impl.naconmax == 16
-    assert envs.make("hopper", "warp", rows_per_world=9).engine.room == Limits(6, 9)
+    assert envs.make("hopper", "warp", rows_per_world=9).engine.buffer_sizes == BufferSizes(6, 9)
     for value in (0, -1, 2.5):
         with pytest.raises(ValueError, match=f"rows_per_world={value} is out of range"):
             envs.make("hopper", "warp", rows_per_world=value)

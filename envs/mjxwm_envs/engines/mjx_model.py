@@ -1,12 +1,17 @@
-"""A model as MJX and MuJoCo Warp take it: without what they refuse, and what they do otherwise."""
+"""Changes a model so that MJX and MuJoCo Warp accept it and simulate it as C MuJoCo does."""
 
 import copy
 
 import mujoco
 
 
-def supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel:
-    """The model without what makes no difference here and is refused."""
+def for_mjx(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel:
+    """A copy of the model without options that MJX or Warp refuse and that have no effect here.
+
+    Args:
+        model: compiled model.
+        derived: `MjData` fields that the task reads.
+    """
     flags, model = mujoco.mjtDisableBit, copy.copy(model)
     # MJX never restarts a diverged world, and Warp refuses the flag that asks for that.
     model.opt.disableflags &= ~int(flags.mjDSBL_AUTORESET)
@@ -25,7 +30,10 @@ def supported(model: mujoco.MjModel, derived: tuple[str, ...]) -> mujoco.MjModel
 
 
 def _disable_springs_and_dampers(model: mujoco.MjModel) -> None:
-    """By their numbers: with either flag MJX leaves out all passive forces, but damps in Euler."""
+    """Sets stiffness and damping to zero, as C does with the flags that disable springs or dampers.
+
+    With either of the flags MJX leaves out all passive forces, yet its Euler integrator damps.
+    """
     spring = int(mujoco.mjtDisableBit.mjDSBL_SPRING)
     damper = int(mujoco.mjtDisableBit.mjDSBL_DAMPER)
     off = model.opt.disableflags & (spring | damper)

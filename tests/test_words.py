@@ -1,0 +1,97 @@
+"""Plain words, as far as a program can tell: names that hold something, docstrings that say what.
+
+Names such as `found` or `given` tell how a value came about, not what it is. The rooms listed in
+`ROOMS` are checked.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("envs/mjxwm_envs",)
+"""Folders whose modules are checked."""
+
+RIDDLES = {
+    *("asked", "beside", "found", "given", "heat", "here", "known", "made", "none", "nothing"),
+    *("own", "said", "seen", "there", "these", "those", "wanted"),
+}
+"""Pronouns and participles that are no names of values."""
+
+FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Names that a module gives: of values, arguments, functions, classes, imports; and lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr, node.lineno
+        elif isinstance(node, ast.alias) and node.asname:
+            yield node.asname, node.lineno
+
+
+def riddles(source: str) -> list[str]:
+    """Names in `source` that are pronouns or participles."""
+    return [
+        f"line {line}: {name}"
+        for name, line in names(ast.parse(source))
+        if name.strip("_").lower() in RIDDLES
+    ]
+
+
+def docstring_faults(source: str) -> list[str]:
+    """Public modules, classes and functions without a docstring, and docstrings with "Of "."""
+    faults = []
+
+    def visit(node: ast.AST, public: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.FunctionDef | ast.ClassDef):
+                continue
+            inner = public and (not child.name.startswith("_") or child.name == "__init__")
+            text = ast.get_docstring(child)
+            empty_init = child.name == "__init__" or len(child.body) == 0
+            if inner and text is None and not empty_init:
+                faults.append(f"line {child.lineno}: {child.name} has no docstring")
+            if text and text.startswith("Of "):
+                faults.append(f"line {child.lineno}: {child.name}: {text.splitlines()[0]}")
+            if isinstance(child, ast.ClassDef):
+                visit(child, inner)
+
+    tree = ast.parse(source)
+    if ast.get_docstring(tree) is None:
+        faults.append("the module has no docstring")
+    visit(tree, True)
+    for node in ast.walk(tree):  # strings under fields are docstrings, too
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            text = node.value.value
+            if isinstance(text, str) and text.startswith("Of "):
+                faults.append(f"line {node.lineno}: {text.splitlines()[0]}")
+    return sorted(set(faults))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_say_what_they_hold(path):
+    assert riddles(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_whatever_is_public_has_a_docstring(path):
+    assert docstring_faults(path.read_text()) == []
+
+
+def test_the_rules_find_what_they_should():
+    source = (
+        '"""A module."""\nfound = 1\ndef f(known): pass\nclass Own:\n    """A class."""\n'
+        '    size: int\n    """Of the world."""\n'
+    )
+    assert riddles(source) == ["line 2: found", "line 4: Own", "line 3: known"]
+    assert docstring_faults(source) == ["line 3: f has no docstring", "line 7: Of the world."]
+    assert docstring_faults("x = 1") == ["the module has no docstring"]
