@@ -67,7 +67,7 @@ def truth(model, qvel, ctrl, steps: int) -> mujoco.MjData:
     else:
         mujoco.mj_forward(model, data)
     mujoco.mj_rnePostConstraint(model, data)
-    forces = {name: getattr(data, name).copy() for name in derived.RNE}
+    forces = {name: getattr(data, name).copy() for name in derived_fields.RNE}
     if steps:
         mujoco.mj_step1(model, data)  # positions and velocities of the new state
     mujoco.mj_subtreeVel(model, data)
@@ -80,7 +80,7 @@ def truth(model, qvel, ctrl, steps: int) -> mujoco.MjData:
 def test_every_field_of_native_is_that_of_c_to_the_last_bit(integrator):
     # In several worlds: a field that nobody computes would show another world's numbers.
     model = legged(f'integrator="{integrator}"')
-    names = sorted(derived.NATIVE)
+    names = sorted(derived_fields.NATIVE)
     with jax.enable_x64(True):
         first, after, qvel, ctrl = rolled(Native(model, 3, tuple(names)), model)
     for sim, steps in ((first, 0), (after, 90)):
@@ -90,7 +90,7 @@ def test_every_field_of_native_is_that_of_c_to_the_last_bit(integrator):
                 ours, c = sim.physics.derived[name][world], np.asarray(getattr(data, name))
                 np.testing.assert_array_equal(ours, c.reshape(ours.shape), err_msg=name)
     # Something does happen in those that were zero: a leg stands, an arm swings.
-    for name in (*derived.RNE, *derived.SUBTREE, "energy"):
+    for name in (*derived_fields.RNE, *derived_fields.SUBTREE, "energy"):
         assert (np.abs(after.physics.derived[name]).reshape(WORLDS, -1).max(axis=1) > 0.1).all()
 
 
@@ -123,7 +123,7 @@ SWING = """
 @pytest.mark.parametrize("body", ["swing", pytest.param("legged", marks=pytest.mark.slow)])
 def test_mjx_computes_forces_and_momenta_as_c_does(body):
     model = legged() if body == "legged" else mujoco.MjModel.from_xml_string(SWING)
-    names = (*sorted(derived.RNE), *sorted(derived.SUBTREE))
+    names = (*sorted(derived_fields.RNE), *sorted(derived_fields.SUBTREE))
     with jax.enable_x64(True):
         first, after, qvel, ctrl = rolled(Mjx(model, 3, names), model, steps=2)
     for sim, steps in ((first, 0), (after, 6)):
@@ -192,7 +192,7 @@ def test_every_public_field_of_mjdata_is_computed_or_refused():
     data = mujoco.MjData(model)
     names = [n for n in dir(data) if not n.startswith("_") and not callable(getattr(data, n))]
     assert len(names) > 200
-    for name in set(names) - derived.NATIVE:
+    for name in set(names) - derived_fields.NATIVE:
         with pytest.raises(ValueError, match=name):
             Native(model, 1, (name,))
-    Native(model, 1, tuple(derived.NATIVE))
+    Native(model, 1, tuple(derived_fields.NATIVE))

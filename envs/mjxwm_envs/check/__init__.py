@@ -130,9 +130,7 @@ def _rollout(env: Source, config: Config) -> list[Finding]:
     return [
         Finding("runs", not failures, str(failures[0]) if failures else f"engine {spec.engine}"),
         Finding("shapes", sizes, f"{spec.obs_size} observations, {spec.action_size} actions"),
-        Finding(
-            "finite", bool(np.isfinite(numbers).all()) and valid > 0.99, f"{valid:.1%} of steps"
-        ),
+        Finding("finite", finite, f"{valid:.1%} of steps"),
         Finding("repeats", same, "the same key, the same numbers" if same else "numbers differ"),
         Finding("speed", None, f"{rate:,.0f} steps/s of {config.worlds} worlds"),
     ]

@@ -159,7 +159,7 @@ FEATURES = (
         _JAX,
         named(
             _OBJ.mjOBJ_SENSOR,
-            lambda m: feature_finders.sensors(_SENSOR.mjSENS_RANGEFINDER)(m) & (m.nmat == 0),
+            feature_finders.rangefinders_without_materials,
         ),
         "add a <material>, which need not be used",
         frozenset({"sensordata"}),

@@ -1,1 +1,1 @@
-"""Tasks, a module per body."""
+"""The tasks: a package for each suite, a module for each body."""

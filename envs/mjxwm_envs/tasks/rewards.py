@@ -19,18 +19,18 @@ def tolerance(
     sigmoid: Sigmoid = "gaussian",
     value_at_margin: float = 0.1,
 ) -> Float[Array, "*s"]:
-    """1 within `bounds`, falling to `value_at_margin` at a distance `margin` outside of them.
+    """1 within `bounds`, decreasing to `value_at_margin` at a distance `margin` from them.
 
     Args:
         x: the quantity, any shape.
         bounds: inclusive interval of value 1.
         margin: distance in the unit of `x`; 0 makes the reward 0 everywhere outside.
-        sigmoid: the shape of the fall.
+        sigmoid: the shape of the decrease.
         value_at_margin: in (0, 1); 0 is allowed for `quadratic` and `linear`.
 
     Raises:
         ValueError: bounds out of order, a negative margin, an unknown sigmoid or a
-            `value_at_margin` outside of its range.
+            `value_at_margin` out of range.
     """
     lower, upper = bounds
     if lower > upper:
@@ -40,12 +40,12 @@ def tolerance(
     inside = (lower <= x) & (x <= upper)
     if margin == 0:
         return jnp.where(inside, 1.0, 0.0).astype(x.dtype)
-    # Distance 0 inside keeps the unused branch finite, and so its gradient.
+    # Distance 0 inside keeps the gradient of the unused branch finite.
     distance = jnp.where(inside, 0.0, jnp.where(x < lower, lower - x, x - upper)) / margin
-    return jnp.where(inside, 1.0, _fall(distance, value_at_margin, sigmoid)).astype(x.dtype)
+    return jnp.where(inside, 1.0, _sigmoid(distance, value_at_margin, sigmoid)).astype(x.dtype)
 
 
-def _fall(d: Float[Array, "*s"], value: float, sigmoid: Sigmoid) -> Float[Array, "*s"]:
+def _sigmoid(d: Float[Array, "*s"], value: float, sigmoid: Sigmoid) -> Float[Array, "*s"]:
     low = 0.0 if sigmoid in ("quadratic", "linear") else 1e-12
     if not low <= value < 1:
         raise ValueError(f"value_at_margin={value} is outside of [{low:g}, 1) for {sigmoid!r}")

@@ -1,7 +1,7 @@
-"""dm_control's suite by TD-MPC2's names, and TD-MPC2's own tasks. Needs `mjxwm[suites]`.
+"""dm_control's suite under TD-MPC2's names, and TD-MPC2's own tasks. Needs `mjxwm[suites]`.
 
-A `-fast` task is the same on a body for massive collection: a longer physics step, see below, and
-`models.speed_up`.
+A `-fast` task is the same task on a body that is cheaper to simulate: `models.speed_up` and a
+longer physics step.
 """
 
 import functools
@@ -64,7 +64,7 @@ EXACT: dict[str, Callable[..., SuiteTask]] = {
     "walker-walk": _part(Walker, speed=1.0),
     "walker-walk-backwards": _part(Walker, speed=-1.0),
 }
-"""Tasks with dm_control's own solver settings and time steps."""
+"""Factories by name, of tasks with dm_control's solver settings and time steps."""
 
 _FAST_STEP = {
     "cup": 0.005,
@@ -75,7 +75,7 @@ _FAST_STEP = {
     "quadruped": 0.01,
     "walker": 0.00625,
 }
-"""Physics steps of the fast variants, where they are longer [s]."""
+"""Physics steps [s] of the fast variants of bodies for which they are longer."""
 
 
 def _fast(name: str, task: Callable[..., SuiteTask]) -> Callable[..., SuiteTask]:

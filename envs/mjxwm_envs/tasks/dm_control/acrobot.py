@@ -20,7 +20,7 @@ class Acrobot(SuiteTask):
     ctrl_dt: float = 0.01
     sim_dt: float = 0.01
     sparse: bool = False
-    """Reward only with the tip in the target, instead of a smooth function of the distance."""
+    """Reward 1 with the tip in the target, else 0, instead of a smooth function of distance."""
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ class Acrobot(SuiteTask):
         return models.spec("acrobot")
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: both joints anywhere."""
+        """See `Task`: both angles uniform."""
         return self.at_rest(jax.random.uniform(key, (2,), minval=-jnp.pi, maxval=jnp.pi))
 
     def observe(self, physics: Physics) -> Float[Array, " 6"]:
@@ -44,7 +44,7 @@ class Acrobot(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " 1"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: nearness of the tip to the target 4 m up."""
+        """See `Task`: a function of the tip's distance to the target, 4 m above the floor."""
         sites = after.derived["site_xpos"]
         target, tip = (self.body.site(name) for name in ("target", "tip"))
         distance = jnp.linalg.norm(sites[target.id] - sites[tip.id])

@@ -2,7 +2,7 @@
 
 Observations, rewards and start states are those of `dm_control.suite.cartpole` (Tassa et al. 2018,
 arXiv 1801.00690) and are tested against it. One step is 0.01 s, an episode 1000 steps, so the
-largest return is 1000. Nothing terminates an episode early.
+largest return is 1000. Episodes never terminate early.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ class Cartpole(Task):
     """Observation: cart position [m], cosine and sine of the pole, their velocities. One action."""
 
     swing_up: bool = True
-    """Start hanging down rather than nearly upright."""
+    """Start hanging down instead of nearly upright."""
     sparse: bool = False
     """Reward 1 only near the goal (|x| <= 0.25 m, cosine >= 0.995) instead of a smooth product."""
     ctrl_dt: float = 0.01

@@ -20,20 +20,20 @@ _JUMP_SPEED = 0.5  # [m/s] up to which jumping on the spot counts as such
 
 @dataclasses.dataclass(frozen=True)
 class Cheetah(SuiteTask):
-    """Observation: height, pitch, six joints [rad], and all velocities; x is left out.
+    """Run. Observation: height [m], pitch, six joints [rad], and all velocities; x is left out.
 
-    Episodes start on the floor: joints anywhere, then two seconds without control.
+    Episodes start on the floor: random joint positions, then two seconds without control.
     """
 
     ctrl_dt: float = 0.01
     sim_dt: float = 0.01
     speed: float = 10.0
-    """From this speed on running is worth 1 [m/s]; negative: backwards."""
+    """Speed [m/s] from which on the reward for running is 1; negative: backwards."""
     foot: Literal["", "front", "back"] = ""
-    """Run on this foot with the other one and the torso up; "": as it likes."""
+    """Run on this foot, with the other one and the torso raised; "" for any gait."""
 
     def __post_init__(self):
-        """Refuses a foot that it does not have."""
+        """Checks the foot."""
         if self.foot not in ("", "front", "back"):
             raise ValueError(f"foot={self.foot!r} is unknown; choose front or back, or '' for both")
 
@@ -47,7 +47,7 @@ class Cheetah(SuiteTask):
         return models.spec("cheetah")
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: one of a store of settled starts."""
+        """See `Task`: one of the settled start states."""
         qpos, qvel = starts.settled(self.body, self.sim_dt, _SETTLING)
         row = jax.random.randint(key, (), 0, len(qpos))
         return Initial(jnp.asarray(qpos)[row], jnp.asarray(qvel)[row], jnp.zeros(0))
@@ -68,26 +68,26 @@ class Cheetah(SuiteTask):
         return up * (5 * fast + 1) / 6, {"fast": fast, "up": up}
 
     def velocity(self, physics: Physics) -> Float[Array, ""]:
-        """The centre of mass along x [m/s]."""
+        """Velocity of the centre of mass along x [m/s]."""
         return self.sensor(physics, "torso_subtreelinvel")[0]
 
     def heights(self, physics: Physics, foot: str) -> Float[Array, " 2"]:
-        """Of the torso and a foot [m]."""
-        return self.place(physics, "torso", foot)[:, 2]
+        """Heights of the torso and a foot [m]."""
+        return self.position(physics, "torso", foot)[:, 2]
 
 
 @dataclasses.dataclass(frozen=True)
 class CheetahJump(Cheetah):
-    """Torso and feet up without moving on."""
+    """Raise torso and feet without moving along x. Observation: see `Cheetah`."""
 
     foot: Literal["", "front", "back"] = "front"
     speed: float = _JUMP_SPEED
-    """Up to this speed it stays on the spot [m/s]."""
+    """Speed [m/s] up to which the reward for standing still is 1."""
 
     def reward(
         self, before: Physics, action: Float[Array, " 6"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: the mean over both feet of how high torso and foot are."""
+        """See `Task`: heights of torso and feet, averaged over both feet, and standing still."""
         still = tolerance(
             self.velocity(after), (-self.speed, self.speed), self.speed, "linear", 0.0
         )

@@ -1,4 +1,4 @@
-"""Ball in cup: catch the ball on a string, or whirl it. 8 observations, 2 actions."""
+"""Ball in cup: catch the ball on a string, or spin it around. 8 observations, 2 actions."""
 
 import dataclasses
 from typing import ClassVar
@@ -13,8 +13,8 @@ from mjxwm_envs.core import Initial, Physics
 from mjxwm_envs.tasks.dm_control import models, starts
 from mjxwm_envs.tasks.dm_control.suite import SuiteTask, Terms, at_least
 
-_ANYWHERE = (-0.2, 0.2), (0.2, 0.5)  # where the ball starts, x and z [m]
-_OUTSIDE = 0.1  # share of whirling episodes that start anywhere, not only in the cup
+_ANYWHERE = (-0.2, 0.2), (0.2, 0.5)  # start positions of the ball, x and z [m]
+_OUTSIDE = 0.1  # fraction of spinning episodes that start outside of the cup, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cup(SuiteTask):
     ctrl_dt: float = 0.02
     sim_dt: float = 0.002
     spin: bool = False
-    """Whirl the ball around the cup, TD-MPC2's task, instead of catching it."""
+    """Spin the ball around the cup, TD-MPC2's task, instead of catching it."""
 
     bodies_touch: ClassVar[bool] = True
 
@@ -38,7 +38,7 @@ class Cup(SuiteTask):
         return models.spec("ball_in_cup")
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: the ball anywhere where it touches nothing."""
+        """See `Task`: a random position of the ball without contacts."""
         key_kind, key_row = jax.random.split(key)
         anywhere, caught = starts.balls(self.body, *_ANYWHERE)
         store = jnp.asarray(anywhere)
@@ -55,7 +55,7 @@ class Cup(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " 2"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: 1 with the ball in the cup; or its distance and speed outside of it."""
+        """See `Task`: 1 while the ball is in the cup; to spin, its distance and speed outside."""
         offset = self._offset(after)
         caught = self._caught(offset).astype(offset.dtype)
         if not self.spin:
@@ -69,7 +69,7 @@ class Cup(SuiteTask):
 
     def _offset(self, physics: Physics) -> Float[Array, " 2"]:
         target = physics.derived["site_xpos"][self.body.site("target").id]
-        return (target - self.place(physics, "ball")[0])[np.array([0, 2])]
+        return (target - self.position(physics, "ball")[0])[np.array([0, 2])]
 
     def _caught(self, offset: Float[Array, " 2"]) -> Bool[Array, ""]:
         return jnp.all(jnp.abs(offset) < starts.cup_room(self.body))

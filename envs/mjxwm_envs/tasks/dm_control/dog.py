@@ -24,17 +24,17 @@ _WALLS = tuple(f"wall_{side}" for side in ("px", "nx", "py", "ny"))
 
 @dataclasses.dataclass(frozen=True)
 class Dog(SuiteTask):
-    """Observation: joints, their velocities, heights of torso and pelvis [m], the vertical as seen
-    from skull, torso and pelvis, velocity of the centre of mass, inertial sensors, forces at feet,
-    touch [N], activations.
+    """Observation: joints, their velocities, heights of torso and pelvis [m], the vertical in the
+    frames of skull, torso and pelvis, velocity of the centre of mass, inertial sensors, forces at
+    the feet, touch [N], activations.
 
-    Episodes start on the feet, turned anyhow, pushed, with random activations.
+    Episodes start on the feet, with random heading, velocity and activations.
     """
 
     ctrl_dt: float = 0.015
     sim_dt: float = 0.005
     speed: float = 0.0
-    """From this speed straight ahead on moving is worth 1, up to twice of it [m/s]; 0: stand."""
+    """Forward speed [m/s]: the reward for moving is 1 from it to twice as much; 0: stand."""
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class Dog(SuiteTask):
         return ("sensordata", "xpos", "xmat")
 
     def spec(self) -> mujoco.MjSpec:
-        """See `SuiteTask`: no ball, target or walls."""
+        """See `SuiteTask`: without ball, target and walls."""
         spec = models.spec("dog")
         size = _EPISODE * (self.speed or 1)
         spec.geom("floor").size = (size, size, 0.1)
@@ -70,7 +70,7 @@ class Dog(SuiteTask):
         return jnp.concatenate(
             [
                 *(physics.qpos[angles], physics.qvel[rates]),
-                self.place(physics, "torso", "pelvis")[:, 2],
+                self.position(physics, "torso", "pelvis")[:, 2],
                 *(self.frame(physics, part)[2] for part in _PARTS),
                 self._velocity(physics),
                 self.sensor(physics, "accelerometer", "velocimeter", "gyro"),
@@ -83,9 +83,9 @@ class Dog(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " 38"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: torso and pelvis high, all upright, weight on the feet, and the speed."""
+        """See `Task`: product of heights, uprightness, weight on the feet, and speed."""
         torso, pelvis, weight = _standing(self.body)
-        height = self.place(after, "torso", "pelvis")[:, 2]
+        height = self.position(after, "torso", "pelvis")[:, 2]
         upright = jnp.stack([self.frame(after, part)[2, 2] for part in _PARTS])
         touch = self._touch(after).sum()
         terms = {

@@ -1,4 +1,4 @@
-"""A finger with two motors beside a free spinner: spin it, or turn it to an angle. 2 actions."""
+"""A finger with two motors and a free spinner: spin it, or turn it to an angle. 2 actions."""
 
 import dataclasses
 import math
@@ -23,13 +23,13 @@ _SPIN_SPEED = 15.0  # [rad/s]
 class Finger(SuiteTask):
     """Spin. Observation: two joints [rad], the spinner's tip [m], velocities, log(1 + touch) [N].
 
-    Episodes start anywhere where finger and spinner do not touch.
+    Episodes start at random positions in which finger and spinner do not touch.
     """
 
     ctrl_dt: float = 0.02
     sim_dt: float = 0.01
     hinge_damping: float = 0.03
-    """Of the spinner [N m s/rad]."""
+    """Damping of the spinner's hinge [N m s/rad]."""
 
     bodies_touch: ClassVar[bool] = True
 
@@ -71,21 +71,21 @@ class Finger(SuiteTask):
         return fast, {"fast": fast}
 
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """See `Task`: there is no target, and nothing for it to be reached with."""
+        """See `Task`: hides the target and the tip, which this task does not use."""
         for site in ("target", "tip"):
             model.site(site).rgba[3] = 0
         return ()
 
     def tip(self, physics: Physics) -> Float[Array, " 2"]:
-        """The spinner's tip from its hinge, x and z [m]."""
+        """Position of the spinner's tip relative to its hinge, x and z [m]."""
         return self.sensor(physics, "tip")[_XZ] - self.sensor(physics, "spinner")[_XZ]
 
 
 @dataclasses.dataclass(frozen=True)
 class FingerTurn(Finger):
-    """Turn. The observation ends with the target from the hinge and the distance to it [m].
+    """Turn to an angle. Observation: as `Finger`, then target relative to hinge, distance [m].
 
-    Goal: the angle of the target.
+    Goal: the angle of the target [rad].
     """
 
     hinge_damping: float = 0.5
@@ -93,7 +93,7 @@ class FingerTurn(Finger):
     """Radius of the target [m]."""
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: the target at any angle."""
+        """See `Task`: with a target at a random angle."""
         key_angle, key_joints = jax.random.split(key)
         angle = jax.random.uniform(key_angle, (), minval=-math.pi, maxval=math.pi)
         return super().initial(key_joints)._replace(goal=angle)
@@ -112,11 +112,11 @@ class FingerTurn(Finger):
         return near, {"near": near}
 
     def target(self, physics: Physics) -> Float[Array, " 2"]:
-        """The target from the hinge, x and z [m]: at the height of the spinner's end."""
+        """Position of the target relative to the hinge, x and z [m]."""
         return self._reach() * jnp.stack([jnp.sin(physics.goal), jnp.cos(physics.goal)])
 
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """See `Task`: the target at its angle around the hinge, as large as it is."""
+        """See `Task`: moves and resizes the target."""
         data, target = mujoco.MjData(model), model.site("target")
         mujoco.mj_kinematics(model, data)
         ahead = self._reach() * np.array([math.sin(goal), math.cos(goal)])
@@ -125,7 +125,7 @@ class FingerTurn(Finger):
         return ()
 
     def distance(self, physics: Physics) -> Float[Array, ""]:
-        """From the tip to the target's surface, negative inside [m]."""
+        """Distance of the tip to the target's surface, negative inside [m]."""
         return jnp.linalg.norm(self.target(physics) - self.tip(physics)) - self.target_size
 
     def _reach(self) -> float:

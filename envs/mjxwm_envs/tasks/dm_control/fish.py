@@ -1,4 +1,4 @@
-"""A fish in water: swim to a target, or just keep upright. 5 actions."""
+"""A fish in water: swim to a target, or only stay upright. 5 actions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _JOINTS = (
     *("tail1", "tail_twist", "tail2"),
     *("finright_roll", "finright_pitch", "finleft_roll", "finleft_pitch"),
 )
-_WATERS = (-0.4, -0.4, 0.1), (0.4, 0.4, 0.3)  # where targets are [m]
+_WATERS = (-0.4, -0.4, 0.1), (0.4, 0.4, 0.3)  # range of targets [m]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FishUpright(SuiteTask):
         return models.spec("fish")
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: turned anyhow, the joints within 0.2 rad."""
+        """See `Task`: random orientation, joints within 0.2 rad."""
         key_turn, key_joints = jax.random.split(key)
         turn = jax.random.normal(key_turn, (4,))
         joints = jax.random.uniform(key_joints, (len(_JOINTS),), minval=-0.2, maxval=0.2)
@@ -59,7 +59,7 @@ class FishUpright(SuiteTask):
         return upright, {"upright": upright}
 
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """See `Task`: there is no target."""
+        """See `Task`: hides the target, which this task does not use."""
         model.geom("target").rgba[3] = 0
         return ()
 
@@ -75,7 +75,7 @@ class FishUpright(SuiteTask):
 
 @dataclasses.dataclass(frozen=True)
 class FishSwim(FishUpright):
-    """The observation has the target as seen from the mouth [m] before the velocities."""
+    """Observation: as `FishUpright`, with the target in the mouth's frame [m] before velocities."""
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class FishSwim(FishUpright):
     def reward(
         self, before: Physics, action: Float[Array, " 5"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: the mouth at the target, and a little for being upright."""
+        """See `Task`: the mouth's distance to the target, and with a small weight uprightness."""
         radii = float(self.body.geom("mouth").size[0] + self.body.geom("target").size[0])
         distance = jnp.linalg.norm(self._to_target(after))
         terms = {
@@ -106,7 +106,7 @@ class FishSwim(FishUpright):
         return (7 * terms["in_target"] + terms["upright"]) / 8, terms
 
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """See `Task`: the target where it is."""
+        """See `Task`: moves the target."""
         model.geom("target").pos[:] = goal
         return ()
 

@@ -19,7 +19,7 @@ class SuiteHopper(SuiteTask):
     ctrl_dt: float = 0.02
     sim_dt: float = 0.005
     speed: float = 0.0
-    """Hop this fast [m/s]; negative: backwards; 0: stand."""
+    """Speed to hop at [m/s]; negative: backwards; 0: stand."""
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ class SuiteHopper(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " 4"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: the torso 0.6 m over the foot, and speed or little effort."""
+        """See `Task`: the torso 0.6 m above the foot, times speed or small control."""
         height = after.derived["xipos"][:, 2]
         above = height[self.body.body("torso").id] - height[self.body.body("foot").id]
         terms = {"standing": tolerance(above, (0.6, 2))}

@@ -25,16 +25,16 @@ _LIMBS = ("left_hand", "left_foot", "right_hand", "right_foot")
 
 @dataclasses.dataclass(frozen=True)
 class SuiteHumanoid(SuiteTask):
-    """Observation: joints [rad], height of the head [m], hands and feet as seen from the torso [m],
+    """Observation: joints [rad], height of the head [m], hands and feet in the torso's frame [m],
     the vertical in the torso's frame, velocity of the centre of mass [m/s], all velocities.
 
-    Episodes start in any posture in which nothing touches.
+    Episodes start in random postures without contacts.
     """
 
     ctrl_dt: float = 0.025
     sim_dt: float = 0.005
     speed: float = 0.0
-    """Move this fast, in any direction [m/s]; 0: stand."""
+    """Speed to move at, in any direction [m/s]; 0: stand."""
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -53,9 +53,9 @@ class SuiteHumanoid(SuiteTask):
     def observe(self, physics: Physics) -> Float[Array, " 67"]:
         """See `Task`."""
         frame = self.frame(physics, "torso")
-        limbs = (self.place(physics, *_LIMBS) - self.place(physics, "torso")) @ frame
+        limbs = (self.position(physics, *_LIMBS) - self.position(physics, "torso")) @ frame
         velocity = self.sensor(physics, "torso_subtreelinvel")
-        head = self.place(physics, "head")[:, 2]
+        head = self.position(physics, "head")[:, 2]
         return jnp.concatenate(
             [physics.qpos[7:], head, limbs.ravel(), frame[2], velocity, physics.qvel]
         )
@@ -63,8 +63,8 @@ class SuiteHumanoid(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " 21"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: head high, torso upright, little effort, and the speed."""
-        head, up = self.place(after, "head")[0, 2], self.frame(after, "torso")[2, 2]
+        """See `Task`: product of the head's height, uprightness, small control, and speed."""
+        head, up = self.position(after, "head")[0, 2], self.frame(after, "torso")[2, 2]
         velocity = self.sensor(after, "torso_subtreelinvel")[:2]
         terms = {
             "small_control": small_control(after.ctrl),

@@ -1,4 +1,4 @@
-"""The suite's bodies, read from the installed `dm_control` and compiled once.
+"""The suite's models, read from the files of the installed `dm_control`.
 
 `dm_control` itself is not imported, which would load its renderer; nothing of it is copied here.
 """
@@ -22,31 +22,31 @@ FAST_ITERATIONS, FAST_LS_ITERATIONS = 8, 16
 
 
 def folder() -> Path:
-    """Where dm_control keeps its bodies.
+    """The folder of dm_control's models.
 
     Raises:
         ValueError: dm_control is not installed.
     """
-    found = importlib.util.find_spec("dm_control")
-    places = found.submodule_search_locations if found else None
-    if not places:
+    package = importlib.util.find_spec("dm_control")
+    folders = package.submodule_search_locations if package else None
+    if not folders:
         raise ValueError(_MISSING)
-    return Path(next(iter(places))) / "suite"
+    return Path(next(iter(folders))) / "suite"
 
 
 def spec(body: str) -> mujoco.MjSpec:
-    """The body of that name, to be changed."""
+    """The model of that name, as a spec that may be changed."""
     return mujoco.MjSpec.from_file(str(folder() / f"{body}.xml"))
 
 
 def build(make: Callable[[], mujoco.MjSpec]) -> mujoco.MjModel:
-    """Compiles what `make` returns.
+    """Compiles the spec that `make` returns.
 
     Raises:
-        ValueError: dm_control is missing, or another version of it has another body.
+        ValueError: dm_control is missing, or its version has a different model.
     """
     with warnings.catch_warnings():
-        # The cheetah asks for its total mass by an attribute that MuJoCo means to drop.
+        # The cheetah's file sets its total mass with an attribute that MuJoCo has deprecated.
         warnings.filterwarnings("ignore", message=".*settotalmass.*")
         return compose(lambda: make().compile(), PINNED)
 
@@ -58,12 +58,12 @@ def remove(spec: mujoco.MjSpec, kind: str, *names: str) -> None:
 
 
 def speed_up(spec: mujoco.MjSpec, bodies_touch: bool) -> None:
-    """Makes the variant for massive collection: few solver iterations, fewer contacts.
+    """Makes a model cheaper to simulate: few solver iterations, fewer contacts.
 
     Args:
-        spec: the body, to be changed.
-        bodies_touch: keep contacts of bodies with one another, which are the task; by default only
-            the floor touches.
+        spec: the model, which is changed.
+        bodies_touch: whether to keep contacts between moving bodies; else bodies collide with the
+            floor only.
     """
     spec.option.iterations = FAST_ITERATIONS
     spec.option.ls_iterations = FAST_LS_ITERATIONS
@@ -76,10 +76,10 @@ def speed_up(spec: mujoco.MjSpec, bodies_touch: bool) -> None:
 
 @functools.cache
 def joint_ranges(model: mujoco.MjModel) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Between which positions the suite draws hinges and slides; fixed ones where it draws none.
+    """Lowest and highest start position of each entry of qpos; equal for those that are not drawn.
 
-    Limited joints within their range, other hinges within half a turn, other slides at rest. Free
-    and ball joints keep their rest position.
+    Limited joints have their range, other hinges -pi to pi; other slides, free and ball joints keep
+    their position at rest.
     """
     low, high = model.qpos0.copy(), model.qpos0.copy()
     for joint in range(model.njnt):

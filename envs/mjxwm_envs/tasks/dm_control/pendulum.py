@@ -17,12 +17,12 @@ _UPRIGHT = math.cos(math.radians(8))
 
 @dataclasses.dataclass(frozen=True)
 class Pendulum(SuiteTask):
-    """Observation: cosine and sine of the angle, angular velocity. It starts anywhere."""
+    """Observation: cosine and sine of the angle, angular velocity. It starts at any angle."""
 
     ctrl_dt: float = 0.02
     sim_dt: float = 0.02
     spin: bool = False
-    """Turn at 9 rad/s or more, TD-MPC2's task, instead of standing within 8 degrees of upright."""
+    """Spin at 9 rad/s or more, TD-MPC2's task, instead of staying within 8 degrees of upright."""
 
     @property
     def derived(self) -> tuple[str, ...]:

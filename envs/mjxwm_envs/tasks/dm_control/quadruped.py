@@ -20,16 +20,16 @@ _FORCES = tuple(f"{kind}_toe_{toe}" for kind in ("force", "torque") for toe in _
 
 @dataclasses.dataclass(frozen=True)
 class Quadruped(SuiteTask):
-    """Observation: joints, their velocities, activations; the torso's velocity, how upright it is,
+    """Observation: joints, their velocities, activations; velocity and uprightness of the torso,
     accelerometer and gyro; asinh of force [N] and torque [N m] at the toes.
 
-    Episodes start turned anyhow, just above the floor.
+    Episodes start with a random orientation, just above the floor.
     """
 
     ctrl_dt: float = 0.02
     sim_dt: float = 0.005
     speed: float = 0.5
-    """From this speed on moving is worth 1 [m/s]."""
+    """Forward speed [m/s] from which on the reward for moving is 1."""
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ class Quadruped(SuiteTask):
         return ("sensordata", "xmat")
 
     def spec(self) -> mujoco.MjSpec:
-        """See `SuiteTask`: no walls, ball, terrain or rangefinders."""
+        """See `SuiteTask`: without walls, ball, terrain and rangefinders."""
         spec = models.spec("quadruped")
         size = _EPISODE * self.speed
         spec.geom("floor").size = (size, size, 0.5)
@@ -76,7 +76,7 @@ class Quadruped(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " 12"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: upright, and its speed straight ahead."""
+        """See `Task`: product of uprightness and forward speed."""
         forward, up = self.sensor(after, "velocimeter")[0], self.frame(after, "torso")[2, 2]
         return product(
             {

@@ -1,4 +1,4 @@
-"""The planar reacher with two links, or three as in TD-MPC2: the finger into a random target."""
+"""The planar reacher with two links, or three as in TD-MPC2: move the finger to a target."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from mjxwm_envs.tasks.rewards import tolerance
 
 @dataclasses.dataclass(frozen=True)
 class Reacher(SuiteTask):
-    """Observation: joints [rad], from finger to target [m], joint velocities. Goal: the target."""
+    """Observation: joints [rad], target relative to finger [m], velocities. Goal: target [m]."""
 
     ctrl_dt: float = 0.02
     sim_dt: float = 0.02
@@ -35,12 +35,12 @@ class Reacher(SuiteTask):
         return models.spec("reacher")
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: joints anywhere, the target 5 to 20 cm from the shoulder."""
+        """See `Task`: random joint positions, and a target 5 to 20 cm from the shoulder."""
         key_joints, key_target = jax.random.split(key)
         low, high = jnp.array([0.0, 0.05]), jnp.array([2 * jnp.pi, 0.2])
         angle, radius = jax.random.uniform(key_target, (2,), minval=low, maxval=high)
         target = radius * jnp.stack([jnp.sin(angle), jnp.cos(angle)])
-        return self.at_rest(self.anywhere(key_joints), target)
+        return self.at_rest(self.random_positions(key_joints), target)
 
     def observe(self, physics: Physics) -> Float[Array, " o"]:
         """See `Task`."""
@@ -49,25 +49,25 @@ class Reacher(SuiteTask):
     def reward(
         self, before: Physics, action: Float[Array, " a"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: 1 where finger and target touch."""
+        """See `Task`: 1 while finger and target touch."""
         reach = self.target_size + float(self.body.geom("finger").size[0])
         near = tolerance(jnp.linalg.norm(self.to_target(after)), (0, reach))
         return near, {"near": near}
 
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """See `Task`: the target where it is, as large as it is."""
+        """See `Task`: moves and resizes the target."""
         target = model.geom("target")
         target.pos[:2], target.size[0] = goal, self.target_size
         return ()
 
     def to_target(self, physics: Physics) -> Float[Array, " 2"]:
-        """From the finger to the target, in the plane [m]."""
+        """Target relative to finger, in the plane [m]."""
         return physics.goal - physics.derived["geom_xpos"][self.body.geom("finger").id, :2]
 
 
 @dataclasses.dataclass(frozen=True)
 class ThreeLinkReacher(Reacher):
-    """TD-MPC2's task on a body of our own: as long as the suite's, in three links of 8 cm."""
+    """TD-MPC2's task, on a body of this project: the suite's length in three links of 8 cm."""
 
     def spec(self) -> mujoco.MjSpec:
         """See `SuiteTask`."""

@@ -1,8 +1,7 @@
-"""Start states that take physics to find: settled on the floor, or free of contact.
+"""Start states that need a simulation: settled on the floor, or free of contact.
 
-They are found with C MuJoCo, once for a body and the same ones every time, and kept in a store of
-`SIZE`, in memory and on disk; an episode draws one of them. So a reset costs nothing on any engine,
-and stays pure.
+C MuJoCo computes `SIZE` of them for a body, always the same ones, which are cached in memory and on
+disk; an episode draws one. Thus a reset is cheap and pure on every engine.
 """
 
 import functools
@@ -19,7 +18,7 @@ from mjxwm_envs.tasks import disk_cache
 from mjxwm_envs.tasks.dm_control import models
 
 SIZE = 4096
-"""Start states in a store."""
+"""Number of start states for each body."""
 
 _Geom = mujoco.mjtGeom
 _GRID = 0.01  # steps in which the suite raises the quadruped from the floor [m]
@@ -29,7 +28,13 @@ _GRID = 0.01  # steps in which the suite raises the quadruped from the floor [m]
 def settled(
     model: mujoco.MjModel, sim_dt: float, steps: int
 ) -> tuple[Float[np.ndarray, "n q"], Float[np.ndarray, "n v"]]:
-    """Positions and velocities after `steps` physics steps without control, from anywhere."""
+    """Positions and velocities after `steps` physics steps without control.
+
+    Args:
+        model: compiled model.
+        sim_dt: physics step [s].
+        steps: number of physics steps, from joint positions uniform in their ranges.
+    """
     model = mujoco.MjModel.__copy__(model)
     model.opt.timestep = sim_dt
     rows = _stored(model, "settled", str(steps), make=lambda: _settle(model, steps))
@@ -44,8 +49,8 @@ def _settle(model: mujoco.MjModel, steps: int) -> Float[np.ndarray, "n q+v"]:
     batch.state[...] = 0
     batch.ctrl[...] = 0
     for row, qpos in zip(batch.state, drawn, strict=True):
-        # The suite moves the joints between the two halves of a step: the first one is still taken
-        # with the forces of the rest pose.
+        # The suite changes the joints between mj_step1 and mj_step2, so the first step uses the
+        # forces of the rest pose.
         mujoco.mj_resetData(model, data)
         mujoco.mj_step1(model, data)
         data.qpos[limited] = qpos[limited]
@@ -57,9 +62,9 @@ def _settle(model: mujoco.MjModel, steps: int) -> Float[np.ndarray, "n q+v"]:
 
 @functools.cache
 def free_of_contact(model: mujoco.MjModel) -> Float[np.ndarray, "n q"]:
-    """Positions in which nothing touches: hinges anywhere, and a free body turned anyhow.
+    """Positions without contacts: joints uniform in their ranges, a free root with any orientation.
 
-    As in the suite, the quaternion of a free body is drawn from the positive orthant.
+    As in the suite, the quaternion of a free root is drawn from the positive orthant.
     """
     low, high = map(np.array, models.joint_ranges(model))
 
@@ -92,21 +97,21 @@ def balls(
 
 
 def cup_room(model: mujoco.MjModel) -> Float[np.ndarray, " 2"]:
-    """How far the ball may be from the middle of the cup to be caught, in x and z [m]."""
+    """Largest distance of a caught ball from the cup's centre, in x and z [m]."""
     return model.site("target").size[[0, 2]] - model.geom("ball").size[0]
 
 
 def clear_height(model: mujoco.MjModel, turn: Float[Array, " 4"]) -> Float[Array, ""]:
-    """The least height of a free body on a grid of 1 cm at which no geom is in the floor [m].
+    """The least height [m], a multiple of 1 cm, at which no geom of a body is below the floor.
 
     Args:
-        model: a body in its rest posture, of capsules, spheres and ellipsoids.
-        turn: its orientation, a unit quaternion.
+        model: a body of capsules, spheres and ellipsoids on a free root; its joints are at rest.
+        turn: the root's orientation, a unit quaternion.
     """
     centers, radii, axes = _shapes(model)
     w, x, y, z = turn
     up = jnp.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x**2 + y**2)])
-    # How far below its centre a geom reaches: its support in the direction of the floor.
+    # Extent of each geom below its centre: its support function in the direction of the floor.
     below = radii + jnp.linalg.norm(jnp.einsum("gki,i->gk", axes, up), axis=1)
     lowest = jnp.max(below - centers @ up)
     return jnp.maximum(jnp.ceil(lowest / _GRID), 0) * _GRID
@@ -114,7 +119,7 @@ def clear_height(model: mujoco.MjModel, turn: Float[Array, " 4"]) -> Float[Array
 
 @functools.cache
 def _shapes(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each geom that touches: centre in the root's frame, radius, and three half axes."""
+    """For each colliding geom: centre in the root's frame, radius, and three half axes."""
     data = mujoco.MjData(model)
     data.qpos[:], data.qpos[3:7] = model.qpos0, (1, 0, 0, 0)
     data.qpos[:3] = 0
@@ -150,10 +155,10 @@ def _stored(
 def _draw(
     model: mujoco.MjModel, draw: Callable[[np.random.Generator], np.ndarray]
 ) -> Float[np.ndarray, "n q"]:
-    rng, data, found = np.random.default_rng(0), mujoco.MjData(model), []
-    while len(found) < SIZE:
+    rng, data, accepted = np.random.default_rng(0), mujoco.MjData(model), []
+    while len(accepted) < SIZE:
         data.qpos[:] = draw(rng)
         mujoco.mj_fwdPosition(model, data)
         if data.ncon == 0:
-            found.append(data.qpos.copy())
-    return np.array(found)
+            accepted.append(data.qpos.copy())
+    return np.array(accepted)

@@ -1,9 +1,9 @@
-"""What the suite's tasks share: a body by name, readings by name, start states by its rules.
+"""The base class of the suite's tasks, and their common reward terms.
 
 Observations, rewards and start states are those of `dm_control.suite` (Tassa et al. 2018, arXiv
 1801.00690; Tunyasuvunakool et al. 2020, arXiv 2006.12983), and of the tasks that TD-MPC2 adds to it
-(Hansen et al. 2024, arXiv 2310.16828). Nothing ends an episode early; it lasts 1000 control steps,
-and its return is at most 1000.
+(Hansen et al. 2024, arXiv 2310.16828). Episodes never terminate early: they last 1000 control
+steps, with returns of at most 1000.
 """
 
 import dataclasses
@@ -28,21 +28,22 @@ INF = math.inf
 
 @dataclasses.dataclass(frozen=True)
 class SuiteTask(Task):
-    """A task of the suite. `fast` is the variant for massive collection, see `models.speed_up`."""
+    """A task of the suite."""
 
     episode_length: int = 1000
     fast: bool = False
+    """The variant that is cheaper to simulate, see `models.speed_up`."""
 
     bodies_touch: ClassVar[bool] = False
-    """Whether contacts of bodies with one another are part of the task."""
+    """Whether the task needs contacts between moving bodies, not only with the floor."""
 
     def spec(self) -> mujoco.MjSpec:
-        """The body, before it is compiled."""
+        """The model, before it is compiled."""
         raise NotImplementedError
 
     @property
     def body(self) -> mujoco.MjModel:
-        """The compiled body, shared: to be read only."""
+        """The compiled model, shared by all callers: it must not be changed."""
         return _compiled(self)
 
     def model(self) -> mujoco.MjModel:
@@ -50,30 +51,30 @@ class SuiteTask(Task):
         return mujoco.MjModel.__copy__(self.body)
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: every hinge and limited slide anywhere, at rest."""
-        return self.at_rest(self.anywhere(key))
+        """See `Task`: `random_positions` without velocity."""
+        return self.at_rest(self.random_positions(key))
 
-    def anywhere(self, key: PRNGKeyArray) -> Float[Array, " nq"]:
-        """Positions of hinges and limited slides drawn uniformly; the rest as the body has them."""
+    def random_positions(self, key: PRNGKeyArray) -> Float[Array, " nq"]:
+        """Draws hinges and limited slides uniformly in their ranges; the rest is `qpos0`."""
         low, high = map(jnp.array, models.joint_ranges(self.body))
         return jax.random.uniform(key, low.shape, minval=low, maxval=high)
 
     def at_rest(self, qpos: Float[Array, " nq"], goal: object = ()) -> Initial:
-        """A start without velocity and activation."""
+        """A start state with zero velocities and activations."""
         return Initial(qpos, jnp.zeros(self.body.nv), jnp.zeros(self.body.na), goal)
 
     def sensor(self, physics: Physics, *names: str) -> Float[Array, " n"]:
-        """The readings of sensors, one after another."""
+        """The values of sensors, concatenated."""
         sensors = [self.body.sensor(name) for name in names]
         ids = [i for s in sensors for i in range(s.adr[0], s.adr[0] + s.dim[0])]
         return physics.derived["sensordata"][np.array(ids)]
 
-    def place(self, physics: Physics, *bodies: str) -> Float[Array, "n 3"]:
-        """Positions of bodies [m]."""
+    def position(self, physics: Physics, *bodies: str) -> Float[Array, "n 3"]:
+        """Positions of bodies in the world's frame [m]."""
         return physics.derived["xpos"][np.array([self.body.body(b).id for b in bodies])]
 
     def frame(self, physics: Physics, body: str) -> Float[Array, "3 3"]:
-        """The rotation of a body: its axes in world coordinates are the columns."""
+        """The rotation matrix of a body: its columns are the body's axes in the world's frame."""
         return physics.derived["xmat"][self.body.body(body).id].reshape(3, 3)
 
 
@@ -95,20 +96,21 @@ def at_least(
     value_at_margin: float = 0.0,
     sigmoid: Sigmoid = "linear",
 ) -> Float[Array, ""]:
-    """1 from `target` on, falling below it; for a negative target 1 from there on downwards.
+    """1 for `x` of at least `target`, less below it; reversed for a negative target.
 
-    A speed, mostly: `at_least(v, -2, 1)` asks for 2 m/s backwards.
+    Mostly for speeds: `at_least(v, -2, 1)` rewards moving backwards with 2 m/s or more. See
+    `rewards.tolerance` for the other arguments.
     """
     bounds = (target, INF) if target >= 0 else (-INF, target)
     return tolerance(x, bounds, margin, sigmoid, value_at_margin)
 
 
 def small_control(ctrl: Float[Array, " nu"]) -> Float[Array, ""]:
-    """From 1 without control to 0.8 at full control: the suite's mild price of effort."""
+    """The suite's effort term: 1 without control, 0.8 at full control."""
     effort = tolerance(ctrl, margin=1, value_at_margin=0, sigmoid="quadratic").mean()
     return (4 + effort) / 5
 
 
 def product(terms: Terms) -> tuple[Float[Array, ""], Terms]:
-    """A reward that is the product of its terms."""
+    """The product of the terms as reward, and the terms."""
     return jnp.stack(list(terms.values())).prod(), terms

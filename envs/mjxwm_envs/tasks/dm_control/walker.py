@@ -20,7 +20,7 @@ class Walker(SuiteTask):
     ctrl_dt: float = 0.025
     sim_dt: float = 0.0025
     speed: float = 0.0
-    """Move this fast [m/s]; negative: backwards; 0: stand."""
+    """Speed to move at [m/s]; negative: backwards; 0: stand."""
 
     @property
     def derived(self) -> tuple[str, ...]:
@@ -34,14 +34,14 @@ class Walker(SuiteTask):
     def observe(self, physics: Physics) -> Float[Array, " 24"]:
         """See `Task`."""
         axes = physics.derived["xmat"].reshape(-1, 9)[1:]
-        height = self.place(physics, "torso")[:, 2]
+        height = self.position(physics, "torso")[:, 2]
         return jnp.concatenate([axes[:, jnp.array([0, 2])].ravel(), height, physics.qvel])
 
     def reward(
         self, before: Physics, action: Float[Array, " 6"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: the torso high and upright, and its speed."""
-        height = self.place(after, "torso")[0, 2]
+        """See `Task`: height and uprightness of the torso, times its speed."""
+        height = self.position(after, "torso")[0, 2]
         standing = at_least(height, _STAND, _STAND / 2, 0.1, "gaussian")
         upright = (1 + self.frame(after, "torso")[2, 2]) / 2
         terms = {"stand": (3 * standing + upright) / 4}

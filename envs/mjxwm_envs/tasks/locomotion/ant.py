@@ -1,8 +1,8 @@
 """PWM's ant: four legs of two joints each. 37 observations, 8 actions.
 
-A sphere with four legs in the published dimensions of the Gym ant, of the density, armature,
-damping and torque (200 N m) that PWM gives it. Doing nothing it sinks onto its legs and returns
-1.13 per step, 1130 in an episode: up 0.1, heading 1, and what is left of the height.
+A sphere with four legs in the published dimensions of the Gym ant, with PWM's density, armature,
+damping and torque (200 N m). Without control it sinks onto its legs and gets a reward of 1.13 per
+step, 1130 in an episode: up 0.1, heading 1, and the height term.
 """
 
 import dataclasses

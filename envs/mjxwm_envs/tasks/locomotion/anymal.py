@@ -1,9 +1,9 @@
-"""PWM's anymal: a quadruped robot of twelve motors. 49 observations, 12 actions.
+"""PWM's anymal: a quadruped robot with twelve motors. 49 observations, 12 actions.
 
 Link lengths and masses of ANYmal B (Hutter et al. 2016, and its published robot description), with
-spheres for feet and knees and a capsule for the trunk. As PWM has them: springs of 85 N m/rad to
-the stance, damping 2, armature 0.006, torques of 200 N m. Doing nothing it stands and returns 1.25
-per step, 1250 in an episode.
+spheres for feet and knees and a capsule for the trunk. As in PWM: springs of 85 N m/rad towards
+the stance, damping 2, armature 0.006, torques of 200 N m. Without control it stands and gets a
+reward of 1.25 per step, 1250 in an episode.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""How stiff contacts are: one number, the time constant of MuJoCo's spring and damper."""
+"""Stiffness of contacts, by the time constant of MuJoCo's contact spring and damper."""
 
 import dataclasses
 import math
@@ -13,8 +13,8 @@ class ContactTask(Task):
     """A task whose contacts can be made stiffer."""
 
     contact_time: float = 0.02
-    """Time constant of the contacts [s], MuJoCo's `solref[0]`: stiffness goes with its inverse
-    square. MuJoCo keeps it at twice `sim_dt` or above."""
+    """Time constant of the contacts [s], MuJoCo's `solref[0]`: stiffness is proportional to its
+    inverse square. MuJoCo raises it to at least twice `sim_dt`."""
 
     def model(self) -> mujoco.MjModel:
         """See `Task`.
@@ -28,7 +28,7 @@ class ContactTask(Task):
                 f"least 2 * sim_dt={2 * self.sim_dt:.6g}"
             )
         if self.contact_time < 2 * self.sim_dt - 1e-9:
-            # The next larger step that divides the control step.
+            # The largest step that suffices and divides the control step.
             sim_dt = self.ctrl_dt / math.ceil(2 * self.ctrl_dt / self.contact_time - 1e-9)
             raise ValueError(
                 f"contact_time={self.contact_time} is below 2 * sim_dt={2 * self.sim_dt:.6g}, "

@@ -1,8 +1,8 @@
-"""What the bodies on a free root share: orientation, start noise, observation and reward.
+"""The base class of tasks on a free root: orientation, start noise, observation and reward.
 
 Observation, reward and start noise follow PWM's ant, anymal and humanoid (Georgiev et al. 2024,
-arXiv 2407.02466; after Xu et al. 2022, SHAC), with z up and the reward of the transition, r(s, a,
-s'). The models are MuJoCo's, so returns do not compare with dflex's.
+arXiv 2407.02466; after Xu et al. 2022, SHAC), with z up and a reward of the transition, r(s, a,
+s'). Physics and models are MuJoCo's, so returns are not comparable with dflex's.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from mjxwm_envs.tasks.locomotion.contacts import ContactTask
 
 
 class Root(NamedTuple):
-    """A free root body, upright and facing +x where its quaternion is the identity."""
+    """The state of a free root body, which is upright and faces +x at the identity quaternion."""
 
     height: Float[Array, ""]
-    """Of the root's origin above the floor [m]."""
+    """Height of the root's origin above the floor [m]."""
     quat: Float[Array, " 4"]
     """Orientation, w first, with w >= 0: q and -q are the same orientation."""
     linear: Float[Array, " 3"]
@@ -32,7 +32,7 @@ class Root(NamedTuple):
     up: Float[Array, ""]
     """Cosine between the body's z axis and the vertical."""
     heading: Float[Array, ""]
-    """x component of the body's x axis: 1 faces the direction of travel."""
+    """x component of the body's x axis: 1 if it faces +x, the direction of travel."""
 
 
 def root(qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> Root:
@@ -42,22 +42,25 @@ def root(qpos: Float[Array, " nq"], qvel: Float[Array, " nv"]) -> Root:
         height=qpos[2],
         quat=jnp.where(w < 0, -quat, quat),
         linear=qvel[:3],
-        angular=rotate(quat, qvel[3:6]),  # MuJoCo gives a free joint's in the body's axes
+        angular=rotate(quat, qvel[3:6]),  # a free joint's qvel has it in the body's axes
         up=1 - 2 * (x * x + y * y),
         heading=1 - 2 * (y * y + z * z),
     )
 
 
 def rotate(quat: Float[Array, " 4"], vector: Float[Array, " 3"]) -> Float[Array, " 3"]:
-    """`vector` turned by the unit quaternion `quat` (w first)."""
+    """`vector` rotated by the unit quaternion `quat` (w first)."""
     w, axis = quat[0], quat[1:]
     twice = 2 * jnp.cross(axis, vector)
     return vector + w * twice + jnp.cross(axis, twice)
 
 
 def observe(physics: Physics, last: Float[Array, " l"]) -> Float[Array, " o"]:
-    """Height, orientation (w first), linear and angular velocity in the world's axes, joint
-    positions, a tenth of the joint velocities, up, heading, and `last`."""
+    """The observation of a body on a free root.
+
+    Height, orientation (w first), linear and angular velocity in the world's axes, joint positions,
+    a tenth of the joint velocities, up, heading, and `last`.
+    """
     r, joints, rates = root(physics.qpos, physics.qvel), physics.qpos[7:], physics.qvel[6:]
     ends = jnp.stack([r.up, r.heading])
     parts = [r.height[None], r.quat, r.linear, r.angular, joints, 0.1 * rates, ends]
@@ -65,13 +68,13 @@ def observe(physics: Physics, last: Float[Array, " l"]) -> Float[Array, " o"]:
 
 
 def progress(r: Root) -> dict[str, Float[Array, ""]]:
-    """Terms of the reward that all these bodies share."""
+    """Reward terms common to all bodies on a free root."""
     return {"forward": r.linear[0], "up": 0.1 * r.up, "heading": r.heading}
 
 
 @dataclasses.dataclass(frozen=True)
 class FloatingTask(ContactTask):
-    """Run along +x on a free root. Subclasses say which body, and when it has fallen.
+    """Run along +x on a free root. Subclasses define the body, and the height of a fall.
 
     Observation: height, orientation (w first), linear and angular velocity in the world's axes,
     joint angles, a tenth of the joint velocities, up, heading, last action.
@@ -95,7 +98,7 @@ class FloatingTask(ContactTask):
         return assets.read(self.asset)
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: the start pose with PWM's noise (`start.noisy`), but not in the floor."""
+        """See `Task`: the start pose with PWM's noise (`start.noisy`), lifted above the floor."""
         qpos, qvel = start.noisy(key, self._start(), self.noise)
         return Initial(start.lifted(self._start(), qpos), qvel, jnp.zeros(0))
 
@@ -104,7 +107,7 @@ class FloatingTask(ContactTask):
         return observe(physics, physics.ctrl)
 
     def height_reward(self, height: Float[Array, ""]) -> Float[Array, ""]:
-        """The term of the root's height [m]: the metres above the height of a fall."""
+        """Reward term of the root's height [m]: metres above `fall_height`."""
         return height - self.fall_height
 
     def reward(
@@ -119,11 +122,11 @@ class FloatingTask(ContactTask):
         return jnp.stack(list(terms.values())).sum(), terms
 
     def terminated(self, physics: Physics) -> Bool[Array, ""]:
-        """See `Task`: the root has sunk."""
+        """See `Task`: the root is below `fall_height`."""
         return physics.qpos[2] < self.fall_height
 
     def _start(self) -> start.Start:
-        # Tracing asks for it many times; the model is compiled once for a configuration.
+        # Called for every trace; the model is compiled once for each configuration.
         if self not in _STARTS:
             _STARTS[self] = start.of(mujoco.MjModel.from_xml_string(self.mjcf()))
         return _STARTS[self]

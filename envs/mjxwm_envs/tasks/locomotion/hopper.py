@@ -1,9 +1,9 @@
-"""PWM's hopper: hop forward with three motors. 11 observations, 3 actions.
+"""PWM's hopper: hops forward with three motors. 11 observations, 3 actions.
 
 Observation, reward, termination and start noise follow PWM's hopper (Georgiev et al. 2024, arXiv
-2407.02466; after Xu et al. 2022, SHAC), on MuJoCo's physics instead of dflex's, so returns do not
-compare across the two. The reward is of the transition, r(s, a, s'), where the original reads the
-state before the step. Standing still for a whole episode returns 1.3 x 1000 = 1300.
+2407.02466; after Xu et al. 2022, SHAC), on MuJoCo's physics instead of dflex's, so returns are not
+comparable. The reward is of the transition, r(s, a, s'); the original's is of the state before the
+step. Standing still for a whole episode gives a return of 1.3 x 1000 = 1300.
 """
 
 import dataclasses
@@ -60,5 +60,5 @@ class Hopper(ContactTask):
         return jnp.stack(list(terms.values())).sum(), terms
 
     def terminated(self, physics: Physics) -> Bool[Array, ""]:
-        """See `Task`: the torso has sunk."""
+        """See `Task`: the torso is below `fall_height`."""
         return physics.qpos[1] < self.fall_height

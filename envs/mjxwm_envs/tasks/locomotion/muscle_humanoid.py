@@ -1,9 +1,9 @@
-"""A walking body of 152 muscles, after PWM's SNU humanoid. 47 observations, 152 actions.
+"""A humanoid with 152 muscles, after PWM's SNU humanoid. 47 observations, 152 actions.
 
 Observation, reward, termination and start noise follow PWM's SNU humanoid (Georgiev et al. 2024,
 arXiv 2407.02466; after Xu et al. 2022, SHAC), with the reward of the transition, r(s, a, s'), and
-activations in [0, 1] as in SHAC: muscles pull only. The body is another one, composed from myo-sim
-(see `mjxwm_envs.tasks.locomotion.muscle_body`), so returns do not compare.
+activations in [0, 1] as in SHAC: muscles only pull. The body is a different one, composed from
+myo-sim (see `mjxwm_envs.tasks.locomotion.muscle_body`), so returns are not comparable.
 """
 
 import dataclasses
@@ -23,11 +23,11 @@ from mjxwm_envs.tasks.locomotion.muscle_body.poses import follow
 
 @dataclasses.dataclass(frozen=True)
 class MuscleHumanoid(Task):
-    """Run along +x. Reward: v_x + 0.1 up + heading - 0.001 x the sum of the activations asked for.
+    """Run along +x. Reward: v_x + 0.1 up + heading - 0.001 x the sum of commanded activations.
 
     Observation: height, orientation (w first), linear and angular velocity in the world's axes,
-    joint positions, a tenth of the joint velocities, up, heading, and the activations where they
-    are a state of their own.
+    joint positions, a tenth of the joint velocities, up, heading, and the activations of bodies
+    with activation dynamics.
     """
 
     ctrl_dt: float = 1 / 60
@@ -37,7 +37,7 @@ class MuscleHumanoid(Task):
     """One of `muscle_body.BODIES`."""
     fall_height: float = 0.44
     """The episode ends with the pelvis below this height [m]: 0.46 of its height in the start pose,
-    as with the SNU humanoid, whose pelvis starts at 1 m."""
+    as for the SNU humanoid, whose pelvis starts at 1 m."""
     effort: float = 0.001
     """Weight of the activations' sum."""
     noise: float = 1.0
@@ -47,14 +47,14 @@ class MuscleHumanoid(Task):
         """See `Task`.
 
         Raises:
-            ValueError: the body is unknown or myo-sim does not provide it.
+            ValueError: the body is unknown, or myo-sim is missing or of another version.
         """
         return muscle_body.model(self.body)
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: the start pose with PWM's noise (`start.noisy`), but not in the floor.
+        """See `Task`: the start pose with PWM's noise (`start.noisy`), lifted above the floor.
 
-        Muscles start at rest, and coupled joints where the couplings have them.
+        Activations are zero, and coupled joints satisfy their couplings.
         """
         model, begin = muscle_body.model(self.body), _start(self.body)
         qpos, qvel = follow(model, *start.noisy(key, begin, self.noise))
@@ -73,7 +73,7 @@ class MuscleHumanoid(Task):
         return jnp.stack(list(terms.values())).sum(), terms
 
     def terminated(self, physics: Physics) -> Bool[Array, ""]:
-        """See `Task`: the pelvis has sunk."""
+        """See `Task`: the pelvis is below `fall_height`."""
         return physics.qpos[2] < self.fall_height
 
 
@@ -86,6 +86,6 @@ TASKS: dict[str, Callable[[], Task]] = {
     "muscle-humanoid": MuscleHumanoid,
     "muscle-humanoid-muscle": functools.partial(MuscleHumanoid, body="muscle"),
     "muscle-humanoid-legs": functools.partial(MuscleHumanoid, body="legs"),
-    # Its small bones of little inertia need the smaller step.
+    # Its small bones with little inertia need a smaller step.
     "muscle-humanoid-full": functools.partial(MuscleHumanoid, body="full", sim_dt=1 / 480),
 }

@@ -1,4 +1,4 @@
-"""Start states of a body on a free root: a pose, PWM's noise, and never in the floor."""
+"""Start states of a body on a free root: a pose with PWM's noise, never below the floor."""
 
 import math
 from typing import NamedTuple
@@ -15,21 +15,22 @@ _VELOCITIES = 0.25
 
 
 class Start(NamedTuple):
-    """A start pose, and what noise may do to it. p points are those that touch the floor first."""
+    """A start pose with joint ranges, and p points of the body that can touch the floor."""
 
     qpos: Float[NDArray, " nq"]
-    """Upright: its quaternion is the identity."""
+    """The pose; upright, with the identity quaternion."""
     low: Float[NDArray, " j"]
-    """Ranges of the joints but the root [rad]; infinite where there is none."""
+    """Lower limits of all joints but the root [rad]; infinite for joints without limits."""
     high: Float[NDArray, " j"]
+    """Upper limits."""
     height: Float[NDArray, " p"]
-    """Of the points above the floor in this pose [m]."""
+    """Heights of the points above the floor in this pose [m]."""
     slope: Float[NDArray, "p nv"]
-    """The heights' derivative."""
+    """Derivatives of the heights with respect to the joint positions."""
 
 
 def of(model: mujoco.MjModel) -> Start:
-    """The start of a model whose first joint is free: its first keyframe."""
+    """The start pose of a model whose first joint is free: its first keyframe."""
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
     mujoco.mj_kinematics(model, data)
@@ -46,16 +47,16 @@ def of(model: mujoco.MjModel) -> Start:
 def noisy(
     key: PRNGKeyArray, start: Start, noise: float
 ) -> tuple[Float[Array, " nq"], Float[Array, " nv"]]:
-    """Position and velocity with PWM's noise, which the joints' ranges bound.
+    """Positions and velocities with PWM's noise, within the joints' ranges.
 
-    Uniform: 0.1 m along x and y, 0 to 0.1 m upwards, a tilt of up to 7.5 degrees, 0.2 rad on each
-    joint, 0.25 on every velocity; all times `noise`.
+    The noise is uniform: 0.1 m along x and y, 0 to 0.1 m upwards, a tilt of up to 7.5 degrees,
+    0.2 rad on each joint, 0.25 on every velocity; all times `noise`.
     """
     key_at, key_tilt, key_joints, key_qvel = jax.random.split(key, 4)
     at = jax.random.uniform(key_at, (3,), minval=jnp.array([-0.1, -0.1, 0]), maxval=0.1)
     turn = tilt(key_tilt, noise * math.pi / 24)
     pose = start.qpos[7:]
-    # Drawn within the ranges, not cut to them: no start lies on the kink of a limit.
+    # Drawn within the ranges instead of clipped to them: no start lies exactly on a limit.
     joints = jax.random.uniform(
         key_joints,
         pose.shape,
@@ -68,10 +69,10 @@ def noisy(
 
 
 def lifted(start: Start, qpos: Float[Array, " nq"]) -> Float[Array, " nq"]:
-    """`qpos` with its root raised until none of the points is below the floor.
+    """`qpos` with the root raised until no point is below the floor.
 
-    To first order in the distance from the start pose. What is left out lifts feet that hang below
-    their joints, so the estimate errs on the side of a few millimetres of air.
+    Heights are linearised about the start pose. Higher orders raise feet that hang below their
+    joints, so the body may start a few millimetres above the floor.
     """
     turn = 2 * jnp.sign(qpos[3]) * qpos[4:7]
     moved = jnp.concatenate([qpos[:3] - start.qpos[:3], turn, qpos[7:] - start.qpos[7:]])
@@ -80,7 +81,7 @@ def lifted(start: Start, qpos: Float[Array, " nq"]) -> Float[Array, " nq"]:
 
 
 def tilt(key: PRNGKeyArray, most: float) -> Float[Array, " 4"]:
-    """A rotation about a uniformly drawn axis by an angle [rad] uniform in -most to most."""
+    """A quaternion: rotation about a random axis by an angle [rad] uniform in [-most, most]."""
     key_axis, key_angle = jax.random.split(key)
     axis = jax.random.normal(key_axis, (3,))
     half = jax.random.uniform(key_angle, minval=-most, maxval=most) / 2
@@ -110,7 +111,7 @@ def _touching(model: mujoco.MjModel) -> list[int]:
 
 
 def _corners(model: mujoco.MjModel, geom: int) -> list[tuple[NDArray, float]]:
-    """Points of a geom in its own frame, each with the radius of the ball around it."""
+    """Points of a geom in its frame, each with the radius of a ball around it."""
     kinds, kind, size = mujoco.mjtGeom, model.geom_type[geom], model.geom_size[geom]
     if kind == kinds.mjGEOM_SPHERE:
         return [(np.zeros(3), size[0])]

@@ -1,8 +1,8 @@
 """MyoSuite's tasks on muscle-driven bodies, for every engine. Needs `pip install 'mjxwm[muscles]'`.
 
-A name is MyoSuite's own without "Fixed" and version: myoHandReachRandom-v0 is
-"myo-hand-reach-random". TD-MPC2's ten tasks keep the names of its paper: the same tasks without an
-early end, 100 steps long, "-hard" for random ("myo-reach-hard").
+Names are MyoSuite's without "Fixed" and version: myoHandReachRandom-v0 is "myo-hand-reach-random".
+TD-MPC2's ten tasks have the names of its paper: the same tasks without early termination, 100 steps
+long, with "-hard" for random ("myo-reach-hard").
 """
 
 import functools
@@ -19,7 +19,7 @@ from mjxwm_envs.tasks.myosuite.reach import FingerReach, HandReach
 from mjxwm_envs.tasks.myosuite.walk import LegWalk
 
 _HAND: dict[str, tuple[Callable[..., MuscleTask], Callable[..., MuscleTask]]] = {
-    # Fixed and random.
+    # The fixed and the random version.
     "reach": (HandReach, functools.partial(HandReach, random=True, far=0.075)),
     "pose": (HandPose, functools.partial(HandPose, random=True)),
     "obj-hold": (HandHold, functools.partial(HandHold, random=True)),

@@ -40,10 +40,10 @@ def _body() -> mujoco.MjSpec:
 
 @dataclasses.dataclass(frozen=True)
 class HandHold(MuscleTask):
-    """Keeps the object at the goal of an episode [3], in metres; 91 observations, 39 actions.
+    """Hold the object at the episode's goal, a position [3] in metres; 91 observations, 39 actions.
 
-    Observation: the hand's qpos, its qvel dt, the object's place, the error (goal - object),
-    activations. Random: another goal and another size of the object in each episode.
+    Observation: the hand's qpos, its qvel dt, the object's position, the error (goal - object),
+    activations. If random, each episode has another goal and another size of the object.
     """
 
     random: bool = False
@@ -54,7 +54,7 @@ class HandHold(MuscleTask):
         return _body()
 
     def model(self) -> mujoco.MjModel:
-        """See `Task`: the object's bounding volume holds an object of every size."""
+        """See `Task`: with a bounding volume that contains objects of all sizes."""
         model = super().model()
         if self.random:
             _widen(model, max(*_SIZE, _SIZE_RANGE[1]))
@@ -83,7 +83,7 @@ class HandHold(MuscleTask):
     def reward(
         self, before: Physics, action: Float[Array, " 39"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: minus 100 times the distance, 4 and 8 near, -10 once dropped."""
+        """See `Task`: -100 times the distance; +4 below 2 cm, +8 below 1 cm; -10 if dropped."""
         d = _distance(after)
         return total(
             {
@@ -94,11 +94,11 @@ class HandHold(MuscleTask):
         )
 
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """See `Task`: the object's shape where it should be held."""
+        """See `Task`: the object's shape at the goal."""
         return [Marker(goal, model.geom("object").size)]
 
     def failed(self, physics: Physics) -> Bool[Array, ""]:
-        """See `MuscleTask`: dropped."""
+        """See `MuscleTask`: the object is dropped."""
         return _distance(physics) > _DROPPED
 
     def success(self, physics: Physics) -> Bool[Array, ""]:
@@ -107,10 +107,10 @@ class HandHold(MuscleTask):
 
 
 def sized(model: mujoco.MjModel, size: Float[Array, " 3"]) -> dict[str, Array]:
-    """The fields of a model whose object has the half-axes `size` [m].
+    """Fields of the model for an object with the half-axes `size` [m].
 
-    Its mass stays what it is, as in MyoSuite, and its inertia is the least that the hand's model
-    allows, whatever its size.
+    Its mass is unchanged, as in MyoSuite; its inertia is the minimum of the hand's model at any
+    size.
     """
     geom = model.geom("object").id
     box = jnp.concatenate([jnp.zeros(3), size])
@@ -126,7 +126,7 @@ def _distance(physics: Physics) -> Float[Array, ""]:
 
 
 def _widen(model: mujoco.MjModel, radius: float) -> None:
-    # Culls collisions and nothing else; unlike geom_aabb it is not a field of every engine.
+    # Only used to cull collisions; unlike geom_aabb, not every engine can vary it between worlds.
     body = model.body("object").id
     first = model.body_bvhadr[body]
     boxes = model.bvh_aabb[first : first + model.body_bvhnum[body]]

@@ -21,7 +21,7 @@ _KEY = """
   <site name="keyhead" size=".005"/>
 </body>
 """
-_REST = 0.03  # [m] between a fingertip and the middle of the key's head when they touch
+_REST = 0.03  # [m] distance of a fingertip from the centre of the key's head when they touch
 _FAR = 0.1  # [m]
 _ANGLE_RANGE = math.pi / 2  # [rad]
 _PLACE_RANGE = 0.01  # [m]
@@ -30,7 +30,7 @@ _PLACE_RANGE = 0.01  # [m]
 @models.once
 def _body() -> mujoco.MjSpec:
     spec = models.watch(models.hand_with(_KEY), ("keyhead", "IFtip", "THtip"))
-    # Neither hand nor key comes anywhere near the ground: no pairs with it to look at.
+    # Hand and key never reach the ground: no collision tests with it.
     for geom in spec.worldbody.geoms:
         geom.contype = geom.conaffinity = 0
     return spec
@@ -38,16 +38,16 @@ def _body() -> mujoco.MjSpec:
 
 @dataclasses.dataclass(frozen=True)
 class HandKey(MuscleTask):
-    """Turns the key as far as it goes; 93 observations, 39 actions.
+    """Turn the key as far as possible; 93 observations, 39 actions.
 
-    Observation: the hand's qpos, its qvel dt, angle and velocity dt of the key, from index
-    fingertip and thumb to the key's head, activations. Random: another angle and place of the key
-    in each episode.
+    Observation: the hand's qpos, its qvel dt, angle and velocity dt of the key, the key's head
+    relative to index fingertip and thumb, activations. If random, each episode has another angle
+    and position of the key.
     """
 
     random: bool = False
     angle: float = 3.14
-    """Solved beyond this angle of the key [rad]."""
+    """Angle of the key [rad] beyond which the task is solved."""
     episode_length: int = 200
 
     def body(self) -> mujoco.MjModel:
@@ -75,7 +75,7 @@ class HandKey(MuscleTask):
     def reward(
         self, before: Physics, action: Float[Array, " 39"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: the angle, less ten times the distances; 4 and 8 at a quarter and a half."""
+        """See `Task`: the angle; +4 beyond pi/2, +8 beyond pi; minus distances and effort."""
         angle, (index, thumb) = after.qpos[-1], _gaps(after)
         return total(
             {
@@ -89,7 +89,7 @@ class HandKey(MuscleTask):
         )
 
     def failed(self, physics: Physics) -> Bool[Array, ""]:
-        """See `MuscleTask`: index finger or thumb away from the key."""
+        """See `MuscleTask`: index finger or thumb is away from the key."""
         index, thumb = _gaps(physics)
         return (index > _FAR) | (thumb > _FAR)
 

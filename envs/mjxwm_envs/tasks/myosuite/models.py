@@ -4,8 +4,8 @@ Hand (reach, pose), elbow and finger come from `myo-sim` alone. The hand of the 
 the legs with a rigid torso are MyoSuite's own files, read from the installed `myosuite`, which is
 not imported. Nothing is written there and none of it is copied here.
 
-Sensors that come with the bodies are dropped; a task declares the few that it reads. Neither
-changes the physics, and a frame sensor is much smaller than the positions of all 500 sites.
+The bodies' own sensors are removed, and the few that a task reads are added. This does not change
+the physics, and needs much less data than the positions of all 500 sites.
 """
 
 import copy
@@ -44,12 +44,11 @@ _HAND = """
 
 
 def once(build: Callable[[], mujoco.MjSpec]) -> Callable[[], mujoco.MjModel]:
-    """Turns a function that composes a spec into one that compiles it at the first call.
+    """Decorator: turns a function that composes a spec into one that returns the compiled model.
 
-    All callers share the model: it is for reading. `copied` gives one to change.
-
-    Raises (at that call):
-        ValueError: a package is missing, or another version of it does not compose.
+    The model is compiled at the first call and shared by all callers, which must not change it;
+    see `copied`. That call raises ValueError if a package is missing or its version does not
+    compose.
     """
     return functools.cache(lambda: compose(lambda: build().compile(), PINNED))
 
@@ -60,7 +59,7 @@ def copied(model: mujoco.MjModel) -> mujoco.MjModel:
 
 
 def hand() -> mujoco.MjSpec:
-    """MyoHand with 39 muscles, 23 joints: a right hand on a fixed arm."""
+    """MyoHand with 39 muscles and 23 joints: a right hand on a fixed arm."""
     spec = _myo_sim().FRAGMENT_SPEC_BUILDERS["hand"]()
     root = spec.body("myoarm_r_root")
     root.pos, root.quat = _HAND_ROOT_POS, _HAND_ROOT_QUAT
@@ -71,14 +70,14 @@ def hand_with(objects: str) -> mujoco.MjSpec:
     """The older MyoHand of the contact tasks (thumb abduction before flexion), and `objects`.
 
     Args:
-        objects: MJCF for the end of the world body; angles in radian.
+        objects: MJCF to append to the world body; angles in radian.
     """
     xml = _HAND.format(myosuite=_myosuite(), myo_sim=_myo_sim().MODELS_DIR, objects=objects)
     return mujoco.MjSpec.from_string(xml)
 
 
 def packaged(name: str) -> mujoco.MjSpec:
-    """A model that `myo-sim` ships ready-made, such as "myoelbow" or "myofinger"."""
+    """A complete model of `myo-sim`, such as "myoelbow" or "myofinger"."""
     return _myo_sim().load_spec(name)
 
 
@@ -125,10 +124,10 @@ def _myosuite() -> Path:
 
 
 def _package(name: str) -> Path:
-    found = importlib.util.find_spec(name)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
         raise ValueError(
             f"this task's body comes from the package {name!r}, which is not installed; "
             "`pip install 'mjxwm[muscles]'`"
         )
-    return Path(found.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])

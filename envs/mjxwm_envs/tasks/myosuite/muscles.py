@@ -1,7 +1,7 @@
-"""What MyoSuite's tasks share: muscles for actuators, excitations from a sigmoid, an early end.
+"""The base class of MyoSuite's tasks: excitations from a sigmoid, early termination; muscle forces.
 
-All of them are equal to MyoSuite 3.0.0's own environments on C MuJoCo (observation, reward terms,
-success, end and start distribution), see docs/results/myosuite-parity.md.
+All tasks equal MyoSuite 3.0.0's own environments on C MuJoCo (observations, reward terms, success,
+terminations and start distributions), see docs/results/myosuite-parity.md.
 """
 
 import dataclasses
@@ -18,27 +18,27 @@ from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.myosuite import models
 
 Terms = dict[str, Float[Array, ""]]
-_TARGET_RADIUS = 0.008  # [m] of a ball in a picture
+_TARGET_RADIUS = 0.008  # [m] of balls in pictures
 
 
 @dataclasses.dataclass(frozen=True)
 class MuscleTask(Task):
     """A task on one of the muscle-driven bodies.
 
-    An action a in [-1, 1] becomes the excitation 1 / (1 + exp(-5 (a - 1/2))), so 0 means 8 % and
-    1 means 92 % of a muscle's strength. Activations follow excitations with MuJoCo's muscle
-    dynamics; observations end with them.
+    An action a in [-1, 1] becomes the excitation 1 / (1 + exp(-5 (a - 1/2))): 0 is 8 % and 1 is
+    92 % of a muscle's strength. Activations follow excitations by MuJoCo's muscle dynamics, and are
+    the last part of observations.
     """
 
     ctrl_dt: float = 0.02
     sim_dt: float = 0.002
     episode_length: int = 100
     terminates: bool = True
-    """End episodes that went wrong; TD-MPC2's versions of the tasks do not."""
+    """Whether failed episodes end; in TD-MPC2's versions of the tasks they do not."""
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """See `Task`: the positions of a few points."""
+        """See `Task`: the positions of some points, as sensors."""
         return ("sensordata",)
 
     def model(self) -> mujoco.MjModel:
@@ -46,11 +46,11 @@ class MuscleTask(Task):
         return models.copied(self.body())
 
     def body(self) -> mujoco.MjModel:
-        """The compiled model, shared by all of the process: not to be changed."""
+        """The compiled model, shared by all callers: it must not be changed."""
         raise NotImplementedError
 
     def shape(self, action: Float[Array, " a"]) -> Float[Array, " a"]:
-        """See `Task`: such that the mapped action is the sigmoid, within the control range."""
+        """See `Task`: the sigmoid; scaled so that controls are the excitations."""
         low, high = jnp.asarray(self.body().actuator_ctrlrange.T, action.dtype)
         excitation = jax.nn.sigmoid(5 * (action - 0.5))
         return jnp.clip(2 * (excitation - low) / (high - low) - 1, -1, 1)
@@ -70,20 +70,20 @@ def total(terms: Terms) -> tuple[Float[Array, ""], Terms]:
 
 
 def norm(x: Float[Array, " n"]) -> Float[Array, ""]:
-    """The 2-norm, with gradient 0 rather than NaN at 0."""
+    """The 2-norm, with gradient 0 instead of NaN at 0."""
     square = jnp.sum(x**2)
     return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
 
 
 def count(*conditions: Bool[Array, ""]) -> Float[Array, ""]:
-    """How many of `conditions` hold, as a real number."""
+    """The number of conditions that hold, as a float."""
     return jnp.stack(conditions).sum(dtype=jnp.result_type(float))
 
 
 def targets(
     model: mujoco.MjModel, tips: Sequence[str], places: Float[np.ndarray, "k 3"]
 ) -> list[Marker]:
-    """Balls where `tips` should be [m]; some models have a site for that, which is moved."""
+    """Balls at the positions `places` [m] that `tips` should reach; or moves the model's sites."""
     markers = []
     for tip, place in zip(tips, places, strict=True):
         site = mujoco.mj_name2id(model, int(mujoco.mjtObj.mjOBJ_SITE), f"{tip}_target")
@@ -95,7 +95,7 @@ def targets(
 
 
 def effort(act: Float[Array, " m"]) -> Float[Array, ""]:
-    """MyoSuite's measure of effort: the 2-norm of the activations over their number."""
+    """MyoSuite's measure of effort: the 2-norm of the activations divided by their number."""
     return norm(act) / act.shape[0]
 
 
@@ -105,15 +105,15 @@ def force(
     velocity: Float[Array, " m"],
     act: Float[Array, " m"],
 ) -> Float[Array, " m"]:
-    """Muscle forces [N], negative where they pull: MuJoCo's model without a tendon's compliance.
+    """Muscle forces [N], negative for tension: MuJoCo's model, with rigid tendons.
 
-    MuJoCo's own `actuator_force` is that of the start of the last physics step; this is of the
-    state given. Source: MuJoCo's documentation, "Modeling: Muscle actuators".
+    MuJoCo's `actuator_force` is computed at the start of the last physics step; this is for the
+    given state. Source: MuJoCo's documentation, "Modeling: Muscle actuators".
 
     Args:
-        model: all of its actuators are muscles.
-        length: of the actuators [m].
-        velocity: of the actuators [m/s].
+        model: a model whose actuators are all muscles.
+        length: lengths of the actuators [m].
+        velocity: velocities of the actuators [m/s].
         act: activations, 0 to 1.
     """
     gain, bias = model.actuator_gainprm.T, model.actuator_biasprm.T
@@ -121,7 +121,7 @@ def force(
     optimal = (model.actuator_lengthrange[:, 1] - model.actuator_lengthrange[:, 0]) / (high - low)
     l = low + (length - model.actuator_lengthrange[:, 0]) / optimal
     v = velocity / (optimal * vmax)
-    # A negative peak force stands for one given by the acceleration that it causes.
+    # A negative peak force means that it follows from `scale` and the acceleration at rest.
     strength = jnp.where(peak < 0, scale / model.actuator_acc0, peak)
     passive_strength = jnp.where(bias[2] < 0, bias[3] / model.actuator_acc0, bias[2])
     passive = _passive(l, bias[5], bias[7])

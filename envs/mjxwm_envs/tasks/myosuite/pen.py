@@ -11,12 +11,12 @@ from mjxwm_envs.core import Initial, Physics
 from mjxwm_envs.tasks.myosuite import models
 from mjxwm_envs.tasks.myosuite.muscles import MuscleTask, Terms, count, effort, norm, total
 
-_HOME = (-0.23, -0.53, 1.445)  # [m] where the pen starts and should stay
+_HOME = (-0.23, -0.53, 1.445)  # [m] start of the pen, where it should stay
 _HALF = 0.065  # [m] half of the pen's length
 _DROPPED = 0.075  # [m]
 _PALM_UP = -1.5  # [rad] of the forearm
 
-# The clip and the caps touch nothing but have a mass. The target shows where to turn the pen.
+# Clip and caps do not collide but have mass. The target shows the pen's goal orientation.
 _PARTS = """
   <geom type="cylinder" size=".017 .02" pos="0 0 -.0455" contype="0" conaffinity="0"/>
   <geom type="cylinder" size=".013 .002" pos="0 0 .067" contype="0" conaffinity="0"/>
@@ -49,10 +49,11 @@ def _body() -> mujoco.MjSpec:
 
 @dataclasses.dataclass(frozen=True)
 class HandPen(MuscleTask):
-    """Turns the pen to the goal of an episode, a unit vector [3]; 83 observations, 39 actions.
+    """Turn the pen to the episode's goal, a unit vector [3]; 83 observations, 39 actions.
 
-    Observation: the hand's qpos, the pen's place, its velocity dt, its direction, the goal, the
-    errors of place and direction (pen - goal), activations. Random: another goal in each episode.
+    Observation: the hand's qpos, the pen's position, velocity dt and direction, the goal, the
+    errors of position and direction (pen - goal), activations. If random, each episode has another
+    goal.
     """
 
     random: bool = False
@@ -64,7 +65,7 @@ class HandPen(MuscleTask):
         return _body()
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: an open hand, palm up, under the pen; two Euler angles U(-1, 1) rad."""
+        """See `Task`: an open hand, palm up, under the pen; the goal's Euler angles in +-1 rad."""
         model, goal, fields = self.body(), jnp.array([0.0, 0.0, 1.0]), {}
         if self.random:
             x, y = jax.random.uniform(key, (2,), minval=-1.0, maxval=1.0)
@@ -86,7 +87,7 @@ class HandPen(MuscleTask):
     def reward(
         self, before: Physics, action: Float[Array, " 39"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: cosine less distance less five efforts; 10 and 60 aligned, -5 dropped."""
+        """See `Task`: cosine - distance - 5 effort; +10 and +60 if aligned, -5 if dropped."""
         cosine, held = _cosine(after), ~self.failed(after)
         bonus = count((cosine > 0.9) & held) + 5 * count((cosine > 0.95) & held)
         return total(
@@ -100,7 +101,7 @@ class HandPen(MuscleTask):
         )
 
     def failed(self, physics: Physics) -> Bool[Array, ""]:
-        """See `MuscleTask`: dropped."""
+        """See `MuscleTask`: the pen is dropped."""
         return _distance(physics) > _DROPPED
 
     def success(self, physics: Physics) -> Bool[Array, ""]:
@@ -111,10 +112,10 @@ class HandPen(MuscleTask):
 def direction(
     x: Float[Array, ""], y: Float[Array, ""]
 ) -> tuple[Float[Array, " 3"], Float[Array, " 4"]]:
-    """Where a turn of x [rad] about the x axis, then y about the new y axis takes the z axis.
+    """The z axis after a rotation by x [rad] about the x axis, then by y about the new y axis.
 
     Returns:
-        The direction, and the rotation as a quaternion.
+        The rotated axis, and the rotation as a quaternion.
     """
     (sx, cx), (sy, cy) = (jnp.sin(x), jnp.cos(x)), (jnp.sin(y), jnp.cos(y))
     (hsx, hcx), (hsy, hcy) = (jnp.sin(x / 2), jnp.cos(x / 2)), (jnp.sin(y / 2), jnp.cos(y / 2))

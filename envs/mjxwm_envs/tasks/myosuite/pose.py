@@ -15,7 +15,7 @@ from mjxwm_envs.core import Initial, Marker, Physics
 from mjxwm_envs.tasks.myosuite import models
 from mjxwm_envs.tasks.myosuite.muscles import MuscleTask, Terms, count, effort, norm, targets, total
 
-_FAR = 2 * math.pi  # [rad], of all joints together
+_FAR = 2 * math.pi  # [rad] 2-norm over all joints
 
 # Joint by joint [rad], wrist, thumb, then four fingers: MyoSuite's fixed target, and the ranges
 # over its ten poses of American Sign Language digits, from which random targets are drawn.
@@ -57,32 +57,32 @@ _finger = models.once(lambda: models.watch(models.packaged("myofinger")))
 
 @dataclasses.dataclass(frozen=True)
 class Pose(MuscleTask):
-    """Joint angles to target angles, the goal of an episode.
+    """Move the joints to the episode's goal, target angles [nq].
 
     Observation: qpos, qvel dt, the errors (target - angle), activations.
     """
 
     random: bool = False
     tips: ClassVar[tuple[str, ...]]
-    """Sites whose places show a pose."""
+    """Sites that show the target pose in pictures."""
     near: float = 0.35
-    """Solved within this distance of the target [rad], all joints together."""
+    """Distance from the target [rad], 2-norm over all joints, below which the task is solved."""
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """See `Task`: nothing."""
+        """See `Task`: no fields."""
         return ()
 
     def bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Between which angles targets are drawn [rad]."""
+        """Lowest and highest target angles [rad]."""
         raise NotImplementedError
 
     def starts_anywhere(self) -> bool:
-        """Whether episodes start at angles uniform in the joints' ranges rather than at rest."""
+        """Whether episodes start at angles uniform in the joints' ranges, instead of at rest."""
         return False
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: at rest."""
+        """See `Task`: without velocity; see `starts_anywhere`."""
         model, (key_target, key_qpos) = self.body(), jax.random.split(key)
         low, high = map(jnp.array, self.bounds())
         target = low + (high - low) * jax.random.uniform(key_target, low.shape)
@@ -100,7 +100,7 @@ class Pose(MuscleTask):
     def reward(
         self, before: Physics, action: Float[Array, " a"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: minus the distance d of all joints, 4 and 8 near, less the effort."""
+        """See `Task`: minus the distance d over all joints and the effort; +4 and +8 near."""
         d = _distance(after)
         return total(
             {
@@ -112,14 +112,14 @@ class Pose(MuscleTask):
         )
 
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
-        """See `Task`: balls where the tips are in the pose that is asked for."""
+        """See `Task`: balls at the positions of the tips in the target pose."""
         data = mujoco.MjData(model)
         data.qpos[:] = goal
         mujoco.mj_kinematics(model, data)
         return targets(model, self.tips, np.array([data.site(tip).xpos for tip in self.tips]))
 
     def failed(self, physics: Physics) -> Bool[Array, ""]:
-        """See `MuscleTask`: one turn away."""
+        """See `MuscleTask`: more than 2 pi from the target."""
         return _distance(physics) > _FAR
 
     def success(self, physics: Physics) -> Bool[Array, ""]:
@@ -131,7 +131,8 @@ class Pose(MuscleTask):
 class HandPose(Pose):
     """The 23 joints of MyoHand; 108 observations, 39 actions.
 
-    Fixed: from the open hand to one pose. Random: from anywhere to anywhere among the digits.
+    Fixed: from the open hand to one pose. Random: from any pose to targets among the digits of
+    American Sign Language.
     """
 
     tips: ClassVar[tuple[str, ...]] = ("THtip_r", "IFtip_r", "MFtip_r", "RFtip_r", "LFtip_r")
@@ -152,7 +153,7 @@ class HandPose(Pose):
 
 @dataclasses.dataclass(frozen=True)
 class ElbowPose(Pose):
-    """MyoElbow with one joint; 9 observations, 6 actions. It starts anywhere in both versions."""
+    """MyoElbow with one joint; 9 observations, 6 actions. Both versions start at any angle."""
 
     tips: ClassVar[tuple[str, ...]] = ("wrist",)
     near: float = 0.175

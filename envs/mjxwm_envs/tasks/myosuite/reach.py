@@ -37,25 +37,25 @@ _finger = models.once(lambda: models.watch(models.packaged("myofinger"), ("IFtip
 
 @dataclasses.dataclass(frozen=True)
 class Reach(MuscleTask):
-    """k points to k targets, the goal of an episode: [3 k] in metres.
+    """Move k fingertips to the episode's goal: k target positions, [3 k] in metres.
 
     Observation: qpos, qvel dt, the points, the errors (target - point), activations.
     """
 
     random: bool = False
     tips: ClassVar[tuple[str, ...]]
-    """The sites that are to be brought to the targets."""
+    """The sites of the fingertips."""
     far: float = 0.35
-    """The episode ends where the distance exceeds this times k [m], from the second step on."""
+    """The episode ends if the distance exceeds this times k [m], from the second step on."""
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: at rest in the model's own pose."""
+        """See `Task`: the model's `qpos0`, without velocity."""
         model = self.body()
         qpos, qvel = jnp.asarray(model.qpos0), jnp.zeros(model.nv)
         return Initial(qpos, qvel, jnp.zeros(model.na), self.target(key))
 
     def target(self, key: PRNGKeyArray) -> Float[Array, " t"]:
-        """The targets of an episode [m], point by point."""
+        """Draws the targets of an episode [m]."""
         raise NotImplementedError
 
     def observe(self, physics: Physics) -> Float[Array, " o"]:
@@ -66,7 +66,7 @@ class Reach(MuscleTask):
     def reward(
         self, before: Physics, action: Float[Array, " a"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: minus the distance d of all points together, 4 and 8 near, -50 far away."""
+        """See `Task`: minus the distance d over all points; +4 and +8 near, -50 far away."""
         d, near = _distance(after), self._near(after)
         return total(
             {
@@ -97,7 +97,7 @@ class Reach(MuscleTask):
 class HandReach(Reach):
     """All five fingertips of MyoHand; 115 observations, 39 actions.
 
-    Random targets lie in boxes that a hand with its fingers bent reaches; the hand starts open.
+    Random targets are in boxes that the hand reaches with bent fingers; it starts open.
     """
 
     tips: ClassVar[tuple[str, ...]] = _HAND_TIPS
@@ -108,7 +108,7 @@ class HandReach(Reach):
         return _hand()
 
     def target(self, key: PRNGKeyArray) -> Float[Array, " 15"]:
-        """See `Reach`: given, or uniform in a box around."""
+        """See `Reach`: fixed, or uniform in a box around the fixed ones."""
         target = jnp.array(_HAND_TARGETS)
         if self.random:
             below, above = jnp.array(_HAND_BELOW), jnp.array(_HAND_ABOVE)
@@ -120,8 +120,8 @@ class HandReach(Reach):
 class FingerReach(Reach):
     """The tip of MyoFinger; 19 observations, 5 actions.
 
-    Random targets are where joint angles uniform in their ranges put the tip, if inside a box, so
-    that each can be reached.
+    Random targets are positions of the tip at joint angles uniform in their ranges, if they are
+    inside a box: each can be reached.
     """
 
     tips: ClassVar[tuple[str, ...]] = ("IFtip",)
@@ -131,7 +131,7 @@ class FingerReach(Reach):
         return _finger()
 
     def target(self, key: PRNGKeyArray) -> Float[Array, " 3"]:
-        """See `Reach`: given, or drawn from a table."""
+        """See `Reach`: fixed, or drawn from a table."""
         if not self.random:
             return jnp.array(_FINGER_TARGET).reshape(-1)
         table = _reachable()

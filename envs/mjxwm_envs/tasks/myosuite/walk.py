@@ -17,7 +17,7 @@ _SPEED = 1.2  # [m/s] along -y, where the body faces
 _STRIDE = 100  # control steps
 _SWING = 0.8  # [rad] of the hips
 _FALL, _TURN = 0.8, 0.8  # [m] height of the centre of mass; how far x may turn into the body's x
-_SOLVED = 0.5  # [m/s] off the wanted velocity
+_SOLVED = 0.5  # [m/s] error of the velocity
 _SWINGING = ("hip_flexion_l", "hip_flexion_r")
 _STILL = ("hip_adduction_l", "hip_adduction_r", "hip_rotation_l", "hip_rotation_r")
 
@@ -33,7 +33,7 @@ def _body() -> mujoco.MjSpec:
 
 @dataclasses.dataclass(frozen=True)
 class LegWalk(MuscleTask):
-    """Walks at 1.2 m/s; 403 observations, 80 actions, mapped linearly onto excitations 0 to 1.
+    """Walk at 1.2 m/s; 403 observations, 80 actions, scaled linearly to excitations 0 to 1.
 
     Observation: qpos without x and y, qvel dt, velocity of the centre of mass (x, y), orientation
     of the torso, heights of both feet, height of the centre of mass, feet relative to the pelvis,
@@ -54,11 +54,11 @@ class LegWalk(MuscleTask):
         return _body()
 
     def shape(self, action: Float[Array, " 80"]) -> Float[Array, " 80"]:
-        """See `Task`: as it is."""
+        """See `Task`: unchanged."""
         return action
 
     def initial(self, key: PRNGKeyArray) -> Initial:
-        """See `Task`: always the same stride."""
+        """See `Task`: always the same keyframe, in mid-stride."""
         model = self.body()
         qpos, qvel = model.key_qpos[_KEYFRAME], model.key_qvel[_KEYFRAME]
         return Initial(jnp.asarray(qpos), jnp.asarray(qvel), jnp.zeros(model.na))
@@ -89,17 +89,17 @@ class LegWalk(MuscleTask):
     def reward(
         self, before: Physics, action: Float[Array, " 80"], after: Physics
     ) -> tuple[Float[Array, ""], Terms]:
-        """See `Task`: speed, a stride of the hips, facing ahead, hips straight; -100 for a fall."""
+        """See `Task`: velocity, rhythm of the hips, heading, straight hips; -100 for a fall."""
         error = self._velocity(after) - jnp.array([0, _SPEED])
         phase = 2 * math.pi * self._phase(after)
-        wanted = _SWING * jnp.stack([-jnp.cos(phase), jnp.cos(phase)])
-        # MyoSuite compares the root with the first keyframe, not with the one it starts from.
+        reference = _SWING * jnp.stack([-jnp.cos(phase), jnp.cos(phase)])
+        # MyoSuite compares the root with the first keyframe, not with the start keyframe.
         turned = after.qpos[3:7] - jnp.asarray(self.body().key_qpos[0, 3:7])
         return total(
             {
                 "vel_reward": 5 * jnp.exp(-(error**2)).sum(),
                 "done": -100 * count(self.failed(after)),
-                "cyclic_hip": -10 * norm(wanted - self._angles(after, _SWINGING)),
+                "cyclic_hip": -10 * norm(reference - self._angles(after, _SWINGING)),
                 "ref_rot": 10 * jnp.exp(-5 * norm(turned)),
                 "joint_angle_rew": 5 * jnp.exp(-5 * jnp.abs(self._angles(after, _STILL)).mean()),
             }
@@ -113,13 +113,13 @@ class LegWalk(MuscleTask):
         return (com[2] < _FALL) | (jnp.abs(turn) > _TURN)
 
     def success(self, physics: Physics) -> Bool[Array, ""]:
-        """See `Task`: upright, and near the wanted velocity."""
+        """See `Task`: not fallen, and near the target velocity."""
         error = self._velocity(physics) - jnp.array([0, _SPEED])
         return (norm(error) < _SOLVED) & ~self.failed(physics)
 
     def _velocity(self, physics: Physics) -> Float[Array, " 2"]:
-        # MyoSuite's: velocities of the bodies' material at the common centre of mass, weighted by
-        # mass, and with the sign of the way ahead, which is -y.
+        # MyoSuite's definition: mean over bodies, weighted by mass, of `cvel`'s velocity at the
+        # common centre of mass; with reversed sign, as the body walks along -y.
         mass = jnp.asarray(self.body().body_mass)
         return -(mass @ physics.derived["cvel"])[3:5] / mass.sum()
 

@@ -1,6 +1,6 @@
-"""Walking bodies moved by 152 muscles, composed at run time from the installed package myo-sim.
+"""Humanoids with 152 muscles, composed at run time from the installed package myo-sim.
 
-| body | what it is |
+| body | description |
 |---|---|
 | `direct` | reduced; tension = 0.36 F0 x activation, no activation state: the SNU humanoid's law |
 | `muscle` | reduced; MuJoCo's muscles: activation dynamics, force-length, force-velocity, passive |
@@ -9,8 +9,8 @@
 
 All but `legs` have 40 muscles in each leg and 72 in the trunk. Reduced means one-hinge knees, one
 spine joint of three hinges and tendons through fixed points: 24 positions (21 without the spine's,
-53 unreduced). Nothing of myo-sim is copied into this project or written into its folder. Arms are
-left out: the data behind them were released for non-commercial use.
+53 unreduced). Nothing of myo-sim is copied into this project or written into its folder. There are
+no arms: their data were released for non-commercial use.
 """
 
 import copy
@@ -29,16 +29,16 @@ def model(body: str) -> mujoco.MjModel:
     """One of the `BODIES`, compiled; its first keyframe is the start pose.
 
     Raises:
-        ValueError: the body is unknown, myo-sim is missing, or its muscles are others.
+        ValueError: the body is unknown, or myo-sim is missing or has different muscles.
     """
     if body not in BODIES:
         raise ValueError(f"body={body!r} is unknown; choose one of {', '.join(BODIES)}")
-    # A caller may change what it gets.
+    # A copy, as callers may change it.
     return copy.copy(_model(body, version()))
 
 
 @functools.cache
 def _model(body: str, installed: str) -> mujoco.MjModel:
-    made_of = (*cache.sources_of(__file__), *cache.files_of("myo_sim"))
-    key = cache.key(installed, mujoco.__version__, body, *made_of)
+    inputs = (*cache.sources_of(__file__), *cache.files_of("myo_sim"))
+    key = cache.key(installed, mujoco.__version__, body, *inputs)
     return cache.load_or_make(f"muscle-{body}-{key}", lambda: compose(body))

@@ -7,8 +7,9 @@ import mujoco
 from mjxwm_envs.tasks.locomotion.muscle_body.paths import Muscle
 
 DIRECT_SCALE = 0.36
-"""Of a muscle's peak force, in the direct law: 0.6 x 0.6, as in the SNU humanoid of SHAC and PWM
-(Xu et al. 2022, arXiv 2204.07137; muscles after Lee et al. 2019)."""
+"""Tension at full activation in the direct law, as a fraction of the peak force: 0.6 x 0.6, as in
+the SNU humanoid of SHAC and PWM (Xu et al. 2022, arXiv 2204.07137; muscles after Lee et al.
+2019)."""
 SMOOTHING = 0.01
 """Width [activation] of the switch between the time constants of activation and deactivation. With
 MuJoCo's default, 0, float32 gradients through it are NaN."""
@@ -17,7 +18,7 @@ Law = Callable[[mujoco.MjsActuator, Muscle], None]
 
 
 def direct(actuator: mujoco.MjsActuator, muscle: Muscle) -> None:
-    """Tension = 0.36 F0 a at any length and speed; the control is the activation."""
+    """Tension = 0.36 F0 a, independent of length and velocity; the control is the activation."""
     actuator.gaintype = mujoco.mjtGain.mjGAIN_FIXED
     actuator.biastype = mujoco.mjtBias.mjBIAS_NONE
     actuator.dyntype = mujoco.mjtDyn.mjDYN_NONE
@@ -36,15 +37,15 @@ def dynamic(actuator: mujoco.MjsActuator, muscle: Muscle) -> None:
 
 
 def smooth(actuator: mujoco.MjsActuator) -> None:
-    """Gives a muscle's activation dynamics the width that gradients need."""
+    """Smooths a muscle's activation dynamics by `SMOOTHING`, for finite gradients."""
     dynamics = actuator.dynprm.copy()
     dynamics[2] = SMOOTHING
     actuator.dynprm = dynamics
 
 
-def add_muscles(spec: mujoco.MjSpec, found: list[Muscle], law: Law) -> None:
+def add_muscles(spec: mujoco.MjSpec, muscles: list[Muscle], law: Law) -> None:
     """Adds each muscle's sites, its tendon and its actuator, controlled in [0, 1]."""
-    for muscle in found:
+    for muscle in muscles:
         tendon = spec.add_tendon(name=muscle.name)
         for k, (segment, point) in enumerate(zip(*muscle.path, strict=True)):
             site = spec.body(segment).add_site(name=f"{muscle.name}_{k}", pos=point)

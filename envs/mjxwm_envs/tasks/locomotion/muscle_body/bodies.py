@@ -18,14 +18,14 @@ from mjxwm_envs.tasks.locomotion.muscle_body.sources import Source
 _CLEARANCE = 0.001  # [m] between the soles and the floor in the start pose
 
 _SNU = skeleton.Joints(damping=2.0, trunk_damping=5.0, armature=0.05)
-"""As the SNU humanoid has them; its trunk is stiff, so the spine's damping is of our choosing."""
+"""The SNU humanoid's; its trunk is stiff, so the spine's damping is chosen here."""
 
 
 def compose(body: str) -> mujoco.MjModel:
     """One of `BODIES`, with its start pose as the first keyframe.
 
     Raises:
-        ValueError: myo-sim is missing or another version's muscles differ.
+        ValueError: myo-sim is missing, or its version has different muscles.
     """
     spec = BODIES[body]()
     model = spec.compile()
@@ -48,7 +48,7 @@ def _legs() -> mujoco.MjSpec:
 
 
 def _reduced(source: Source, law: actuators.Law, fibres: bool = False) -> mujoco.MjSpec:
-    """Fewer joints, and tendons through points alone."""
+    """A body with fewer joints, and tendons through fixed points."""
     spec = mujoco.MjSpec.from_string(assets.read("muscle_humanoid.xml"))
     parts = skeleton.segments(source)
     skeleton.add_segments(spec, source, parts, _SNU)
@@ -67,7 +67,7 @@ def _reduced(source: Source, law: actuators.Law, fibres: bool = False) -> mujoco
 
 
 def _full() -> mujoco.MjSpec:
-    """The unreduced joints, couplings and wrapping surfaces; only geometry is made light."""
+    """A body with all joints, couplings and wrapping surfaces, and simplified geoms."""
     source = sources.load(trunk=True)
     spec, model, data = source.spec, source.model, source.data
     light = shapes.shapes(source)
@@ -85,12 +85,12 @@ def _full() -> mujoco.MjSpec:
 
 
 def _fix_inertias(spec: mujoco.MjSpec, model: mujoco.MjModel) -> None:
-    """Some inertias come from the meshes: writes all of them down before these go."""
+    """Makes all inertias explicit: some are computed from meshes, which are deleted later."""
     for body in spec.bodies[1:]:
-        own = model.body(body.name)
-        if own.mass[0] > 0:
-            body.explicitinertial, body.mass = True, own.mass[0]
-            body.ipos, body.iquat, body.inertia = own.ipos, own.iquat, own.inertia
+        compiled = model.body(body.name)
+        if compiled.mass[0] > 0:
+            body.explicitinertial, body.mass = True, compiled.mass[0]
+            body.ipos, body.iquat, body.inertia = compiled.ipos, compiled.iquat, compiled.inertia
 
 
 def _strip(spec: mujoco.MjSpec, model: mujoco.MjModel) -> None:
@@ -113,7 +113,7 @@ def _strip(spec: mujoco.MjSpec, model: mujoco.MjModel) -> None:
 
 
 def _start(model: mujoco.MjModel) -> Float[np.ndarray, " nq"]:
-    """Upright, couplings satisfied, the soles just above the floor."""
+    """The start pose: upright, couplings satisfied, the soles just above the floor."""
     data = poses.data(model, {})
     pose = data.qpos.copy()
     pose[2] += _CLEARANCE - poses.lowest(model, data)

@@ -1,4 +1,4 @@
-"""Compiled models on disk, by what they were made from, in MuJoCo's binary format."""
+"""A disk cache of compiled models in MuJoCo's binary format, keyed by their inputs."""
 
 import importlib.util
 from collections.abc import Callable
@@ -14,12 +14,12 @@ key = disk_cache.key
 
 
 def folder() -> Path:
-    """$XDG_CACHE_HOME/mjxwm/models, or the same below ~/.cache."""
+    """$XDG_CACHE_HOME/mjxwm/models or ~/.cache/mjxwm/models."""
     return disk_cache.folder("models")
 
 
 def sources_of(module: str) -> list[str]:
-    """The texts that a model is composed by: the modules beside `module`, and its scene."""
+    """The source texts that determine a model: all modules in `module`'s folder, and its MJCF."""
     files = sorted(Path(module).parent.glob("*.py"))
     return [
         assets.read("muscle_humanoid.xml"),
@@ -28,19 +28,19 @@ def sources_of(module: str) -> list[str]:
 
 
 def files_of(package: str) -> list[str]:
-    """Name, size and time of every file of an installed package, so that an edited one is seen."""
-    found = importlib.util.find_spec(package)
-    places = found.submodule_search_locations if found else None
+    """Name, size and time of every file of an installed package, to notice edited files."""
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
     return [
         f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}"
-        for place in places or ()
-        for path in sorted(Path(place).rglob("*"))
+        for folder in folders or ()
+        for path in sorted(Path(folder).rglob("*"))
         if path.is_file() and path.suffix != ".pyc"
     ]
 
 
 def load_or_make(name: str, make: Callable[[], mujoco.MjModel]) -> mujoco.MjModel:
-    """The model stored under `name`, or else what `make` returns, stored if that is possible."""
+    """The model stored under `name`; else the result of `make`, which is then stored."""
     return disk_cache.load_or_make(folder() / f"{name}.mjb", make, to_bytes, _from_bytes)
 
 

@@ -1,9 +1,9 @@
 """The muscles of a source body, each on a path of fixed points instead of wrapping surfaces.
 
-The points are those of MuJoCo's own path in one pose: a muscle's sites, and the two points where it
-meets and leaves a surface. Which pose is chosen for each muscle apart: the one whose points follow
-the true length best over all of `_POSES`. (Points taken from upright standing alone would make the
-iliacus extend a hip that is flexed beyond 60 degrees.)
+The points are those of MuJoCo's path in one pose: a muscle's sites, and the two points where it
+meets and leaves a surface. For each muscle, the pose is chosen whose points approximate the true
+length best over all of `_POSES`. (With the points of upright standing, the iliacus would extend a
+hip that is flexed beyond 60 degrees.)
 """
 
 import itertools
@@ -25,19 +25,19 @@ _POSES = [
     *({joint: angle} for joint in ("hip_adduction", "hip_rotation") for angle in (-0.4, 0.3)),
     *({joint: angle} for joint in ("ankle_angle", "subtalar_angle") for angle in (-0.3, 0.3)),
 ]
-"""Of both legs [rad]; the spine is upright, as the reduced one moves differently."""
+"""Joint positions of both legs [rad]; the spine is upright, as the reduced spine differs."""
 _SINGLE = ("ehl", "piri", "perbrev", "fdl")
-"""The muscles of each leg that `split` leaves whole: 36 x 2 + 4 = 76."""
+"""Muscles of each leg that are not split into two fibres: 36 x 2 + 4 = 76."""
 _SITE = -1  # in MjData.wrap_obj; a geom's id at a surface
 
 
 class Path(NamedTuple):
-    """n points in order."""
+    """A path through n points."""
 
     segments: list[str]
-    """The segment that each point moves with."""
+    """For each point the segment that it is fixed to."""
     points: Float[np.ndarray, "n 3"]
-    """In the segments' frames [m]."""
+    """The points in the segments' frames [m]."""
 
     def lengths(self, frames: "Frames") -> Float[np.ndarray, " p"]:
         """The path's length [m] in each pose."""
@@ -47,10 +47,10 @@ class Path(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """Where the b bodies of a model are in p poses."""
+    """Positions and orientations of the b bodies of a model in p poses."""
 
     ids: dict[str, int]
-    """Of the bodies, by name."""
+    """Indices of the bodies, by name."""
     pos: Float[np.ndarray, "p b 3"]
     mat: Float[np.ndarray, "p b 3 3"]
 
@@ -61,9 +61,9 @@ class Muscle(NamedTuple):
     name: str
     path: Path
     gain: Float[np.ndarray, " 10"]
-    """MuJoCo's muscle gain; its third entry is the peak force [N]. The bias has the same."""
+    """MuJoCo's muscle gain parameters, also for the bias; the third is the peak force [N]."""
     dynamics: Float[np.ndarray, " 10"]
-    """Of the activation; the first two are time constants [s]."""
+    """Parameters of the activation dynamics; the first two are time constants [s]."""
     length_range: Float[np.ndarray, " 2"]
     """Tendon lengths [m] between which the muscle operates."""
 
@@ -86,9 +86,10 @@ def muscles(source: Source, reduced: mujoco.MjModel) -> list[Muscle]:
 
 
 def split(muscle: Muscle, parts: dict[str, Segment], offset: float = 0.006) -> list[Muscle]:
-    """Two fibres of half the strength, `offset` [m] to either side, or the muscle itself.
+    """Two fibres of half the strength, or for some muscles the muscle itself.
 
-    To the side means across both the muscle's line and the vertical, at the neutral pose.
+    The fibres are shifted by +-`offset` [m], perpendicular to the muscle's line and to the vertical
+    in the neutral pose.
     """
     if muscle.name.split("/")[1][:-2] in _SINGLE:
         return [muscle]
@@ -129,7 +130,7 @@ def _muscle(
         path=candidates[best],
         gain=model.actuator_gainprm[i].copy(),
         dynamics=model.actuator_dynprm[i].copy(),
-        # Fixed points are a shortcut; the muscle must find itself as stretched as on its true path.
+        # The path through fixed points is shorter: this keeps the muscle's normalised length.
         length_range=model.actuator_lengthrange[i] + errors[best].mean(),
     )
 

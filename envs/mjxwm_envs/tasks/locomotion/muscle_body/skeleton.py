@@ -1,9 +1,9 @@
-"""The reduced skeleton: one rigid segment for each source body that moves by a joint of its own.
+"""The reduced skeleton: a rigid segment for each source body with an independent joint.
 
 Joints that only follow others (the upper levels of the spine, sliding and twisting of the knees,
-the patellae) are left out, and what they carried is fused with the part below. So each knee is one
+the patellae) are left out, and their bodies are merged with the parent segment. So each knee is one
 hinge, and the spine is one joint of three hinges, at the lowest lumbar vertebra. Masses and
-inertias of what is fused add up.
+inertias of merged bodies are summed.
 """
 
 from typing import NamedTuple
@@ -21,42 +21,42 @@ _PATELLA = "leg/patella_", "leg/tibia_"
 
 
 class Joints(NamedTuple):
-    """What every hinge gets."""
+    """Parameters of all hinges."""
 
     damping: float
-    """[N m s/rad]"""
+    """Damping of the legs' hinges [N m s/rad]."""
     trunk_damping: float
-    """Of the spine, which has to stand for all levels [N m s/rad]."""
+    """Damping of the spine, which stands for all its levels [N m s/rad]."""
     armature: float
-    """[kg m^2]"""
+    """Armature of each hinge [kg m^2]."""
 
 
 class Segment(NamedTuple):
-    """A rigid part, with its frame in the world at the neutral pose."""
+    """A rigid segment, with its frame in the world in the neutral pose."""
 
     name: str
     parent: str
     pos: Float[np.ndarray, " 3"]
     mat: Float[np.ndarray, "3 3"]
     members: Int[np.ndarray, " m"]
-    """Source bodies that it is made of."""
+    """Source bodies that are merged into it."""
 
     def local(self, point: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
-        """A point of the world in the segment's frame [m]."""
+        """Transforms a point from the world's to the segment's frame [m]."""
         return self.mat.T @ (point - self.pos)
 
 
 def carriers(model: mujoco.MjModel) -> list[str]:
     """For each source body, the name of the segment that it belongs to."""
     followers = couplings(model).follower
-    own = {int(model.jnt_bodyid[j]) for j in range(model.njnt) if j not in followers}
-    names = [""]  # of the world
+    independent = {int(model.jnt_bodyid[j]) for j in range(model.njnt) if j not in followers}
+    names = [""]  # the world
     for i in range(1, model.nbody):
         name = model.body(i).name
         if name.startswith(_PATELLA[0]):
             names.append(name.replace(*_PATELLA))
         else:
-            names.append(name if i in own else names[model.body_parentid[i]])
+            names.append(name if i in independent else names[model.body_parentid[i]])
     return names
 
 
@@ -64,20 +64,20 @@ def segments(source: Source) -> dict[str, Segment]:
     """The segments by name, parents before their children."""
     model, data = source.model, source.data
     names = carriers(model)
-    found = {}
+    result = {}
     for name in dict.fromkeys(n for n in names if n):
         i = model.body(name).id
         parent = names[model.body_parentid[i]]
         members = np.flatnonzero(np.array(names) == name)
         mat = data.xmat[i].reshape(3, 3)
-        found[name] = Segment(name, parent, data.xpos[i].copy(), mat.copy(), members)
-    return found
+        result[name] = Segment(name, parent, data.xpos[i].copy(), mat.copy(), members)
+    return result
 
 
 def add_segments(
     spec: mujoco.MjSpec, source: Source, parts: dict[str, Segment], joints: Joints
 ) -> None:
-    """Builds the segments onto the free root of `spec`."""
+    """Adds the segments to `spec`, below its free root."""
     for part in parts.values():
         body = spec.body(ROOT)
         if part.name != ROOT:
@@ -115,8 +115,8 @@ def _inertia(part: Segment, source: Source) -> tuple[float, list[float], list[fl
     centres = data.xipos[part.members]
     centre = masses @ centres / masses.sum()
     total = np.zeros((3, 3))
-    for i, mass, own in zip(part.members, masses, centres, strict=True):
-        axes, r = data.ximat[i].reshape(3, 3), own - centre
+    for i, mass, member_centre in zip(part.members, masses, centres, strict=True):
+        axes, r = data.ximat[i].reshape(3, 3), member_centre - centre
         total += axes @ np.diag(model.body_inertia[i]) @ axes.T
         total += mass * (r @ r * np.eye(3) - np.outer(r, r))
     local = part.mat.T @ total @ part.mat

@@ -1,8 +1,8 @@
 """The anatomical models, from the installed package myo-sim: legs of 80 muscles and a trunk of 72.
 
 myo-sim is Apache-2.0. Its legs come from Rajagopal et al. 2016 (full-body model for muscle-driven
-gait, MIT) and its trunk from a published lumbar spine model (MIT). Its arms are left out: the data
-behind them were released for non-commercial use.
+gait, MIT) and its trunk from a published lumbar spine model (MIT). Its arms are left out, as their
+data were released for non-commercial use.
 """
 
 import collections
@@ -21,31 +21,31 @@ MUSCLES = 152
 _TESTED = "0.2.3"
 
 _TRUNK_GROUPS = {"IL_": 24, "EO": 12, "IO": 12, "rect_abd": 2, "Ps_": 22}
-"""What is kept of the trunk's 210 muscles, by the start of their names, and how many there are:
-lumbar iliocostalis, external and internal obliques, rectus abdominis, psoas."""
-_KEPT = re.compile(r"IL_|EO\d|IO\d|rect_abd|Ps_")
+"""The muscles that are used, of the trunk's 210: prefix of their names, and their number. Lumbar
+iliocostalis, external and internal obliques, rectus abdominis, psoas."""
+_TRUNK_NAMES = re.compile(r"IL_|EO\d|IO\d|rect_abd|Ps_")
 
 _QUARTER_TURN = (0.5**0.5, 0, 0, 0.5**0.5)  # myo-sim's bodies face -y; tasks run along +x
 
 
 class Source(NamedTuple):
-    """An unreduced body: free at the pelvis, upright, facing +x."""
+    """An unreduced body, with a free pelvis, upright, facing +x."""
 
     spec: mujoco.MjSpec
     model: mujoco.MjModel
     data: mujoco.MjData
-    """At the neutral pose, which satisfies the joint couplings; root at height 1 m."""
+    """Its data in the neutral pose, which satisfies the joint couplings; root at height 1 m."""
 
     def body_names(self) -> list[str]:
-        """Names of all bodies, the world's first."""
+        """Names of all bodies, starting with the world."""
         return [self.model.body(i).name for i in range(self.model.nbody)]
 
 
 def version() -> str:
-    """The version of myo-sim that is installed.
+    """The installed version of myo-sim.
 
     Raises:
-        ValueError: there is none.
+        ValueError: it is not installed.
     """
     try:
         return importlib.metadata.version(PACKAGE)
@@ -57,10 +57,10 @@ def version() -> str:
 
 
 def load(trunk: bool) -> Source:
-    """The legs on a trunk with 72 muscles, or on a stiff one without any.
+    """The legs with a trunk of 72 muscles, or with a stiff trunk without muscles.
 
     Raises:
-        ValueError: myo-sim is missing, or is a version from which other muscles come.
+        ValueError: myo-sim is missing, or its version has different muscles.
     """
     installed = version()
     try:
@@ -77,20 +77,20 @@ def load(trunk: bool) -> Source:
 
 
 def check_muscles(names: list[str], trunk: bool, installed: str) -> None:
-    """Refuses a myo-sim whose muscles are not those that the reduction was made for.
+    """Checks that myo-sim has the muscles that the reduction is made for.
 
     Args:
         names: the actuators' names.
-        trunk: whether the trunk should have its 72.
-        installed: version, for the message.
+        trunk: whether the 72 muscles of the trunk are expected.
+        installed: version of myo-sim, for the message.
 
     Raises:
-        ValueError: the count of a group differs.
+        ValueError: the number of muscles in a group differs.
     """
     expected = {"right leg": 40, "left leg": 40, **(_TRUNK_GROUPS if trunk else {})}
-    found = collections.Counter(map(_group, names))
-    if found != expected:
-        counts = ", ".join(f"{group} {found[group]}" for group in {**expected, **found})
+    numbers = collections.Counter(map(_group, names))
+    if numbers != expected:
+        counts = ", ".join(f"{group} {numbers[group]}" for group in {**expected, **numbers})
         raise ValueError(
             f"myo-sim {installed} gives {len(names)} muscles instead of "
             f"{sum(expected.values())}: {counts}; run: pip install '{PACKAGE}=={_TESTED}'"
@@ -113,14 +113,14 @@ def _assemble(compose: Any, trunk: bool) -> mujoco.MjSpec:
     )
     build = compose.build_torso_spec if trunk else compose.build_passive_torso_spec
     upper, legs = build(registration), compose.build_legs_spec(registration)
-    for actuator in [a for a in upper.actuators if not _KEPT.match(a.name)]:
+    for actuator in [a for a in upper.actuators if not _TRUNK_NAMES.match(a.name)]:
         upper.delete(upper.tendon(actuator.target))
         upper.delete(actuator)
     for sensor in list(legs.sensors):
         legs.delete(sensor)
     spec = mujoco.MjSpec.from_string(assets.read("muscle_humanoid.xml"))
     frame = spec.body("pelvis").add_frame(quat=_QUARTER_TURN)
-    # Without prefixes MuJoCo warns, and writes its warning to a file.
+    # Without prefixes MuJoCo writes a warning to a file.
     for part, prefix, root in ((legs, "leg/", "myolegs_root"), (upper, "trunk/", "Full Body")):
         part.body(root).pos = (0, 0, 0)
         frame.attach_body(part.body(root), prefix, "")
