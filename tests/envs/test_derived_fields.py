@@ -58,7 +58,7 @@ def rolled(engine, model, steps: int = 30):
 
 def truth(model, qvel, ctrl, steps: int) -> mujoco.MjData:
     """What C MuJoCo has when its user calls these functions after `mj_step`."""
-    model = derived.with_energy(model)
+    model = derived_fields.with_energy(model)
     data = mujoco.MjData(model)
     data.qvel[:] = qvel
     if steps:
