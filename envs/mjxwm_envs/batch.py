@@ -57,7 +57,7 @@ class BatchEnv:
         key, key_reset, key_clock = jax.random.split(key, 3)
         worlds = self.reset_each(jax.random.split(key_reset, self.num_worlds), key)
         limit = self.env.episode_length if stagger else 1
-        clock = shards.own(jax.random.randint(key_clock, (self.num_worlds,), 0, limit))
+        clock = shards.local(jax.random.randint(key_clock, (self.num_worlds,), 0, limit))
         return worlds._replace(clock=clock, steps=jnp.zeros_like(clock))
 
     def reset_each(self, keys: PRNGKeyArray, key: PRNGKeyArray) -> Worlds:
@@ -67,7 +67,7 @@ class BatchEnv:
             keys: random keys [num_worlds] of the start states.
             key: random key of all later resets.
         """
-        state = jax.vmap(self.world.reset)(shards.own(keys))
+        state = jax.vmap(self.world.reset)(shards.local(keys))
         zero = jnp.zeros(state.reward.shape, jnp.int32)
         return Worlds(state, zero, zero, jnp.zeros_like(state.reward), key)
 

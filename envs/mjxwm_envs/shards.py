@@ -56,8 +56,8 @@ def share(total: int) -> int:
     return total // count()
 
 
-def own(x: Array, axis: int = 0) -> Array:
-    """This shard's part of what every shard has whole, along `axis`."""
+def local(x: Array, axis: int = 0) -> Array:
+    """This shard's part, along `axis`, of an array that every shard has as a whole."""
     if count() == 1:
         return x
     size = share(x.shape[axis])
@@ -65,60 +65,64 @@ def own(x: Array, axis: int = 0) -> Array:
 
 
 def draw(sampler: Callable[[tuple[int, ...]], Array], shape: tuple[int, ...], axis: int) -> Array:
-    """This shard's part, of `shape`, of what `sampler` draws for all shards along `axis`.
+    """Random numbers of `shape` for this shard: its part of those drawn for all shards.
 
     Args:
-        sampler: a whole shape -> random numbers, the same on all shards.
-        shape: of this shard's part.
-        axis: not negative; the one that is spread.
+        sampler: function of a shape that returns random numbers, the same on all shards.
+        shape: shape of this shard's part.
+        axis: the axis that is split over shards; not negative.
     """
     whole = (*shape[:axis], shape[axis] * count(), *shape[axis + 1 :])
-    return own(sampler(whole), axis)
+    return local(sampler(whole), axis)
 
 
 def mean(tree: T) -> T:
-    """Means over the shards; one collective for the whole tree."""
+    """Means over the shards of all leaves, in one collective."""
     return jax.lax.pmean(tree, AXIS) if count() > 1 else tree
 
 
-def mean_and_all(averaged: T, kept: S) -> tuple[T, S]:
-    """Means of one tree, and another of every shard on a new first axis, in one collective.
+def mean_and_all(averaged: T, gathered: S) -> tuple[T, S]:
+    """Means over the shards of one tree, and all shards' values of another, in one collective.
 
-    The second is summed, too: each shard's own place in it, zeros in the others'.
+    The values are gathered by a sum as well: each shard fills its row of an array of zeros.
+
+    Args:
+        averaged: arrays to average.
+        gathered: arrays to gather, on a new first axis.
     """
     if count() == 1:
-        return averaged, jax.tree.map(lambda x: x[None], kept)
+        return averaged, jax.tree.map(lambda x: x[None], gathered)
 
-    def placed(x: Array) -> Array:
+    def in_row(x: Array) -> Array:
         return jnp.zeros((count(), *x.shape), x.dtype).at[index()].set(x)
 
     scaled = jax.tree.map(lambda x: x / count(), averaged)
-    return jax.lax.psum((scaled, jax.tree.map(placed, kept)), AXIS)
+    return jax.lax.psum((scaled, jax.tree.map(in_row, gathered)), AXIS)
 
 
 def strata(bits: UInt32[Array, " N"], among: int) -> Int[Array, " n"]:
-    """Draws N of `among` things, evenly: the i-th from about the i-th of N equal parts.
+    """Stratified sampling of N indices below `among`: the i-th from the i-th of N equal parts.
 
-    Each thing is as likely as any other in the whole draw, as with replacement, but the numbers
-    drawn of each part do not vary. A shard draws from its own things alone.
+    All indices are equally likely, as in sampling with replacement, but the number of samples in
+    each part does not vary. A shard draws indices of its own items.
 
     Args:
-        bits: random, the same on all shards, one for each of N draws over all shards.
-        among: things that there are, over all shards.
+        bits: random bits, the same on all shards, for N samples over all shards.
+        among: number of items over all shards.
 
     Returns:
-        Numbers below this shard's share of `among`, for its share of the draws.
+        This shard's n samples: indices below its share of the items.
     """
-    # Whole numbers: N * among equally likely (i, offset) fall on each thing N times.
+    # In integers: N * among equally likely pairs (i, offset) fall on each index N times.
     (num,) = bits.shape
-    return (jnp.arange(share(num)) * among + own(below(bits, among))) // num
+    return (jnp.arange(share(num)) * among + local(cheap_randint(bits, among))) // num
 
 
-def below(bits: UInt32[Array, "*s"], limit: Int[Array, ""] | int) -> Int[Array, "*s"]:
-    """Whole numbers from 0 to below `limit`, floor(bits / 2^32 * limit).
+def cheap_randint(bits: UInt32[Array, "*s"], limit: Int[Array, ""] | int) -> Int[Array, "*s"]:
+    """Random integers from 0 to below `limit`: floor(bits / 2^32 * limit).
 
-    `jax.random.randint` takes twice the random bits and several times as long, to bring the
-    difference in likelihood from 1 in 2^32 / limit to nothing.
+    `jax.random.randint` needs twice the random bits and several times as long, to reduce the
+    relative bias from limit / 2^32 to almost zero.
     """
     limit = jnp.asarray(limit, jnp.uint32)
     low, high = bits & 0xFFFF, bits >> 16

@@ -216,7 +216,7 @@ def _places(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Place:
     bits = jax.random.bits(key, (2, num), jnp.uint32)
     world = shards.strata(bits[0], worlds * shards.count())
     # Start 0 is the oldest step; the last step of a window is at most the newest, size - 1.
-    start = shards.own(shards.below(bits[1], replay.size - length + 1))
+    start = shards.local(shards.cheap_randint(bits[1], replay.size - length + 1))
     first = (replay.head - replay.size + start) % steps
     step = first + jnp.arange(length)[:, None]
     step = jnp.where(step < steps, step, step - steps)

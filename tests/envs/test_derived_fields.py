@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from engine_cases import ENGINES
 from mjxwm_envs.core import Initial
+from mjxwm_envs.engines import derived_fields
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.engines.native import Native
 

@@ -12,7 +12,7 @@ from mjxwm_envs import shards
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=8), st.integers(1, 2**31 - 1))
 def test_below_is_the_upper_half_of_a_product(bits, limit):
     """floor(bits * limit / 2^32), for any 32 bits and any limit that an int32 holds."""
-    found = shards.below(jnp.array(bits, jnp.uint32), jnp.int32(limit))
+    found = shards.cheap_randint(jnp.array(bits, jnp.uint32), jnp.int32(limit))
     assert found.tolist() == [b * limit >> 32 for b in bits]
 
 
@@ -33,7 +33,7 @@ def test_without_devices_to_share_everything_is_one_shard():
     """Each function is then the identity."""
     x = jnp.arange(6.0)
     assert shards.count() == 1
-    assert shards.own(x) is x
+    assert shards.local(x) is x
     assert shards.mean({"a": x})["a"] is x
     averaged, kept = shards.mean_and_all(x, x)
     assert averaged is x

@@ -140,7 +140,7 @@ def _collect(
     state: TrainState,
     noise: Array,
 ) -> tuple[TrainState, Metrics]:
-    noise = shards.own(noise, axis=1)
+    noise = shards.local(noise, axis=1)
     worlds, trajectory, metrics = rollout.unroll(env, policy, state.worlds, noise)
     seen, metrics = learner.observe(state.learner, trajectory, metrics)
     buffer = replay.insert(state.replay, trajectory)

@@ -120,7 +120,7 @@ def update_actor(
     key_start, key_noise = jax.random.split(key)
     z = encode(learner, _starts(windows, key_start, config.imagine_batch))
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
-    noise = shards.own(jax.random.normal(key_noise, shape), axis=1)
+    noise = shards.local(jax.random.normal(key_noise, shape), axis=1)
     scale = return_scale(learner)
 
     def objective(actor: Actor) -> tuple[Array, tuple[Imagined, Array]]:
@@ -155,4 +155,4 @@ def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "N o
     length, here = windows.obs.shape[:2]
     bits = jax.random.bits(key, (2, num), jnp.uint32)
     window = shards.strata(bits[0], here * shards.count())
-    return windows.obs[shards.own(shards.below(bits[1], length)), window]
+    return windows.obs[shards.local(shards.cheap_randint(bits[1], length)), window]

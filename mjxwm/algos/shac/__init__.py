@@ -109,7 +109,7 @@ def _iterate(
 ) -> tuple[TrainState, Metrics]:
     key, key_noise, key_critic = jax.random.split(state.key, 3)
     shape = (config.unroll, config.worlds, env.env.action_size)
-    noise = shards.own(jax.random.normal(key_noise, shape), axis=1)
+    noise = shards.local(jax.random.normal(key_noise, shape), axis=1)
     grads, window = gradients(config, env, state.learner, state.worlds, noise)
     gradient, found = combine(grads, config.world_clip)
     new, moved = update_actor(tx, state.learner, gradient)

@@ -165,7 +165,7 @@ def _init(
     def warm(carry: tuple[Worlds, Replay], key: PRNGKeyArray) -> tuple[Any, None]:
         worlds, buffer = carry
         shape = (config.unroll, config.worlds, spec.action_size)
-        actions = shards.own(jax.random.uniform(key, shape, minval=-1, maxval=1), axis=1)
+        actions = shards.local(jax.random.uniform(key, shape, minval=-1, maxval=1), axis=1)
         worlds, trajectory, _ = rollout.unroll(env, lambda obs, a: a, worlds, actions)
         return (worlds, replay.insert(buffer, trajectory)), None
 
@@ -185,7 +185,7 @@ def _collect(
         return plan_worlds(config.planning, nets, plans, worlds.obs, key, True)
 
     def sampled(plans: Array, worlds: Worlds, key: PRNGKeyArray) -> tuple[Array, Array]:
-        noise = shards.own(jax.random.normal(key, (config.worlds, env.env.action_size)))
+        noise = shards.local(jax.random.normal(key, (config.worlds, env.env.action_size)))
         return plans, nets.act(nets.model.encode(worlds.obs), noise)
 
     policy = planned if config.collect_with == "planner" else sampled
