@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from mjxwm.algos import pwm
 from mjxwm.algos.multitask.tasks import make_task_table, network_sizes, sizes, task_set
@@ -166,16 +165,15 @@ def _tdmpc2(config: Config, size: str) -> _Case:
 
 def _pwm(config: Config) -> _Case:
     obs, action, settings = 11, 3, pwm.Config()  # its hopper
-    model = WorldModel(settings.model, obs, action, key=jax.random.key(0))
+    model = WorldModel.create(settings.model, obs, action, key=jax.random.key(0))
     tx = pwm.learner.optimizers(settings).model
     data, _ = _windows(config.batch, config.pwm_horizon, obs, action, 1)
 
     def update(state: Any, batch: Any, key: jax.Array) -> Any:
         gradient = jax.grad(lambda m: world_model.loss(m, settings.model, batch)[0])
-        steps, opt = tx.update(gradient(state[0]), state[1], state[0])
-        return optax.apply_updates(state[0], steps), opt
+        return tx.step(state[0], gradient(state[0]), state[1])
 
-    ours = _compiled(config, update, (model, tx.init(model)), _batch(data))  # pyright: ignore[reportArgumentType]
+    ours = _compiled(config, update, (model, tx.init(model)), _batch(data))
     peer = timing.torch_peer() if config.peer else None
     if peer is None:
         return "PWM world model", ours, None

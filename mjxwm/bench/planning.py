@@ -89,7 +89,7 @@ def _policy(
     config: Config, made: Any, info: Any, seen: np.ndarray, action: int
 ) -> Callable[[], Any]:
     latent = made.model.encoder.layers[-1].kernel.shape[1]
-    actor = Actor(Extract().policy, latent, action, key=jax.random.key(0))
+    actor = Actor.create(Extract().policy, latent, action, key=jax.random.key(0))
 
     @jax.jit
     def act(made: Any, actor: Actor, obs: Any) -> Any:

@@ -17,6 +17,7 @@ from mjxwm.algos.tdmpc2.networks import Networks, init
 from mjxwm.interop import layouts
 from mjxwm.interop.files import load
 from mjxwm.models.nets import MLP
+from mjxwm.models.world_model import WorldModel
 
 _PLACES = {
     ("layers", "kernel"): "weight",
@@ -68,13 +69,13 @@ def read_checkpoint(path: Path, tasks: int | None = None) -> Imported:
     def part(name: str, net: MLP, otherwise: str = "") -> MLP:
         return _filled(path, name, net, layers.get(name) or layers[otherwise])
 
-    # A model is a value: its parts are put into a copy of its structure.
-    model = jax.tree.map(lambda x: x, abstract.model)
-    model.encoder = part("_encoder", model.encoder)
-    model.dynamics = part("_dynamics", model.dynamics)
-    model.reward_head = part("_reward", model.reward_head)
-    if model.continue_head is not None:
-        model.continue_head = _going_on(part("_termination", model.continue_head))
+    ends = abstract.model.continue_head
+    model = WorldModel(
+        encoder=part("_encoder", abstract.model.encoder),
+        dynamics=part("_dynamics", abstract.model.dynamics),
+        reward_head=part("_reward", abstract.model.reward_head),
+        continue_head=None if ends is None else _going_on(part("_termination", ends)),
+    )
     rows = np.zeros((1, 0), np.float32) if embedding is None else embedding
     networks = Networks(
         model, part("_Qs", abstract.q), part("_pi", abstract.policy), jnp.asarray(rows)
@@ -161,14 +162,9 @@ def _sizes(
 
 def _going_on(ending: MLP) -> MLP:
     """The head of the opposite: its logit negated, less the 4 that ours adds (`continue_logit`)."""
-    last = len(ending.layers) - 1
-
-    def turned(path: Any, x: jax.Array) -> jax.Array:
-        if path[0].name != "layers" or path[1].idx != last:
-            return x
-        return -x - 4.0 if path[2].name == "bias" else -x
-
-    return jax.tree_util.tree_map_with_path(turned, ending)
+    *layers, last = ending.layers
+    turned = dataclasses.replace(last, kernel=-last.kernel, bias=-last.bias - 4.0)
+    return dataclasses.replace(ending, layers=(*layers, turned))
 
 
 def _filled(path: Path, name: str, net: MLP, layers: list[layouts.Layer]) -> MLP:

@@ -2,16 +2,14 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm import ConfigError
 from mjxwm.maths import ranges
-from mjxwm.models.nets import MLP
+from mjxwm.models.nets import MLP, network, static
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,18 +39,26 @@ def validate(config: Config) -> None:
         )
 
 
-class Actor(nnx.Module):
+@network
+class Actor:
     """a = tanh(mean(x) + std * noise), with a learned std that does not depend on the state."""
 
-    def __init__(self, config: Config, in_size: int, action_size: int, *, key: PRNGKeyArray):
-        """Raises ValueError if a size or the noise is out of its range."""
+    mean_net: MLP
+    log_std: Float[Array, " a"]
+    min_std: float = static()
+
+    @classmethod
+    def create(
+        cls, config: Config, in_size: int, action_size: int, *, key: PRNGKeyArray
+    ) -> "Actor":
+        """Fresh parameters. Raises ValueError if a size or the noise is out of its range."""
         validate(config)
-        self.mean_net = MLP(
+        mean_net = MLP.create(
             in_size, config.actor, action_size, key=key, init="torch", norm_first=False
         )
         # Without a dtype it would be weakly typed until the first update: compiled twice.
-        self.log_std = nnx.Param(jnp.full(action_size, math.log(config.init_std), float))
-        self.min_std = config.min_std
+        log_std = jnp.full(action_size, math.log(config.init_std), float)
+        return cls(mean_net=mean_net, log_std=log_std, min_std=config.min_std)
 
     def mean(self, x: Float[Array, "*s i"]) -> Float[Array, "*s a"]:
         """The deterministic action, in [-1, 1]."""
@@ -74,7 +80,7 @@ class Actor(nnx.Module):
 
     def std(self) -> Float[Array, " a"]:
         """Standard deviation before tanh, per action."""
-        return jnp.exp(self.log_std[...])
+        return jnp.exp(self.log_std)
 
 
 def project(actor: Actor) -> Actor:
@@ -84,20 +90,20 @@ def project(actor: Actor) -> Actor:
     there could never grow again.
     """
     floor = math.log(actor.min_std)
-
-    def lift(path: Any, x: Array) -> Array:
-        return jnp.maximum(x, floor) if "log_std" in jax.tree_util.keystr(path) else x
-
-    return jax.tree_util.tree_map_with_path(lift, actor)
+    return dataclasses.replace(actor, log_std=jnp.maximum(actor.log_std, floor))
 
 
-class Critic(nnx.Module):
+@network
+class Critic:
     """One state value. An ensemble is `make_critics`."""
 
-    def __init__(self, config: Config, in_size: int, *, key: PRNGKeyArray):
+    net: MLP
+
+    @classmethod
+    def create(cls, config: Config, in_size: int, *, key: PRNGKeyArray) -> "Critic":
         """One network of the ensemble."""
         # Zero at first: random values of order 1 / (1 - gamma) would lead the first actor updates.
-        self.net = MLP(
+        net = MLP.create(
             in_size,
             config.critic,
             1,
@@ -106,6 +112,7 @@ class Critic(nnx.Module):
             out_init="zeros",
             norm_first=False,
         )
+        return cls(net=net)
 
     def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s"]:
         """Value of a state."""
@@ -116,7 +123,7 @@ def make_critics(config: Config, in_size: int, *, key: PRNGKeyArray) -> Critic:
     """`config.critics` critics stacked on the leading axis of every leaf."""
     validate(config)
     keys = jax.random.split(key, config.critics)
-    return jax.vmap(lambda k: Critic(config, in_size, key=k))(keys)
+    return jax.vmap(lambda k: Critic.create(config, in_size, key=k))(keys)
 
 
 def values(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "E *s"]:

@@ -1,21 +1,40 @@
-"""Networks as values: `flax.nnx` modules that are built once and never mutated.
+"""Networks as values: frozen dataclasses that are trees of their parameters.
 
-Only `jax.*` transforms are used on them; an ensemble is `jax.vmap` of a constructor.
+All `jax.*` transforms take them as they are; an ensemble is `jax.vmap` of `create`.
 Initial weights and layer order follow TD-MPC2 (Hansen et al. 2024) and PWM (Georgiev et al. 2024).
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 from mjxwm_envs import shards
 
 T = TypeVar("T")
 Activation = Callable[[Array], Array]
 Init = Literal["normal", "torch", "orthogonal", "zeros"]
+
+
+def static(**options: Any) -> Any:
+    """A field that is no parameter: a setting, which has to be hashable."""
+    return dataclasses.field(metadata={"static": True}, **options)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(static,))
+def network(cls: type[T]) -> type[T]:
+    """Class decorator: a frozen dataclass that `jax` takes as a tree of its fields.
+
+    Trees have the order of the fields' names, whatever the order of their declaration, so that
+    sums over a network's parameters, as in a gradient's norm, add up in one order.
+    """
+    cls = dataclasses.dataclass(frozen=True, kw_only=True, eq=False)(cls)
+    fields = sorted(dataclasses.fields(cls), key=lambda field: field.name)  # pyright: ignore[reportArgumentType]
+    settings = [field.name for field in fields if field.metadata.get("static")]
+    parameters = [field.name for field in fields if field.name not in settings]
+    return jax.tree_util.register_dataclass(cls, parameters, settings)
 
 
 def mish(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -45,10 +64,15 @@ def orthogonal(x: Float[Array, "i o"]) -> Float[Array, "i o"]:
     return x.T if wide else x
 
 
-class Linear(nnx.Module):
+@network
+class Linear:
     """x @ kernel + bias. Input [..., i], output [..., o]."""
 
-    def __init__(self, in_size: int, out_size: int, init: Init, *, key: PRNGKeyArray):
+    kernel: Float[Array, "i o"]
+    bias: Float[Array, " o"]
+
+    @classmethod
+    def create(cls, in_size: int, out_size: int, init: Init, *, key: PRNGKeyArray) -> "Linear":
         """`init` "normal" has std 0.02 (TD-MPC2), "torch" is uniform in 1/sqrt(in_size)."""
         key_kernel, key_bias = jax.random.split(key)
         shape, limit = (in_size, out_size), in_size**-0.5
@@ -62,40 +86,55 @@ class Linear(nnx.Module):
             kernel = 2**0.5 * orthogonal(jax.random.normal(key_kernel, shape))
         else:
             kernel = jnp.zeros(shape)
-        self.kernel, self.bias = nnx.Param(kernel), nnx.Param(bias)
+        return cls(kernel=kernel, bias=bias)
 
     def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s o"]:
         """The affine map; see `in_bfloat16` for a kernel of that type."""
-        kernel, bias = self.kernel[...], self.bias[...]
+        kernel, bias = self.kernel, self.bias
         if kernel.dtype == jnp.bfloat16:
             product = jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=bias.dtype)
             return product + bias
         return x @ kernel + bias
 
 
-class LayerNorm(nnx.Module):
+@network
+class LayerNorm:
     """Layer normalisation over the last axis with scale and bias; epsilon as in torch."""
 
-    def __init__(self, size: int):
+    scale: Float[Array, " n"]
+    bias: Float[Array, " n"]
+
+    @classmethod
+    def create(cls, size: int) -> "LayerNorm":
         """`size` is that of the last axis."""
-        self.scale, self.bias = nnx.Param(jnp.ones(size)), nnx.Param(jnp.zeros(size))
+        return cls(scale=jnp.ones(size), bias=jnp.zeros(size))
 
     def __call__(self, x: Float[Array, "*s n"]) -> Float[Array, "*s n"]:
         """Zero mean, unit variance, then scale and shift."""
         mean = x.mean(axis=-1, keepdims=True)
         var = ((x - mean) ** 2).mean(axis=-1, keepdims=True)
-        return (x - mean) * jax.lax.rsqrt(var + 1e-5) * self.scale[...] + self.bias[...]
+        return (x - mean) * jax.lax.rsqrt(var + 1e-5) * self.scale + self.bias
 
 
-class MLP(nnx.Module):
-    """Hidden layers with normalisation, then a plain linear layer or a normalised output.
+@network
+class MLP:
+    """Hidden layers with normalisation, then a plain linear layer or a normalised output."""
 
-    `norm_first` is TD-MPC2's order, Linear - LayerNorm - activation; without it the order is
-    SHAC's and PWM's for actor and critic, Linear - activation - LayerNorm.
-    """
+    layers: tuple[Linear, ...]
+    norms: tuple[LayerNorm, ...]
+    """Of the hidden layers, and of the last one where there is an `out_activation`."""
+    out_activation: Activation | None = static(default=None)
+    """With it the last layer is Linear - LayerNorm - out_activation."""
+    norm_first: bool = static(default=True)
+    """TD-MPC2's order, Linear - LayerNorm - activation; without it the order is SHAC's and PWM's
+    for actor and critic, Linear - activation - LayerNorm."""
+    dropout: float = static(default=0.0)
+    """Share of the first layer's outputs that is dropped where a key says so, before the
+    normalisation as in TD-MPC2."""
 
-    def __init__(
-        self,
+    @classmethod
+    def create(
+        cls,
         in_size: int,
         hidden: Sequence[int],
         out_size: int,
@@ -106,32 +145,32 @@ class MLP(nnx.Module):
         out_activation: Activation | None = None,
         norm_first: bool = True,
         dropout: float = 0.0,
-    ):
-        """Args:
-        in_size: input features.
-        hidden: sizes of the hidden layers, possibly none.
-        out_size: output features.
-        key: random key.
-        init: weights of the hidden layers.
-        out_init: weights of the last layer, `init` if not given.
-        out_activation: with it the last layer is Linear - LayerNorm - out_activation.
-        norm_first: see the class.
-        dropout: share of the first layer's outputs that is dropped where a key says so, before
-            the normalisation as in TD-MPC2.
+    ) -> "MLP":
+        """Fresh parameters.
+
+        Args:
+            in_size: input features.
+            hidden: sizes of the hidden layers, possibly none.
+            out_size: output features.
+            key: random key.
+            init: weights of the hidden layers.
+            out_init: weights of the last layer, `init` if not given.
+            out_activation: see the class.
+            norm_first: see the class.
+            dropout: see the class.
         """
         sizes = (in_size, *hidden, out_size)
         keys = jax.random.split(key, len(sizes) - 1)
         inits: list[Init] = [*(init for _ in hidden), out_init or init]
-        self.layers = nnx.List(
-            [
-                Linear(i, o, w, key=k)
-                for i, o, w, k in zip(sizes, sizes[1:], inits, keys, strict=False)
-            ]
-        )
+        layers = zip(sizes, sizes[1:], inits, keys, strict=False)
         normed = sizes[1:] if out_activation else sizes[1:-1]
-        self.norms = nnx.List([LayerNorm(n) for n in normed])
-        self.out_activation, self.norm_first = out_activation, norm_first
-        self.dropout = dropout
+        return cls(
+            layers=tuple(Linear.create(i, o, w, key=k) for i, o, w, k in layers),
+            norms=tuple(LayerNorm.create(n) for n in normed),
+            out_activation=out_activation,
+            norm_first=norm_first,
+            dropout=dropout,
+        )
 
     def __call__(
         self, x: Float[Array, "*s i"], key: PRNGKeyArray | None = None
@@ -162,10 +201,15 @@ def in_bfloat16(tree: T) -> T:
     units of GPUs and of recent CPUs do several times faster; all else stays as it is.
     """
 
-    def cast(path: tuple, x: Array) -> Array:
-        return x.astype(jnp.bfloat16) if ".kernel" in jax.tree_util.keystr(path) else x
+    def is_linear(part: Any) -> bool:
+        return isinstance(part, Linear)
 
-    return jax.tree_util.tree_map_with_path(cast, tree)
+    def cast(part: Any) -> Any:
+        if not is_linear(part):
+            return part
+        return dataclasses.replace(part, kernel=part.kernel.astype(jnp.bfloat16))
+
+    return jax.tree.map(cast, tree, is_leaf=is_linear)
 
 
 def num_parameters(tree: object) -> int:

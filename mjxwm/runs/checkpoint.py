@@ -47,13 +47,16 @@ def restore(folder: Path, abstract: T) -> T:
     def placed(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding or device)
 
-    wanted = _named(abstract)
-    with _checkpointer(folder) as checkpointer:
-        _check(folder, checkpointer.metadata(step).metadata, wanted)
-        loaded = checkpointer.load(step, jax.tree.map(placed, wanted))
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
+    with _checkpointer(folder) as checkpointer:
+        saved = checkpointer.metadata(step).metadata
+        wanted = {_name_in(saved, name): leaf for name, leaf in _named(abstract).items()}
+        _check(folder, saved, wanted)
+        loaded = checkpointer.load(step, jax.tree.map(placed, wanted))
     filled = [
-        loaded[jax.tree_util.keystr(path)] if leaf.size else _empty(leaf, leaf.sharding or device)
+        loaded[_name_in(saved, jax.tree_util.keystr(path))]
+        if leaf.size
+        else _empty(leaf, leaf.sharding or device)
         for path, leaf in leaves
     ]
     return jax.tree.unflatten(structure, filled)
@@ -73,6 +76,11 @@ def _check(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
                 f"{stored} there and {expected} here. The version that reads it is in the run's "
                 "system.json"
             )
+
+
+def _name_in(saved: dict[str, Any], name: str) -> str:
+    """The name of a leaf in a checkpoint: parameters had ".value" after theirs in version 0.1."""
+    return f"{name}.value" if f"{name}.value" in saved else name
 
 
 def _empty(leaf: jax.ShapeDtypeStruct, sharding: jax.sharding.Sharding) -> jax.Array:

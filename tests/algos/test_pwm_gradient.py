@@ -17,8 +17,8 @@ def imagination():
     """Model, actor, critics, start and noise in double precision."""
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(0), 8)
-        model = world_model.WorldModel(TINY.model, 2, 1, key=keys[0])
-        actor = actor_critic.Actor(TINY.policy, 8, 1, key=keys[1])
+        model = world_model.WorldModel.create(TINY.model, 2, 1, key=keys[0])
+        actor = actor_critic.Actor.create(TINY.policy, 8, 1, key=keys[1])
         critics = actor_critic.make_critics(TINY.policy, 8, key=keys[2])
         nets = [noisy(n, k) for n, k in zip((model, actor, critics), keys[3:6], strict=True)]
         z = nets[0].encode(jax.random.normal(keys[6], (5, 2)))
@@ -107,7 +107,7 @@ def constant_critics(value: float):
 
 @pytest.mark.parametrize("horizon", [1, 4, 16])
 def test_the_terminal_value_weighs_gamma_to_the_horizon(horizon):
-    actor = actor_critic.Actor(TINY.policy, 8, 1, key=jax.random.key(0))
+    actor = actor_critic.Actor.create(TINY.policy, 8, 1, key=jax.random.key(0))
     noise = jnp.zeros((horizon, 2, 1))
     args = (TINY, actor, Still(), constant_critics(3.0), jnp.ones((2, 8)), noise)
     loss, (_, total) = pwm.actor_loss(*args)

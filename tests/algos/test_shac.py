@@ -114,7 +114,7 @@ def test_the_entropy_is_normalised_to_the_number_of_actions():
 def test_the_entropy_is_that_of_the_squashed_gaussian(key):
     """By the histogram of actions; so the target can be met from both sides."""
     config = actor_critic.Config(actor=(4,), init_std=0.5, min_std=0.1)
-    actor = actor_critic.Actor(config, 2, 1, key=key)
+    actor = actor_critic.Actor.create(config, 2, 1, key=key)
     noise, x = jax.random.normal(key, (200_000, 1)), jnp.zeros((200_000, 2))
     found = normal_entropy(actor.entropy(x, noise), noise).mean()
     density, edges = np.histogram(actor.sample(x, noise), bins=400, density=True)

@@ -100,10 +100,10 @@ def test_the_models_loss_and_its_gradients_are_torchs(pair):
     }
     model = grads.model
     gradients = {
-        "encoder": model.encoder.layers[0].kernel[...],
-        "dynamics": model.dynamics.layers[0].kernel[...],
-        "reward": model.reward_head.layers[1].kernel[...],
-        "q": grads.q.layers[0].kernel[...],
+        "encoder": model.encoder.layers[0].kernel,
+        "dynamics": model.dynamics.layers[0].kernel,
+        "reward": model.reward_head.layers[1].kernel,
+        "q": grads.q.layers[0].kernel,
         "embedding": grads.embedding,
     }
     for name, value in expected.items():

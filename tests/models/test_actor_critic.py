@@ -14,7 +14,7 @@ CONFIG = Config(actor=(8,), critic=(8,), critics=3, init_std=0.5, min_std=0.2)
 
 @pytest.fixture
 def actor(key):
-    return Actor(CONFIG, IN, A, key=key)
+    return Actor.create(CONFIG, IN, A, key=key)
 
 
 def with_std(actor: Actor, std) -> Actor:
@@ -110,7 +110,7 @@ def test_the_value_is_the_least_of_the_critics(key):
 def test_noise_bounds_out_of_order_are_refused(key, low, start):
     config = Config(min_std=low, init_std=start)
     with pytest.raises(ValueError, match=f"min_std={low} and init_std={start} are out of range"):
-        Actor(config, IN, A, key=key)
+        Actor.create(config, IN, A, key=key)
 
 
 def test_an_empty_ensemble_is_refused(key):

@@ -55,7 +55,7 @@ def test_orthogonal_is_the_polar_factor(key):
 )
 def test_parameter_counts_are_those_of_tdmpc2(sizes, normed_output, count):
     activation = nets.simnorm if normed_output else None
-    make = lambda key: MLP(*sizes, key=key, out_activation=activation)  # noqa: E731
+    make = lambda key: MLP.create(*sizes, key=key, out_activation=activation)  # noqa: E731
     assert nets.num_parameters(jax.eval_shape(make, jax.random.key(0))) == count
 
 
@@ -63,23 +63,23 @@ def test_parameter_counts_are_those_of_tdmpc2(sizes, normed_output, count):
     ("init", "std"), [("normal", 0.02), ("torch", 1 / np.sqrt(3 * 64)), ("zeros", 0.0)]
 )
 def test_initial_weights_have_the_stated_deviation(key, init, std):
-    layer = nets.Linear(64, 500, init, key=key)
+    layer = nets.Linear.create(64, 500, init, key=key)
     # 32,000 samples: the deviation is within half a percent (one sigma is 0.4 %).
-    np.testing.assert_allclose(layer.kernel[...].std(), std, rtol=0.02)
+    np.testing.assert_allclose(layer.kernel.std(), std, rtol=0.02)
     if init == "torch":
-        assert jnp.abs(layer.kernel[...]).max() <= 1 / 8
+        assert jnp.abs(layer.kernel).max() <= 1 / 8
         assert 0 < jnp.abs(layer.bias[...]).max() <= 1 / 8
     else:
         np.testing.assert_array_equal(layer.bias[...], 0)
 
 
 def test_orthogonal_weights_have_gain_root_two(key):
-    kernel = nets.Linear(32, 8, "orthogonal", key=key).kernel[...]
+    kernel = nets.Linear.create(32, 8, "orthogonal", key=key).kernel
     np.testing.assert_allclose(kernel.T @ kernel, 2 * jnp.eye(8), atol=1e-5)
 
 
 def test_layer_norm_normalises_then_scales_and_shifts(key):
-    norm = nets.LayerNorm(6)
+    norm = nets.LayerNorm.create(6)
     x = 5 + 3 * jax.random.normal(key, (4, 6))
     y = norm(x)
     np.testing.assert_allclose(y.mean(-1), 0, atol=1e-6)
@@ -87,19 +87,19 @@ def test_layer_norm_normalises_then_scales_and_shifts(key):
 
 
 def test_an_mlp_without_hidden_layers_is_linear(key):
-    net = MLP(3, (), 2, key=key, init="torch")
+    net = MLP.create(3, (), 2, key=key, init="torch")
     x = jnp.arange(3.0)
     np.testing.assert_array_equal(net(x), net.layers[0](x))
 
 
 def test_the_last_layer_can_be_zero_while_the_others_are_not(key):
-    net = MLP(3, (4,), 2, key=key, out_init="zeros")
+    net = MLP.create(3, (4,), 2, key=key, out_init="zeros")
     np.testing.assert_array_equal(net(jnp.ones((5, 3))), jnp.zeros((5, 2)))
-    assert jnp.abs(net.layers[0].kernel[...]).min() > 0
+    assert jnp.abs(net.layers[0].kernel).min() > 0
 
 
 def test_members_of_an_ensemble_differ(key):
-    make = lambda k: MLP(3, (4,), 2, key=k, init="torch")  # noqa: E731
+    make = lambda k: MLP.create(3, (4,), 2, key=k, init="torch")  # noqa: E731
     keys = jax.random.split(key, 3)
     ensemble = jax.vmap(make)(keys)
     together = jax.vmap(lambda net, x: net(x), in_axes=(0, None))(ensemble, jnp.ones(3))
@@ -111,8 +111,8 @@ def test_members_of_an_ensemble_differ(key):
 
 
 def test_layers_of_one_network_start_differently(key):
-    net = MLP(4, (4, 4), 4, key=key)
-    kernels = [layer.kernel[...] for layer in net.layers]
+    net = MLP.create(4, (4, 4), 4, key=key)
+    kernels = [layer.kernel for layer in net.layers]
     assert jnp.abs(kernels[0] - kernels[1]).max() > 1e-3
     assert jnp.abs(kernels[1] - kernels[2]).max() > 1e-3
 
@@ -123,12 +123,14 @@ def test_an_mlp_equals_its_torch_original(key, norm_first, normed_output):
     torch = pytest.importorskip("torch")
     nn = torch.nn
     activation = nets.simnorm if normed_output else None
-    net = MLP(5, (7, 6), 8, key=key, init="torch", out_activation=activation, norm_first=norm_first)
+    net = MLP.create(
+        5, (7, 6), 8, key=key, init="torch", out_activation=activation, norm_first=norm_first
+    )
     x = jax.random.normal(key, (9, 5))
 
     modules = []
     for i, layer in enumerate(net.layers):
-        kernel = layer.kernel[...]
+        kernel = layer.kernel
         linear = nn.Linear(*kernel.shape)
         with torch.no_grad():
             linear.weight.copy_(torch.tensor(np.array(kernel.T)))
@@ -145,7 +147,7 @@ def test_an_mlp_equals_its_torch_original(key, norm_first, normed_output):
 
 def test_matrices_in_bfloat16_add_up_in_float32(key):
     """Inputs and matrices are rounded to 8 bits, sums are not; all but the matrices stays."""
-    net = MLP(64, [128], 32, key=key)
+    net = MLP.create(64, [128], 32, key=key)
     coarse = nets.in_bfloat16(net)
     x = jax.random.normal(key, (256, 64))
     exact, rounded = net(x), coarse(x)
@@ -154,6 +156,6 @@ def test_matrices_in_bfloat16_add_up_in_float32(key):
     assert 1e-4 < error < 3e-2
     # One layer against float64 sums of the rounded values: what differs is the order of a sum.
     layer = coarse.layers[0]
-    inputs, kernel = (np.asarray(a.astype(jnp.bfloat16), float) for a in (x, layer.kernel[...]))
+    inputs, kernel = (np.asarray(a.astype(jnp.bfloat16), float) for a in (x, layer.kernel))
     np.testing.assert_allclose(layer(x), inputs @ kernel + np.asarray(layer.bias), atol=1e-5)
     assert coarse.norms[0].scale.dtype == coarse.layers[0].bias.dtype == jnp.float32

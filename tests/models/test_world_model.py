@@ -26,7 +26,7 @@ CONFIGS = {
 @functools.cache
 def model(head: str = "scalar") -> WorldModel:
     """A model whose every weight matters: none is zero, none is tiny."""
-    fresh = WorldModel(CONFIGS[head], O, A, key=jax.random.key(0))
+    fresh = WorldModel.create(CONFIGS[head], O, A, key=jax.random.key(0))
     leaves, tree = jax.tree.flatten(fresh)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     noise = [0.5 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
@@ -153,7 +153,7 @@ def test_every_part_of_the_model_learns(head):
 
 @pytest.mark.parametrize("head", CONFIGS)
 def test_a_fresh_model_predicts_no_reward_and_no_end(head):
-    fresh = WorldModel(CONFIGS[head], O, A, key=jax.random.key(0))
+    fresh = WorldModel.create(CONFIGS[head], O, A, key=jax.random.key(0))
     z = fresh.encode(jnp.ones((N, O)))
     np.testing.assert_allclose(fresh.reward(z, jnp.ones((N, A))), 0, atol=1e-6)
     np.testing.assert_allclose(jax.nn.sigmoid(fresh.continue_logit(z)), 0.982, atol=1e-3)
@@ -200,13 +200,13 @@ def test_latents_are_groups_that_sum_to_one():
 def test_a_latent_of_broken_groups_is_refused():
     config = Config(latent=10, simnorm_group=4)
     with pytest.raises(ValueError, match="latent=10 is not a multiple of simnorm_group=4"):
-        WorldModel(config, O, A, key=jax.random.key(0))
+        WorldModel.create(config, O, A, key=jax.random.key(0))
 
 
 def test_without_a_continuation_error_episodes_always_go_on(key):
     config = dataclasses.replace(SCALAR, continuation=0.0)
-    model = WorldModel(config, 3, 2, key=key)
+    model = WorldModel.create(config, 3, 2, key=key)
     z = jax.random.uniform(key, (5, config.latent))
     np.testing.assert_array_equal(model.going_on(z), np.ones(5))
-    ends = WorldModel(SCALAR, 3, 2, key=key)
+    ends = WorldModel.create(SCALAR, 3, 2, key=key)
     np.testing.assert_allclose(ends.going_on(z), jax.nn.sigmoid(ends.continue_logit(z)))

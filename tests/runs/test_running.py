@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from flax import nnx
 
 from mjxwm.models import nets
 from mjxwm.runs.running import Iteration, Running
 
 
 def initial(key):
-    return {"net": nets.Linear(2, 3, "torch", key=key), "count": jnp.zeros((), int), "key": key}
+    net = nets.Linear.create(2, 3, "torch", key=key)
+    return {"net": net, "count": jnp.zeros((), int), "key": key}
 
 
 def iterate(state, shift=0.0):
@@ -28,7 +28,7 @@ def test_iterations_are_those_of_whole_states(key):
         state, metrics = step(state)
         assert running()["loss"] == metrics["loss"]
     running.wait()
-    assert isinstance(running.state["net"], nnx.Module)
+    assert isinstance(running.state["net"], nets.Linear)
     assert running.state["count"] == 3
     x = jnp.ones((4, 2))
     assert (running.state["net"](x) == state["net"](x)).all()

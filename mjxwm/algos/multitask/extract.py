@@ -212,7 +212,7 @@ def _init(
     key, key_actor, key_critic = jax.random.split(key, 3)
     networks = model.for_task(env.name)
     latent = pwm_config.model.latent
-    actor = Actor(pwm_config.policy, latent, env.action_size, key=key_actor)
+    actor = Actor.create(pwm_config.policy, latent, env.action_size, key=key_actor)
     critic = actor_critic.make_critics(pwm_config.policy, latent, key=key_critic)
     learner = Learner(
         model=networks.model,

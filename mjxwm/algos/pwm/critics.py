@@ -1,14 +1,10 @@
 """PWM's critics: TD(lambda) targets of imagined rollouts and, where asked, replayed windows."""
 
-# optax types parameters as trees of arrays; modules are such trees, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 from mjxwm_envs import shards
 
@@ -18,6 +14,7 @@ from mjxwm.data.replay import Sequence
 from mjxwm.maths import returns
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Critic
+from mjxwm.models.optimizer import moved_towards
 from mjxwm.models.world_model import Imagined
 from mjxwm.types import Metrics
 
@@ -38,10 +35,12 @@ def update_critic(
         parts.append((config.critic_replay, z, real / config.value_unit, known))
 
     def loss(critic: Critic) -> Array:
-        return sum(
+        # Without a part, Python's sum would be the number 0: a type that is never met.
+        total: Any = sum(
             share * (weight * (actor_critic.values(critic, z) - target) ** 2).mean()
             for share, z, target, weight in parts
         )
+        return total
 
     learner, errors = fit_critic(config, tx, learner, loss)
     return learner, {"critic/loss": errors.mean(), "critic/value": target.mean()}
@@ -58,9 +57,8 @@ def fit_critic(
         critic, slow, opt = carry
         error, grads = jax.value_and_grad(loss)(critic)
         grads = shards.mean(grads)
-        updates, opt = tx.critic.update(grads, opt, critic)
-        critic = optax.apply_updates(critic, updates)
-        slow = optax.incremental_update(critic, slow, config.target_tau)
+        critic, opt = tx.critic.step(critic, grads, opt)
+        slow = moved_towards(slow, critic, config.target_tau)
         return (critic, slow, opt), error
 
     start = (learner.critic, learner.target, learner.critic_opt)

@@ -1,9 +1,6 @@
 """What PWM learns: networks, their optimisers, and the units that they work in."""
 
-# optax types parameters as trees of arrays; modules are such trees, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +13,7 @@ from mjxwm.maths import moments
 from mjxwm.maths.moments import Moments
 from mjxwm.models import actor_critic, nets
 from mjxwm.models.actor_critic import Actor, Critic
+from mjxwm.models.optimizer import Optimizer
 from mjxwm.models.world_model import LatentModel, WorldModel
 from mjxwm.types import Metrics, Trajectory
 
@@ -42,9 +40,9 @@ class Learner(NamedTuple):
 class Optimizers(NamedTuple):
     """One optimiser per network."""
 
-    model: optax.GradientTransformation
-    actor: optax.GradientTransformation
-    critic: optax.GradientTransformation
+    model: Optimizer
+    actor: Optimizer
+    critic: Optimizer
 
 
 def optimizers(config: Config) -> Optimizers:
@@ -52,14 +50,15 @@ def optimizers(config: Config) -> Optimizers:
     models = config.iterations * config.updates
     policies = config.iterations * config.policy_updates
 
-    def adam(lr: float, updates: int, clip: float, b1: float, b2: float) -> Any:
+    def clipped_adam(lr: float, updates: int, clip: float, b1: float, b2: float) -> Optimizer:
         schedule = optax.linear_schedule(lr, min(config.final_lr, lr), updates)
-        return optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule, b1=b1, b2=b2))
+        adam = optax.adam(schedule, b1=b1, b2=b2)
+        return Optimizer(optax.chain(optax.clip_by_global_norm(clip), adam))
 
     return Optimizers(
-        model=adam(config.model_lr, models, 20.0, 0.9, 0.999),
-        actor=adam(config.actor_lr, policies, 1.0, 0.7, 0.95),
-        critic=adam(config.critic_lr, policies * config.critic_steps, 100.0, 0.7, 0.95),
+        model=clipped_adam(config.model_lr, models, 20.0, 0.9, 0.999),
+        actor=clipped_adam(config.actor_lr, policies, 1.0, 0.7, 0.95),
+        critic=clipped_adam(config.critic_lr, policies * config.critic_steps, 100.0, 0.7, 0.95),
     )
 
 
@@ -68,8 +67,8 @@ def init(
 ) -> Learner:
     """Fresh networks and optimisers, and moments that have seen nothing."""
     key_model, key_actor, key_critic = jax.random.split(key, 3)
-    model = WorldModel(config.model, obs_size, action_size, key=key_model)
-    actor = Actor(config.policy, config.model.latent, action_size, key=key_actor)
+    model = WorldModel.create(config.model, obs_size, action_size, key=key_model)
+    actor = Actor.create(config.policy, config.model.latent, action_size, key=key_actor)
     critic = actor_critic.make_critics(config.policy, config.model.latent, key=key_critic)
     return Learner(
         model=model,

@@ -1,8 +1,5 @@
 """PWM's updates: world model on replayed windows, actor on imagined rollouts, then the critics."""
 
-# optax types parameters as trees of arrays; modules are such trees, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
 from collections.abc import Callable
 from typing import Any
 
@@ -69,9 +66,9 @@ def update_model(
     gradient = jax.grad(world_model.loss, has_aux=True)
     grads, (metrics, _) = gradient(learner.model, config.model, batch)
     grads = shards.mean(grads)
-    updates, opt = tx.model.update(grads, learner.model_opt, learner.model)
+    model, opt = tx.model.step(learner.model, grads, learner.model_opt)
     metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
-    learner = learner._replace(model=optax.apply_updates(learner.model, updates), model_opt=opt)
+    learner = learner._replace(model=model, model_opt=opt)
     return learner, {f"model/{name}": x for name, x in metrics.items()}
 
 
@@ -133,9 +130,9 @@ def update_actor(
 
     grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
     grads, seen_returns = shards.mean_and_all(grads, moments.of(total, 1))
-    updates, opt = tx.actor.update(grads, learner.actor_opt, learner.actor)
+    actor, opt = tx.actor.step(learner.actor, grads, learner.actor_opt)
     learner = learner._replace(
-        actor=actor_critic.project(optax.apply_updates(learner.actor, updates)),
+        actor=actor_critic.project(actor),
         actor_opt=opt,
         returns=moments.merge(learner.returns, seen_returns, 100.0 * config.imagine_batch),
     )

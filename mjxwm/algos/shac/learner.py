@@ -1,9 +1,6 @@
 """SHAC's learned state: actor, critics, entropy weight, observation moments; its optimisers."""
 
-# optax types parameters as trees of arrays; modules are such trees, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +12,7 @@ from mjxwm.maths import moments
 from mjxwm.maths.moments import Moments
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor, Critic
+from mjxwm.models.optimizer import Optimizer
 
 
 class Learner(NamedTuple):
@@ -37,24 +35,24 @@ class Learner(NamedTuple):
 class Optimizers(NamedTuple):
     """One optimiser per network, and one for the entropy's weight."""
 
-    actor: optax.GradientTransformation
-    critic: optax.GradientTransformation
-    entropy: optax.GradientTransformation
+    actor: Optimizer
+    critic: Optimizer
+    entropy: Optimizer
 
 
 def optimizers(config: Config) -> Optimizers:
     """Adam with SHAC's momenta; learning rates fall linearly over the run."""
 
-    def adam(lr: float, updates: int) -> Any:
+    def adam(lr: float, updates: int) -> Optimizer:
         schedule = optax.linear_schedule(lr, min(config.final_lr, lr), updates)
         clip = optax.clip_by_global_norm(config.clip)
-        return optax.chain(clip, optax.adam(schedule, b1=0.7, b2=0.95))
+        return Optimizer(optax.chain(clip, optax.adam(schedule, b1=0.7, b2=0.95)))
 
     critic_updates = config.iterations * config.critic_epochs * config.critic_batches
     return Optimizers(
         actor=adam(config.actor_lr, config.iterations),
         critic=adam(config.critic_lr, critic_updates),
-        entropy=optax.adam(config.entropy_lr),
+        entropy=Optimizer(optax.adam(config.entropy_lr)),
     )
 
 
@@ -63,7 +61,7 @@ def init(
 ) -> Learner:
     """New networks and optimisers, and moments of no observations yet."""
     key_actor, key_critic = jax.random.split(key)
-    actor = Actor(config.policy, obs_size, action_size, key=key_actor)
+    actor = Actor.create(config.policy, obs_size, action_size, key=key_actor)
     critic = actor_critic.make_critics(config.policy, obs_size, key=key_critic)
     log_entropy = jnp.log(jnp.asarray(config.entropy, float))
     return Learner(

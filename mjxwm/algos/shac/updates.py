@@ -1,8 +1,5 @@
 """SHAC's updates after each window: actor, critics, and the weight of the entropy."""
 
-# optax types parameters as trees of arrays; modules are such trees, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
 from typing import Any
 
 import jax
@@ -17,6 +14,7 @@ from mjxwm.algos.shac.window import Window, value
 from mjxwm.maths import moments, returns
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor, Critic
+from mjxwm.models.optimizer import moved_towards
 from mjxwm.types import Metrics
 
 _TARGET_ENTROPY = 0.25
@@ -25,8 +23,8 @@ _TARGET_ENTROPY = 0.25
 
 def update_actor(tx: Optimizers, learner: Learner, gradient: Actor) -> tuple[Learner, Metrics]:
     """One optimiser step of the actor with the mean gradient over worlds."""
-    updates, opt = tx.actor.update(gradient, learner.actor_opt, learner.actor)
-    actor = actor_critic.project(optax.apply_updates(learner.actor, updates))
+    actor, opt = tx.actor.step(learner.actor, gradient, learner.actor_opt)
+    actor = actor_critic.project(actor)
     metrics = {"actor/grad_norm": optax.tree.norm(gradient), "actor/std": actor.std().mean()}
     return learner._replace(actor=actor, actor_opt=opt), metrics
 
@@ -42,8 +40,8 @@ def update_entropy(
     metrics = {"actor/entropy": entropy, "actor/entropy_weight": jnp.exp(learner.log_entropy)}
     if not config.tune_entropy:
         return learner, metrics
-    updates, opt = tx.entropy.update(shards.mean(entropy) - _TARGET_ENTROPY, learner.entropy_opt)
-    log_entropy = optax.apply_updates(learner.log_entropy, updates)
+    gradient = shards.mean(entropy) - _TARGET_ENTROPY
+    log_entropy, opt = tx.entropy.step(learner.log_entropy, gradient, learner.entropy_opt)
     return learner._replace(log_entropy=log_entropy, entropy_opt=opt), metrics
 
 
@@ -86,8 +84,7 @@ def update_critic(
         critic, opt = carry
         error, grads = jax.value_and_grad(loss)(critic, batch)
         grads = shards.mean(grads)
-        updates, opt = tx.critic.update(grads, opt, critic)
-        return (optax.apply_updates(critic, updates), opt), error
+        return tx.critic.step(critic, grads, opt), error
 
     def epoch(carry: tuple[Critic, Any], key: PRNGKeyArray) -> tuple[tuple[Critic, Any], Array]:
         order = _order(key, data[1].shape)
@@ -100,7 +97,7 @@ def update_critic(
 
     start = (learner.critic, learner.critic_opt)
     (critic, opt), errors = jax.lax.scan(epoch, start, jax.random.split(key, config.critic_epochs))
-    slow = optax.incremental_update(critic, learner.target, config.target_tau)
+    slow = moved_towards(learner.target, critic, config.target_tau)
     learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
     value = (target * config.value_unit).mean()
     return learner, {"critic/loss": errors[-1].mean(), "critic/value": value}

@@ -1,7 +1,6 @@
 """Unrolls a window of H steps per world, and differentiates its return through the simulator."""
 
 # Modules are trees of arrays, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
 
 import math
 from typing import NamedTuple

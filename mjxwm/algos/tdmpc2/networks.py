@@ -51,7 +51,7 @@ def init(
     bins = config.model.num_bins
 
     def one_q(key: PRNGKeyArray) -> MLP:
-        return MLP(
+        return MLP.create(
             latent + action_size,
             config.q_hidden,
             bins,
@@ -62,9 +62,11 @@ def init(
 
     shape = (tasks, config.task_size)
     return Networks(
-        WorldModel(config.model, obs_size, action_size, key=keys[0], task_size=config.task_size),
+        WorldModel.create(
+            config.model, obs_size, action_size, key=keys[0], task_size=config.task_size
+        ),
         jax.vmap(one_q)(jax.random.split(keys[1], config.num_q)),
-        MLP(latent, config.q_hidden, 2 * action_size, key=keys[2]),
+        MLP.create(latent, config.q_hidden, 2 * action_size, key=keys[2]),
         jax.random.uniform(keys[3], shape, minval=-0.02, maxval=0.02),
     )
 

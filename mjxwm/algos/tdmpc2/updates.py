@@ -4,9 +4,7 @@ Departures: nothing follows the end of an episode in a window (masks), and the p
 the task embeddings alone (in the released code its gradient leaks into the next model step).
 """
 
-# optax types parameters as trees of arrays; modules are such trees, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +17,7 @@ from mjxwm.algos.tdmpc2.networks import Networks, TaskTable, for_task, project, 
 from mjxwm.maths import twohot
 from mjxwm.models import world_model
 from mjxwm.models.nets import MLP
+from mjxwm.models.optimizer import Optimizer, moved_towards
 from mjxwm.models.world_model import Batch
 from mjxwm.types import Metrics
 
@@ -52,8 +51,8 @@ class Learner(NamedTuple):
 class Optimizers(NamedTuple):
     """Of everything but the policy, and of the policy."""
 
-    model: optax.GradientTransformation
-    policy: optax.GradientTransformation
+    model: Optimizer
+    policy: Optimizer
 
 
 def optimizers(rates: Rates, updates: int = 1) -> Optimizers:
@@ -65,9 +64,8 @@ def optimizers(rates: Rates, updates: int = 1) -> Optimizers:
     """
     clip = optax.clip_by_global_norm(20.0)
     lr = optax.linear_schedule(rates.lr, rates.final_lr * rates.lr, updates)
-    return Optimizers(
-        optax.chain(clip, optax.adam(lr)), optax.chain(clip, optax.adam(lr, eps=1e-5))
-    )
+    model = optax.chain(clip, optax.adam(lr), _slower_encoder(rates.encoder_lr))
+    return Optimizers(Optimizer(model), Optimizer(optax.chain(clip, optax.adam(lr, eps=1e-5))))
 
 
 def init(tx: Optimizers, networks: Networks) -> Learner:
@@ -101,15 +99,13 @@ def update(
 
     grads, (metrics, z) = jax.grad(loss, has_aux=True)(_trained(learner.networks))
     grads = shards.mean(grads)
-    steps, model_opt = tx.model.update(grads, learner.model_opt)
-    steps = _slower_encoder(steps, rates.encoder_lr)
-    trained = optax.apply_updates(_trained(learner.networks), steps)
+    trained, model_opt = tx.model.step(_trained(learner.networks), grads, learner.model_opt)
     networks = project(_with(learner.networks, trained))
     learner = learner._replace(networks=networks, model_opt=model_opt)
     learner, policy_metrics = update_policy(
         config, rates, tx, learner, tasks, batch, jax.lax.stop_gradient(z), task, keys[2]
     )
-    target = optax.incremental_update(learner.networks.q, learner.target, rates.tau)
+    target = moved_towards(learner.target, learner.networks.q, rates.tau)
     found = {**metrics, "grad_norm": optax.tree.norm(grads)}
     named = {f"model/{name}": x for name, x in found.items()}
     return learner._replace(target=target), {**named, **policy_metrics}
@@ -187,8 +183,7 @@ def update_policy(
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(networks.policy)
     grads = shards.mean(grads)
-    steps, opt = tx.policy.update(grads, learner.policy_opt)
-    policy = optax.apply_updates(networks.policy, steps)
+    policy, opt = tx.policy.step(networks.policy, grads, learner.policy_opt)
     scale, value, entropy = aux
     learner = learner._replace(
         networks=networks._replace(policy=policy), policy_opt=opt, scale=scale
@@ -229,9 +224,11 @@ def _with(networks: Networks, trained: tuple[Any, Any, Any]) -> Networks:
     return networks._replace(model=model, q=q, embedding=embedding)
 
 
-def _slower_encoder(steps: tuple[Any, Any, Any], share: float) -> tuple[Any, Any, Any]:
+def _slower_encoder(share: float) -> optax.GradientTransformation:
     # Adam's steps are proportional to its rate: a slower rate is a shorter step.
-    def scale(path: Any, x: Array) -> Array:
-        return share * x if ".encoder" in jax.tree_util.keystr(path) else x
+    def shorter(steps: Any, _: Any) -> Any:
+        model, *others = steps
+        encoder = jax.tree.map(lambda x: share * x, model.encoder)
+        return dataclasses.replace(model, encoder=encoder), *others
 
-    return (jax.tree_util.tree_map_with_path(scale, steps[0]), *steps[1:])
+    return optax.stateless(shorter)

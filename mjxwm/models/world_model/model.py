@@ -5,12 +5,11 @@ from typing import Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm.maths import moments, ranges, twohot
 from mjxwm.maths.moments import Moments
-from mjxwm.models.nets import MLP, simnorm
+from mjxwm.models.nets import MLP, network, simnorm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,23 +85,30 @@ class LatentModel(Protocol):
         ...
 
 
-class WorldModel(nnx.Module):
+@network
+class WorldModel:
     """z = encode(o); z' = predict(z, a); reward and continuation of a step from (z, a, z').
 
     A model of many tasks has the task's embedding beside every input: [o, e], [z, e, a], [z, e].
     `Conditioned` puts it there.
     """
 
-    def __init__(
-        self,
+    encoder: MLP
+    dynamics: MLP
+    reward_head: MLP
+    continue_head: MLP | None
+
+    @classmethod
+    def create(
+        cls,
         config: Config,
         obs_size: int,
         action_size: int,
         *,
         key: PRNGKeyArray,
         task_size: int = 0,
-    ):
-        """`task_size` is that of the embedding.
+    ) -> "WorldModel":
+        """Fresh parameters; `task_size` is that of the embedding.
 
         Raises:
             ValueError: a setting is out of its range, or the latent is not a whole number of
@@ -116,9 +122,9 @@ class WorldModel(nnx.Module):
         keys = jax.random.split(key, 4)
         z, ze = config.latent, config.latent + task_size
         zea = ze + action_size
-        group = config.simnorm_group
-        norm = _SimNorm(group)
-        self.encoder = MLP(
+        norm = _SimNorm(config.simnorm_group)
+        bins = 1 if config.reward_head == "scalar" else config.num_bins
+        encoder = MLP.create(
             obs_size + task_size,
             config.encoder,
             z,
@@ -126,20 +132,17 @@ class WorldModel(nnx.Module):
             init=config.encoder_init,
             out_activation=norm,
         )
-        self.dynamics = MLP(zea, config.hidden, z, key=keys[1], out_activation=norm)
-        bins = 1 if config.reward_head == "scalar" else config.num_bins
-        self.reward_head = MLP(zea, config.hidden, bins, key=keys[2], out_init="zeros")
-        learns = config.continuation > 0
-        self.continue_head = (
-            MLP(
-                ze,
-                config.encoder if config.ends is None else config.ends,
-                1,
-                key=keys[3],
-                out_init="zeros",
-            )
-            if learns
-            else None
+        dynamics = MLP.create(zea, config.hidden, z, key=keys[1], out_activation=norm)
+        reward_head = MLP.create(zea, config.hidden, bins, key=keys[2], out_init="zeros")
+        continue_head = None
+        if config.continuation > 0:
+            ends = config.encoder if config.ends is None else config.ends
+            continue_head = MLP.create(ze, ends, 1, key=keys[3], out_init="zeros")
+        return cls(
+            encoder=encoder,
+            dynamics=dynamics,
+            reward_head=reward_head,
+            continue_head=continue_head,
         )
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
