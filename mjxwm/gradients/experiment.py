@@ -51,7 +51,7 @@ def worlds(config: Config, task: Task) -> Worlds:
 def check_sizes(subject: Subject, env: Env, name: str) -> None:
     """Raises ConfigError where the policy is of other sizes than the task."""
     spec = env.spec
-    sizes = (subject.obs.mean.shape[0], subject.actor.log_std[...].shape[0])
+    sizes = (subject.obs.mean.shape[0], subject.actor.log_std.shape[0])
     if sizes != (spec.obs_size, spec.action_size):
         raise ConfigError(
             f"the policy has {sizes[0]} observations and {sizes[1]} actions, task {name!r} has "

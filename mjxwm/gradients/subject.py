@@ -5,9 +5,6 @@ world model's encoding. So gradients meet in action and in parameter space; late
 Jacobians never are compared.
 """
 
-# Modules are trees of arrays, but no type says so.
-# pyright: reportArgumentType=false, reportReturnType=false
-
 from typing import NamedTuple
 
 import jax
@@ -84,6 +81,9 @@ def switches(
 def take(config: pwm.Config, state: pwm.TrainState) -> Subject:
     """The learner of a PWM run."""
     learner = state.learner
+    # Other models, and none of the moments, are for extraction alone.
+    assert isinstance(learner.model, WorldModel)
+    assert learner.obs is not None
     return Subject(
         actor=learner.actor,
         critic=learner.target,

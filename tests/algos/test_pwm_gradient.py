@@ -101,7 +101,7 @@ class Still:
 def constant_critics(value: float):
     critics = actor_critic.make_critics(TINY.policy, 8, key=jax.random.key(0))
     critics = jax.tree.map(jnp.zeros_like, critics)
-    last = critics.net.layers[-1].bias[...]
+    last = critics.net.layers[-1].bias
     return jax.tree.map(lambda x: x + value if x is last else x, critics)
 
 

@@ -1,5 +1,7 @@
 """Networks: activations, initial weights, sizes, ensembles, parity with torch."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,36 @@ import pytest
 
 from mjxwm.models import nets
 from mjxwm.models.nets import MLP
+
+
+def test_a_network_is_a_tree_of_its_parameters_alone_in_the_order_of_their_names(key):
+    net = MLP.create(3, (4,), 2, key=key, out_activation=nets.simnorm, dropout=0.1)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(net)
+    names = [jax.tree_util.keystr(path) for path, _ in leaves]
+    layers = [f".layers[{i}].{name}" for i in (0, 1) for name in ("bias", "kernel")]
+    assert names == layers + [f".norms[{i}].{name}" for i in (0, 1) for name in ("bias", "scale")]
+    copy = jax.tree.unflatten(tree, [x for _, x in leaves])
+    assert isinstance(copy, MLP)
+    assert (copy.out_activation, copy.norm_first, copy.dropout) == (nets.simnorm, True, 0.1)
+
+
+def test_a_network_cannot_be_changed_but_copied_with_other_parameters(key):
+    layer = nets.Linear.create(3, 2, "normal", key=key)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        layer.bias = jnp.ones(2)
+    other = dataclasses.replace(layer, bias=jnp.ones(2))
+    np.testing.assert_array_equal(other(jnp.zeros(3)), jnp.ones(2))
+    np.testing.assert_array_equal(layer(jnp.zeros(3)), jnp.zeros(2))
+
+
+def test_networks_of_other_settings_are_other_structures(key):
+    """So that a compiled program is never used with settings that it was not compiled for."""
+    first, second = (
+        jax.tree.structure(MLP.create(3, (4,), 2, key=key, norm_first=norm_first))
+        for norm_first in (True, False)
+    )
+    assert first != second
+    assert first == jax.tree.structure(MLP.create(3, (5,), 2, key=key))
 
 
 def test_mish_is_jax_mish_with_its_gradient_from_tiny_to_huge_arguments():
@@ -68,9 +100,9 @@ def test_initial_weights_have_the_stated_deviation(key, init, std):
     np.testing.assert_allclose(layer.kernel.std(), std, rtol=0.02)
     if init == "torch":
         assert jnp.abs(layer.kernel).max() <= 1 / 8
-        assert 0 < jnp.abs(layer.bias[...]).max() <= 1 / 8
+        assert 0 < jnp.abs(layer.bias).max() <= 1 / 8
     else:
-        np.testing.assert_array_equal(layer.bias[...], 0)
+        np.testing.assert_array_equal(layer.bias, 0)
 
 
 def test_orthogonal_weights_have_gain_root_two(key):
@@ -134,7 +166,7 @@ def test_an_mlp_equals_its_torch_original(key, norm_first, normed_output):
         linear = nn.Linear(*kernel.shape)
         with torch.no_grad():
             linear.weight.copy_(torch.tensor(np.array(kernel.T)))
-            linear.bias.copy_(torch.tensor(np.array(layer.bias[...])))
+            linear.bias.copy_(torch.tensor(np.array(layer.bias)))
         modules.append(linear)
         if i < len(net.layers) - 1:
             rest = [nn.Mish(), nn.LayerNorm(kernel.shape[1])]

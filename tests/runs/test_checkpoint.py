@@ -65,6 +65,24 @@ def test_a_checkpoint_of_another_state_is_refused_and_kept(saved, other, message
     assert checkpoint.restore(saved, abstract(state())).weight[2] == 2
 
 
+class Parameter(NamedTuple):
+    """How version 0.1 kept the parameters of its networks: leaves were named ".weight.value"."""
+
+    value: jax.Array
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_checkpoint_of_version_0_1_is_read_and_checked_as_any_other(tmp_path, size):
+    before = state()._replace(weight=Parameter(state().weight))
+    checkpoint.save(tmp_path / "run", 5, before)
+    if size == 3:
+        found = checkpoint.restore(tmp_path / "run", abstract(state()))
+        np.testing.assert_array_equal(found.weight, before.weight.value)
+    else:
+        with pytest.raises(ConfigError, match=r".weight.value is float32\[3\] there and float32"):
+            checkpoint.restore(tmp_path / "run", abstract(state(size)))
+
+
 def test_a_folder_without_checkpoints_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
         checkpoint.restore(tmp_path / "none", abstract(state()))
