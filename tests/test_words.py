@@ -19,6 +19,10 @@ RIDDLES = {
     *("own", "said", "seen", "there", "these", "those", "wanted"),
 }
 """Pronouns and participles that are no names of values."""
+SYNONYMS = {"cfg": "config", "settings": "config"}
+"""Names that are not used, and the one name of the same thing that is."""
+PHRASES = ("None where", "none where", "is none ", "is None ", "asked for", "to be had")
+"""Phrases that readers of docstrings have stumbled over."""
 
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
@@ -39,41 +43,36 @@ def names(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def riddles(source: str) -> list[str]:
-    """Names in `source` that are pronouns or participles."""
+    """Names in `source` that are pronouns, participles or synonyms."""
+    refused = RIDDLES | SYNONYMS.keys()
     return [
         f"line {line}: {name}"
         for name, line in names(ast.parse(source))
-        if name.strip("_").lower() in RIDDLES
+        if name.strip("_").lower() in refused
     ]
 
 
 def docstring_faults(source: str) -> list[str]:
-    """Public modules, classes and functions without a docstring, and docstrings with "Of "."""
-    faults = []
-
-    def visit(node: ast.AST, public: bool) -> None:
-        for child in ast.iter_child_nodes(node):
-            if not isinstance(child, ast.FunctionDef | ast.ClassDef):
-                continue
-            inner = public and (not child.name.startswith("_") or child.name == "__init__")
-            text = ast.get_docstring(child)
-            if inner and text is None and child.name != "__init__":
-                faults.append(f"line {child.lineno}: {child.name} has no docstring")
-            if text and text.startswith("Of "):
-                faults.append(f"line {child.lineno}: {child.name}: {text.splitlines()[0]}")
-            if isinstance(child, ast.ClassDef):
-                visit(child, inner)
-
+    """Public modules, classes and functions without a docstring, and riddles in docstrings."""
     tree = ast.parse(source)
-    if ast.get_docstring(tree) is None:
-        faults.append("the module has no docstring")
-    visit(tree, True)
-    for node in ast.walk(tree):  # strings under fields are docstrings, too
+    faults = [] if ast.get_docstring(tree) else ["the module has no docstring"]
+
+    def visit(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.FunctionDef | ast.ClassDef) or child.name.startswith("_"):
+                continue
+            if ast.get_docstring(child) is None:
+                faults.append(f"line {child.lineno}: {child.name} has no docstring")
+            if isinstance(child, ast.ClassDef):
+                visit(child)
+
+    visit(tree)
+    for node in ast.walk(tree):  # also strings under fields and constants
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            text = node.value.value
-            if isinstance(text, str) and text.startswith("Of "):
-                faults.append(f"line {node.lineno}: {text.splitlines()[0]}")
-    return sorted(set(faults))
+            text = " ".join(str(node.value.value).split())
+            if text.startswith("Of ") or any(phrase in text for phrase in PHRASES):
+                faults.append(f"line {node.lineno}: {text}")
+    return faults
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -89,8 +88,12 @@ def test_whatever_is_public_has_a_docstring(path):
 def test_the_rules_find_what_they_should():
     source = (
         '"""A module."""\nfound = 1\ndef f(known): pass\nclass Own:\n    """A class."""\n'
-        '    size: int\n    """Of the world."""\n'
+        '    size: int\n    """Of the world."""\n    cfg: int\n    """None where it is none."""\n'
     )
-    assert set(riddles(source)) == {"line 2: found", "line 3: known", "line 4: Own"}
-    assert docstring_faults(source) == ["line 3: f has no docstring", "line 7: Of the world."]
+    assert set(riddles(source)) == {
+        *("line 2: found", "line 3: known", "line 4: Own", "line 8: cfg"),
+    }
+    assert docstring_faults(source) == [
+        *("line 3: f has no docstring", "line 7: Of the world.", "line 9: None where it is none."),
+    ]
     assert docstring_faults("x = 1") == ["the module has no docstring"]
