@@ -20,11 +20,11 @@ class Transition(NamedTuple):
     action: Float[Array, "*s a"]
     reward: Float[Array, "*s"]
     terminated: Bool[Array, "*s"]
-    """The episode ended here and nothing follows."""
+    """The episode terminates at this step: its return has no further rewards."""
     truncated: Bool[Array, "*s"]
-    """The episode was cut here; the return goes on from `next_obs`."""
+    """The episode is cut off at this step: bootstrap from the value of `next_obs`."""
     valid: Bool[Array, "*s"]
-    """False where physics diverged: reward and next_obs are placeholders."""
+    """False if the physics diverged; reward and next_obs are then placeholders."""
     next_obs: Float[Array, "*s o"]
     """The observation after the step, before any reset."""
 

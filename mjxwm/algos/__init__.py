@@ -1,7 +1,6 @@
-"""Algorithms: `make(config, env) -> mjxwm.types.Algorithm`.
+"""The registry of algorithms: name -> configuration class and `make(config, env) -> Algorithm`.
 
-They do not import one another, but for those of many tasks (`multitask`), which are built on PWM
-and TD-MPC2. Here they are by name.
+Algorithms do not import one another, except `multitask`, which is built on PWM and TD-MPC2.
 """
 
 from collections.abc import Callable
@@ -14,18 +13,18 @@ from mjxwm.types import Algorithm
 
 
 class Entry(NamedTuple):
-    """An algorithm's settings and what makes it of them."""
+    """An algorithm in the registry."""
 
     config: Any
-    """A frozen dataclass, of which `env_steps`, `worlds`, `steps_per_iteration` and `updates` are
-    read from outside."""
+    """Its configuration class: a frozen dataclass with the base `budget.AlgorithmConfig`."""
     make: Callable[..., Algorithm]
-    """(config, env) -> the algorithm; (config, env, model) where it takes a model. Raises
-    ValueError where a setting is out of range or an optional package is missing."""
+    """(config, env) -> `mjxwm.types.Algorithm`; (config) if not `takes_env`; (config, env, model)
+    if `takes_model`. Raises ValueError if a setting is out of range or an optional package is
+    missing."""
     takes_env: bool = True
-    """Whether it learns or is evaluated in an environment; else it is made of its config alone."""
+    """Whether it is trained or evaluated in an environment."""
     takes_model: bool = False
-    """Whether it starts from a model of many tasks, whose run folder `config.model` names."""
+    """Whether it starts from a pre-trained model, that of the run folder `config.model`."""
 
 
 ALGORITHMS: dict[str, Entry] = {
@@ -37,4 +36,4 @@ ALGORITHMS: dict[str, Entry] = {
     "extract": Entry(extract.Config, extract.make, takes_model=True),
     "pretrain": Entry(Card, pretrain.make, takes_env=False),
 }
-"""By the name that a preset gives as `algorithm`. To add one, add its line."""
+"""Algorithms by the name in a configuration's field `algorithm`. To add one, add its line."""

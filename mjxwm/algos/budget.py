@@ -1,4 +1,4 @@
-"""What runs read of every algorithm's configuration; budgets of env steps, iterations, updates."""
+"""Base classes of the algorithms' configurations: numbers of env steps, iterations, updates."""
 
 from typing import Any, ClassVar
 
@@ -10,14 +10,14 @@ _MAX_UPDATES_PER_STEP = 16
 
 
 class AlgorithmConfig:
-    """What a run reads of an algorithm's configuration; the base of all of them."""
+    """Base of all algorithms' configurations: what the training loop reads of them."""
 
     worlds: int
-    """Worlds stepped in parallel (B); 0 for one that learns from a data set."""
+    """Worlds stepped in parallel (B); 0 for algorithms that learn from a data set."""
     env_steps: int
-    """Env steps to collect in all, over all worlds; 0 for one that learns from a data set."""
+    """Env steps to collect in all, over all worlds; 0 for algorithms that learn from a data set."""
     spread: ClassVar[tuple[str, ...]] = ()
-    """Fields whose sizes the number of devices has to divide."""
+    """Names of fields whose values must be multiples of the number of devices."""
 
     @property
     def steps_per_iteration(self) -> int:
@@ -26,7 +26,7 @@ class AlgorithmConfig:
 
     @property
     def iterations(self) -> int:
-        """Iterations until the budget is spent, at least one."""
+        """Iterations until `env_steps` are taken, at least one."""
         return max(1, -(-self.env_steps // self.steps_per_iteration))
 
     @property
@@ -39,24 +39,24 @@ class AlgorithmConfig:
         return iteration * self.updates
 
     def summary(self) -> list[str]:
-        """Lines to print when a run starts, of one that learns from a data set."""
+        """Lines to print when a run starts, by algorithms that learn from a data set."""
         return []
 
     def remarks(self) -> list[str]:
-        """What to say before a run starts that may not do what its settings suggest."""
+        """Warnings to print before a run whose settings have an unexpected effect."""
         return []
 
     def trouble(self, row: dict[str, Any]) -> str:
-        """Why a run with this row in its record has to end; empty where it need not.
+        """Why the run has to end with an error after this row of metrics; "" to go on.
 
         Args:
-            row: metrics by name, means and sums since the row before.
+            row: metrics by name: means and sums since the row before.
         """
         return ""
 
 
 class Replayed(AlgorithmConfig):
-    """The configuration of an algorithm that replays what it collected."""
+    """Base of the configurations of algorithms with a replay buffer: PWM and TD-MPC2."""
 
     unroll: int
     warmup: int
@@ -71,7 +71,7 @@ class Replayed(AlgorithmConfig):
 
     @property
     def iterations(self) -> int:
-        """Iterations until the budget is spent, at least one."""
+        """Iterations until `env_steps` are taken, at least one."""
         left = self.env_steps - self.warmup * self.steps_per_iteration
         return max(1, -(-left // self.steps_per_iteration))
 

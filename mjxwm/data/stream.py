@@ -66,31 +66,18 @@ class Stream:
         Raises:
             ValueError: all chunks of a task are shorter than a window, or a count is below 1.
         """
-        for name, value in (("batches", batches), ("batch", batch), ("length", length)):
-            if value < 1:
-                raise ValueError(f"{name}={value} is out of range; it must be at least 1")
+        _check_counts(batches=batches, batch=batch, length=length)
         if seed < 0:
             raise ValueError(f"seed={seed} is out of range; it must not be negative")
+        _check_chunks(data, length)
         self._shape = (batches, batch, length)
         self._left = total
         self._obs_size = obs_size or max(task.obs_size for task in data.tasks)
         self._action_size = action_size or max(task.action_size for task in data.tasks)
         self._rng = np.random.default_rng(seed)
-        numbers = {task.name: i for i, task in enumerate(data.tasks)}
         self._chunks = data.chunks
         self._maps: dict[int, dict[str, np.ndarray]] = {}
-        self._task = np.array([numbers[chunk.task.name] for chunk in data.chunks])
-        self._starts = np.array([max(chunk.rows - length + 1, 0) for chunk in data.chunks])
-        for task in data.tasks:
-            longest = max(chunk.rows for chunk in data.chunks if chunk.task == task)
-            if longest < length:
-                raise ValueError(
-                    f"{data.path}: no chunk of {task.name} has more than {longest} rows; windows "
-                    f"of {length} do not fit"
-                )
-        per_task = np.bincount(self._task, self._starts, len(data.tasks))
-        share = self._starts / per_task[self._task]
-        self._probability = share / share.sum()
+        self._task, self._starts, self._probability = _chunk_weights(data, length)
         self._queue: queue.Queue[Windows | BaseException] = queue.Queue(ahead)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._draw, daemon=True)
@@ -197,3 +184,30 @@ class Stream:
         if len(self._maps) < _MAX_OPEN:
             self._maps[number] = arrays
         return arrays
+
+
+def _chunk_weights(data: DataSet, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each chunk: its task's index, number of start rows, and probability to be drawn."""
+    numbers = {task.name: i for i, task in enumerate(data.tasks)}
+    task = np.array([numbers[chunk.task.name] for chunk in data.chunks])
+    starts = np.array([max(chunk.rows - length + 1, 0) for chunk in data.chunks])
+    per_task = np.bincount(task, starts, len(data.tasks))
+    share = starts / per_task[task]
+    return task, starts, share / share.sum()
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name}={value} is out of range; it must be at least 1")
+
+
+def _check_chunks(data: DataSet, length: int) -> None:
+    """Raises ValueError if all chunks of a task are shorter than a window."""
+    for task in data.tasks:
+        longest = max(chunk.rows for chunk in data.chunks if chunk.task == task)
+        if longest < length:
+            raise ValueError(
+                f"{data.path}: no chunk of {task.name} has more than {longest} rows; windows "
+                f"of {length} do not fit"
+            )

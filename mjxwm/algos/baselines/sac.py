@@ -228,13 +228,8 @@ def _update(
     )
     target = optax.incremental_update(critics, old.target, tau)
     learner = Learner(policy, critics, target, log_alpha, policy_opt, critics_opt, alpha_opt)
-    metrics = {
-        "critic_loss": loss_q,
-        "policy_loss": loss_p,
-        "alpha_loss": loss_a,
-        "alpha": jnp.exp(log_alpha),
-    }
-    return (learner, key), metrics
+    metrics = {"critic_loss": loss_q, "policy_loss": loss_p, "alpha_loss": loss_a}
+    return (learner, key), {**metrics, "alpha": jnp.exp(log_alpha)}
 
 
 def _descend(

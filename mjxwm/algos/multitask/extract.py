@@ -104,16 +104,7 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
         ValueError: a setting is out of range, or the model does not have this task in these sizes.
     """
     validate_extract(config.settings)
-    model_task = model.card.tasks[task_index(model.card.tasks, env.name)]
-    spec = env.spec
-    env_task = TaskInfo(
-        env.name, spec.obs_size, spec.action_size, spec.episode_length, spec.action_repeat
-    )
-    if not env_task.fits(model_task):
-        raise ValueError(
-            f"the model knows {model_task}; here it is {env_task}. Another action repeat is given "
-            "with --action-repeat"
-        )
+    model_task = _matching_task(model, env)
     pwm_config = _pwm_config(config.settings, model, env)
     tx = pwm.learner.optimizers(pwm_config)
 
@@ -136,6 +127,21 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
         return {"world model": state.learner.model, "actor": state.learner.actor}
 
     return Algorithm(init, iterate, act, config.iterations, lambda iteration: 0, networks, batches)
+
+
+def _matching_task(model: Model, env: Source) -> TaskInfo:
+    """The model's task that `env` is; ValueError if it has none or sizes differ."""
+    model_task = model.card.tasks[task_index(model.card.tasks, env.name)]
+    spec = env.spec
+    env_task = TaskInfo(
+        env.name, spec.obs_size, spec.action_size, spec.episode_length, spec.action_repeat
+    )
+    if not env_task.fits(model_task):
+        raise ValueError(
+            f"the model knows {model_task}; here it is {env_task}. Another action repeat is given "
+            "with --action-repeat"
+        )
+    return model_task
 
 
 def task_with_action_repeat(config: Config, card: Card, task: TaskInfo) -> TaskInfo:

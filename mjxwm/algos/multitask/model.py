@@ -19,8 +19,9 @@ from mjxwm.maths.moments import Moments
 
 @dataclasses.dataclass(frozen=True)
 class Card(AlgorithmConfig):
-    """A model of many tasks: what it is made of and how it is learned. The configuration of the
-    algorithm `pretrain`, and so what `config.yaml` of a model's run folder says of it.
+    """The model card: tasks and sizes of a multi-task model, and how it is trained.
+
+    It is the configuration of the algorithm `pretrain`, stored in `config.yaml` of its run folder.
     """
 
     env_steps: ClassVar[int] = 0
@@ -51,7 +52,7 @@ class Card(AlgorithmConfig):
 
     @property
     def steps_per_iteration(self) -> int:
-        """Env steps of an iteration: none."""
+        """Env steps of an iteration: always 0."""
         return 0
 
     @property
@@ -61,7 +62,7 @@ class Card(AlgorithmConfig):
 
     @property
     def updates(self) -> int:
-        """Updates per iteration; the last one makes what is left of all."""
+        """Updates per iteration; the last iteration may have fewer."""
         return self.preset.pretrain.updates_per_iteration
 
     def updates_after(self, iteration: int) -> int:
@@ -69,10 +70,10 @@ class Card(AlgorithmConfig):
         return min(iteration * self.updates, self.preset.pretrain.updates)
 
     def dataset(self) -> data.DataSet:
-        """The tasks' part of the data set that the model is learned from.
+        """The data of the model's tasks.
 
         Raises:
-            ValueError: there is no such data set, or a task is not in it with these sizes.
+            ValueError: `source` is not a data set, or lacks a task, or has it with other sizes.
         """
         return data.open_data(Path(self.source)).matching(self.tasks)
 
@@ -87,11 +88,9 @@ class Card(AlgorithmConfig):
         ]
 
     def remarks(self) -> list[str]:
-        """What to say before a run starts where the settings contradict the data."""
-        weight, ending = (
-            self.preset.pretrain.continuation,
-            data.tasks_with_terminations(self.dataset()),
-        )
+        """Warnings to print before a run whose `continuation` does not fit the data."""
+        weight = self.preset.pretrain.continuation
+        ending = data.tasks_with_terminations(self.dataset())
         if ending and not weight:
             return [
                 "continuation=0: the model learns no terminations, and the data have some, of "

@@ -1,4 +1,4 @@
-"""Learning a model of many tasks from a data set: TD-MPC2's updates on windows of all tasks."""
+"""Pre-training: learns a multi-task TD-MPC2 model from a data set, without stepping any world."""
 
 import contextlib
 import dataclasses
@@ -23,18 +23,14 @@ from mjxwm.types import Algorithm, Metrics
 
 
 class TrainState(NamedTuple):
-    """Everything that changes; a checkpoint is exactly this."""
+    """Everything that changes during training; this is what a checkpoint holds."""
 
     iteration: Int[Array, ""]
     learner: Learner
 
 
 def make(card: Card) -> Algorithm:
-    """The learning of a model; no world takes part, and nothing acts.
-
-    Args:
-        card: the model, as `card_of_preset` describes it.
-    """
+    """Pre-training of the model that `card`, made by `card_of_preset`, describes."""
     config = card.preset.pretrain
     key = seeds.key(seeds.after(card.preset.seed, 1))
     update = _updates(card)
@@ -67,7 +63,7 @@ def make(card: Card) -> Algorithm:
 
 
 def card_of_preset(preset: Config) -> Card:
-    """The model that a preset asks for, of the tasks that its data set must have.
+    """The card of the model that a multi-task configuration describes; checks the data set.
 
     Raises:
         ValueError: a setting is out of range, the task set is unknown, or the data set cannot be
@@ -81,14 +77,14 @@ def card_of_preset(preset: Config) -> Card:
         tasks = task_set(preset.tasks)
     card = card_of(preset, tasks, str(Path(preset.data).resolve()))
     jax.eval_shape(lambda key: fresh(card, key), jax.random.key(0))
-    stream(card, 0).close()  # what is wrong with the data is said before a folder is made
+    stream(card, 0).close()  # errors in the data are found before a run folder is made
     if not preset.pretrain.normalize:
         return card
     return dataclasses.replace(card, spreads=data.observation_moments(card.dataset()))
 
 
 def stream(card: Card, iteration: int) -> data.Stream:
-    """Windows of all tasks, padded to the largest, for the updates from an iteration on.
+    """Windows of all tasks, padded to the largest, from iteration number `iteration` on.
 
     Raises:
         ValueError: the data set cannot be read or lacks a task.
@@ -99,7 +95,7 @@ def stream(card: Card, iteration: int) -> data.Stream:
         config.updates_per_iteration,
         config.batch,
         config.horizon + 1,
-        card.preset.seed + 1_000_003 * iteration,  # another part of a run draws others
+        card.preset.seed + 1_000_003 * iteration,  # a resumed run draws others than its first part
         card.obs_size,
         card.action_size,
         total=config.updates - card.updates_after(iteration),
@@ -107,7 +103,7 @@ def stream(card: Card, iteration: int) -> data.Stream:
 
 
 def _updates(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Metrics]]:
-    """(learner, windows, key) -> K updates on the K batches of `windows`, and mean metrics."""
+    """(learner, windows, key) -> learner after an update on each of K batches, mean metrics."""
     config = card.preset.pretrain
     tx, task_table = optimizers(config), card.task_table
 

@@ -1,10 +1,11 @@
-"""Policy learning through a world model (PWM): first-order policy gradients in imagination.
+"""Policy learning with a world model (PWM): first-order policy gradients in imagination.
 
-Georgiev et al. 2024, arXiv 2407.02466. One iteration collects T steps in B worlds, closed loop, and
-then repeats, as often as the data call for: a world-model update on replayed windows, an actor
-update through H imagined steps, and critic updates on what was imagined. Against the released code:
-the terminal value weighs gamma^H, the policy sees every real observation, ends of episodes are
-learned and respected in imagination, and the number of updates follows the data collected.
+Georgiev et al. 2024, arXiv 2407.02466. One iteration collects T steps in B worlds. Then it repeats,
+`policy_updates` times: world-model updates on replayed windows, an actor update through H imagined
+steps, and critic updates on the imagined rollouts. Differences from the released code: the value of
+the last imagined state is discounted by gamma^H, the policy acts on every real observation, the
+model learns terminations and imagined returns take them into account, and the number of updates is
+proportional to the transitions collected.
 """
 
 from typing import Any, NamedTuple
@@ -53,7 +54,7 @@ __all__ = [
 
 
 class TrainState(NamedTuple):
-    """Everything that changes; a checkpoint is exactly this."""
+    """Everything that changes during training; this is what a checkpoint holds."""
 
     iteration: Int[Array, ""]
     learner: Learner
@@ -62,7 +63,7 @@ class TrainState(NamedTuple):
     key: PRNGKeyArray
 
     def layout(self) -> "TrainState":
-        """The axis of each leaf that is spread over devices: that of the worlds."""
+        """How leaves are split over devices: along the axis of worlds; networks are copied."""
         whole = jax.tree.map(lambda x: PartitionSpec(), self)
         return whole._replace(worlds=self.worlds.layout(), replay=replay.layout(self.replay))
 
@@ -71,7 +72,7 @@ def make(config: Config, env: Source) -> Algorithm:
     """PWM on `env`.
 
     Raises:
-        ValueError: a setting out of range, named with its range.
+        ValueError: a setting is out of range.
     """
     validate(config)
     batch_env = env.batch(config.worlds)
@@ -106,8 +107,8 @@ def _init(config: Config, env: WorldBatch, tx: Optimizers, key: PRNGKeyArray) ->
     fresh = learner.init(config, tx, spec.obs_size, spec.action_size, key_learner)
     rows = -(-config.capacity // config.worlds)
     rows = max(rows, (config.warmup + 1) * config.unroll)
-    here = shards.share(config.worlds)
-    buffer = replay.init(rows, config.unroll, here, spec.obs_size, spec.action_size)
+    worlds_here = shards.share(config.worlds)  # on this device
+    buffer = replay.init(rows, config.unroll, worlds_here, spec.obs_size, spec.action_size)
     worlds = env.reset(key_worlds, stagger=True)
     state = TrainState(jnp.zeros((), jnp.int32), fresh, worlds, buffer, key)
 
@@ -123,7 +124,7 @@ def _init(config: Config, env: WorldBatch, tx: Optimizers, key: PRNGKeyArray) ->
 def collect(
     config: Config, env: WorldBatch, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
-    """The first half of an iteration: T steps of the policy in B worlds, put into the replay."""
+    """First half of an iteration: inserts T steps of the policy in B worlds into the replay."""
     shape = (config.unroll, config.worlds, env.env.action_size)
     acting = learner.acting(config, state.learner)
 
@@ -142,7 +143,7 @@ def _collect(
 ) -> tuple[TrainState, Metrics]:
     noise = shards.local(noise, axis=1)
     worlds, trajectory, metrics = rollout.unroll(env, policy, state.worlds, noise)
-    seen, metrics = learner.observe(state.learner, trajectory, metrics)
+    new_learner, metrics = learner.observe(state.learner, trajectory, metrics)
     buffer = replay.insert(state.replay, trajectory)
-    state = state._replace(worlds=worlds, replay=buffer, learner=seen)
+    state = state._replace(worlds=worlds, replay=buffer, learner=new_learner)
     return state, {f"collect/{name}": x for name, x in metrics.items()}

@@ -1,13 +1,13 @@
 """First-order policy optimisation through the simulator: SHAC, SAPO and APG.
 
-One iteration unrolls H steps in B worlds and differentiates the return of the window, rewards plus
-the value of where it ends, with respect to the policy, through the simulator. Worlds go on from
-window to window; no gradient does. Then the critics are fitted to TD(lambda) targets of the same
-data. Sources: Xu et al. 2022 (SHAC, arXiv 2204.07137); Xing et al. 2025 (SAPO, arXiv 2412.12089);
-APG, or BPTT, is the same without a critic. Which one it is, the settings say.
+One iteration unrolls a window of H steps in B worlds and differentiates its return, the rewards
+plus the critics' value of the last state, with respect to the actor through the simulator. Worlds
+continue from window to window; gradients do not. Then the critics are trained on TD(lambda) targets
+of the same window. Sources: Xu et al. 2022 (SHAC, arXiv 2204.07137); Xing et al. 2025 (SAPO, arXiv
+2412.12089). APG, or BPTT, is the same without critics. The configuration selects which it is.
 
-Each world has its own gradient: what is not finite is dropped and counted, what is too long is
-clipped, and only then is the mean taken, so that one world on the edge of a contact cannot decide.
+Each world's gradient is computed separately. Those that are not finite are dropped and counted, the
+others clipped, and then averaged, so that a world near a contact cannot dominate the update.
 """
 
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ __all__ = [
 
 
 class TrainState(NamedTuple):
-    """Everything that changes; a checkpoint is exactly this."""
+    """Everything that changes during training; this is what a checkpoint holds."""
 
     iteration: Int[Array, ""]
     learner: Learner
@@ -57,11 +57,11 @@ class TrainState(NamedTuple):
 
     @property
     def replay(self) -> Replay:
-        """The latest steps, of worlds that keep them (`mjxwm.data.recorded`)."""
+        """The latest steps, of worlds that remember them (`mjxwm.data.recording`)."""
         return self.worlds.replay  # pyright: ignore[reportAttributeAccessIssue]
 
     def layout(self) -> "TrainState":
-        """The axis of each leaf that is spread over devices: that of the worlds."""
+        """How leaves are split over devices: along the axis of worlds; networks are copied."""
         whole = jax.tree.map(lambda x: PartitionSpec(), self)
         return whole._replace(worlds=self.worlds.layout())
 
@@ -70,7 +70,8 @@ def make(config: Config, env: Source) -> Algorithm:
     """SHAC, SAPO or APG on `env`.
 
     Raises:
-        ValueError: a setting out of range, or an engine without gradients, with the remedy.
+        ValueError: a setting is out of range, or the engine has no gradients; the message says what
+            to do.
     """
     validate(config)
     if not env.spec.differentiable:
@@ -87,7 +88,7 @@ def make(config: Config, env: Source) -> Algorithm:
         spec = env.spec
         fresh = learner.init(config, tx, spec.obs_size, spec.action_size, key_learner)
         start = worlds.reset(key_worlds, stagger=True)
-        # The first window would otherwise see observations in units of nothing.
+        # Otherwise the first window would not be normalised.
         fresh = fresh._replace(obs=moments.update(fresh.obs, start.obs))
         return TrainState(jnp.zeros((), jnp.int32), fresh, start, key)
 
@@ -111,16 +112,22 @@ def _iterate(
     shape = (config.unroll, config.worlds, env.env.action_size)
     noise = shards.local(jax.random.normal(key_noise, shape), axis=1)
     grads, window = gradients(config, env, state.learner, state.worlds, noise)
-    gradient, found = combine(grads, config.world_clip)
-    new, moved = update_actor(tx, state.learner, gradient)
-    new, heat = update_entropy(config, tx, new, window)
-    fitted: Metrics = {}
+    gradient, gradient_metrics = combine(grads, config.world_clip)
+    new, actor_metrics = update_actor(tx, state.learner, gradient)
+    new, entropy_metrics = update_entropy(config, tx, new, window)
+    critic_metrics: Metrics = {}
     if config.bootstrap:
-        new, fitted = update_critic(config, tx, new, window, key_critic)
-    collected = {f"collect/{name}": x for name, x in window.metrics.items()}
+        new, critic_metrics = update_critic(config, tx, new, window, key_critic)
     total = jnp.where(jnp.isfinite(window.total), window.total, 0).mean()
-    metrics = {**collected, **found, **moved, **heat, **fitted, "actor/return": total}
-    seen = moments.of(window.trajectory.obs, 2, window.trajectory.valid)
-    metrics, seen = shards.mean_and_all(metrics, seen)
-    new = new._replace(obs=moments.merge(new.obs, seen))
+    metrics = {
+        **{f"collect/{name}": x for name, x in window.metrics.items()},
+        **gradient_metrics,
+        **actor_metrics,
+        **entropy_metrics,
+        **critic_metrics,
+        "actor/return": total,
+    }
+    obs_moments = moments.of(window.trajectory.obs, 2, window.trajectory.valid)
+    metrics, obs_moments = shards.mean_and_all(metrics, obs_moments)
+    new = new._replace(obs=moments.merge(new.obs, obs_moments))
     return TrainState(state.iteration + 1, new, window.worlds, key), metrics

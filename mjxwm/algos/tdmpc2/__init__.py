@@ -1,7 +1,7 @@
 """TD-MPC2: a latent world model, an ensemble of Qs, a policy, and a planner that uses all three.
 
-Hansen et al. 2024, arXiv 2310.16828. One iteration collects T steps in B worlds, planned (or, much
-faster, by the policy alone), and then updates on replayed windows as often as the data call for.
+Hansen et al. 2024, arXiv 2310.16828. One iteration collects T steps in B worlds, with the planner
+or, much faster, with the policy, and then makes `updates` updates on replayed windows.
 """
 
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from mjxwm.algos.tdmpc2.config import (
     validate_planning,
 )
 from mjxwm.algos.tdmpc2.networks import Networks, TaskNetworks, TaskTable, for_task
+from mjxwm.algos.tdmpc2.planner import plan_worlds
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay, Sequence
@@ -54,17 +55,18 @@ __all__ = [
 
 
 class TrainState(NamedTuple):
-    """Everything that changes; a checkpoint is exactly this."""
+    """Everything that changes during training; this is what a checkpoint holds."""
 
     iteration: Int[Array, ""]
     learner: Learner
     worlds: Worlds
     plans: Float[Array, "B H a"]
+    """Each world's plan of the previous step, see `planner.plan`."""
     replay: Replay
     key: PRNGKeyArray
 
     def layout(self) -> "TrainState":
-        """The axis of each leaf that is spread over devices: that of the worlds."""
+        """How leaves are split over devices: along the axis of worlds; networks are copied."""
         whole = jax.tree.map(lambda x: PartitionSpec(), self)
         return whole._replace(
             worlds=self.worlds.layout(),
@@ -74,38 +76,34 @@ class TrainState(NamedTuple):
 
 
 def rates(config: Config) -> Rates:
-    """The settings of an update."""
+    """The part of the configuration that an update takes."""
     return Rates(config.lr, config.encoder_lr, config.tau, config.entropy, config.networks.value)
 
 
 def make(config: Config, env: Source) -> Algorithm:
-    """TD-MPC2 on `env`.
-
-    Raises:
-        ValueError: a setting out of range, named with its range.
-    """
+    """TD-MPC2 on `env`; raises ValueError if a setting is out of range."""
     validate(config)
     batch_env = env.batch(config.worlds)
     tx = updates.optimizers(rates(config))
-    tasks = _tasks(config, env)
+    table = _task_table(config, env)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        nets = for_task(state.learner.networks, tasks, 0)
+        nets = for_task(state.learner.networks, table, 0)
         noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
         return nets.act(nets.model.encode(obs), noise)
 
     def act_planned(state: TrainState, plans: Array, obs: Array) -> tuple[Array, Array]:
-        # The same noise in every step: an evaluation is deterministic.
-        nets = for_task(state.learner.networks, tasks, 0)
+        # The same key in every step makes evaluations deterministic.
+        nets = for_task(state.learner.networks, table, 0)
         return plan_worlds(config.planning, nets, plans, obs, jax.random.key(0), False)
 
-    def no_plans(worlds: int) -> Array:
+    def empty_plans(worlds: int) -> Array:
         return jnp.zeros((worlds, config.planning.plan_horizon, env.action_size))
 
     def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
         key, key_act, key_update = jax.random.split(state.key, 3)
-        state, metrics = _collect(config, batch_env, tasks, state._replace(key=key), key_act)
-        learned, trained = _learn(config, tx, tasks, state, key_update)
+        state, metrics = _collect(config, batch_env, table, state._replace(key=key), key_act)
+        learned, trained = _learn(config, tx, table, state, key_update)
         metrics = shards.mean({**metrics, **trained})
         return learned._replace(iteration=state.iteration + 1), metrics
 
@@ -113,41 +111,22 @@ def make(config: Config, env: Source) -> Algorithm:
         return (config.warmup + iteration) * config.steps_per_iteration
 
     def init(key: PRNGKeyArray) -> TrainState:
-        return _init(config, batch_env, tx, no_plans(shards.share(config.worlds)), key)
+        return _init(config, batch_env, tx, empty_plans(shards.share(config.worlds)), key)
 
-    def parts(state: TrainState) -> dict[str, Any]:
-        nets = state.learner.networks
-        return {"world model": nets.model, "Qs": nets.q, "policy": nets.policy}
-
-    planned = Controller(no_plans, act_planned) if config.collect_with == "planner" else None
+    planned = Controller(empty_plans, act_planned) if config.collect_with == "planner" else None
     return Algorithm(
-        jax.jit(init), iterate, act, config.iterations, env_steps, parts, controller=planned
+        jax.jit(init), iterate, act, config.iterations, env_steps, _networks, controller=planned
     )
 
 
-def _tasks(config: Config, env: Source) -> TaskTable:
+def _networks(state: TrainState) -> dict[str, Any]:
+    nets = state.learner.networks
+    return {"world model": nets.model, "Qs": nets.q, "policy": nets.policy}
+
+
+def _task_table(config: Config, env: Source) -> TaskTable:
     gamma = discount(env.spec.episode_length) if config.gamma is None else config.gamma
     return TaskTable(jnp.ones((1, env.action_size)), jnp.full(1, gamma))
-
-
-def plan_worlds(
-    planning: Planning,
-    nets: TaskNetworks,
-    plans: Float[Array, "B H a"],
-    obs: Float[Array, "B o"],
-    key: PRNGKeyArray,
-    explore: bool,
-) -> tuple[Float[Array, "B H a"], Float[Array, "B a"]]:
-    """`planner.plan` for B worlds of one task in one call: the plans and their first actions."""
-    key_pairs, key_worlds = jax.random.split(key)
-    z = nets.model.encode(obs)
-    pairs = planner.q_pairs(planning, nets, plans.shape[-1], key_pairs)
-    keys = shards.draw(lambda s: jax.random.split(key_worlds, s), (len(obs),), axis=0)
-
-    def one(z: Array, previous: Array, key: Array) -> tuple[Array, Array]:
-        return planner.plan(planning, nets, z, previous, key, pairs, explore)
-
-    return jax.vmap(one)(z, plans, keys)
 
 
 def _init(
@@ -158,8 +137,8 @@ def _init(
     fresh = networks.init(config.networks, spec.obs_size, spec.action_size, 1, key=key_learner)
     rows = -(-config.capacity // config.worlds)
     rows = max(rows, (config.warmup + 1) * config.unroll)
-    here = shards.share(config.worlds)
-    buffer = replay.init(rows, config.unroll, here, spec.obs_size, spec.action_size)
+    worlds_here = shards.share(config.worlds)  # on this device
+    buffer = replay.init(rows, config.unroll, worlds_here, spec.obs_size, spec.action_size)
     worlds = env.reset(key_worlds, stagger=True)
 
     def warm(carry: tuple[Worlds, Replay], key: PRNGKeyArray) -> tuple[Any, None]:
@@ -176,9 +155,9 @@ def _init(
 
 
 def _collect(
-    config: Config, env: WorldBatch, tasks: TaskTable, state: TrainState, key: PRNGKeyArray
+    config: Config, env: WorldBatch, table: TaskTable, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
-    nets = for_task(state.learner.networks, tasks, 0)
+    nets = for_task(state.learner.networks, table, 0)
 
     def planned(plans: Array, worlds: Worlds, key: PRNGKeyArray) -> tuple[Array, Array]:
         plans = jnp.where((worlds.steps == 0)[:, None, None], 0, plans)
@@ -199,7 +178,7 @@ def _collect(
 
 
 def _learn(
-    config: Config, tx: Optimizers, tasks: TaskTable, state: TrainState, key: PRNGKeyArray
+    config: Config, tx: Optimizers, table: TaskTable, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Metrics]:
     task = jnp.zeros(shards.share(config.batch), jnp.int32)
     length = config.horizon + 1
@@ -208,7 +187,7 @@ def _learn(
         (key_sample, key_update), known = inputs
         windows = replay.sample(state.replay, key_sample, config.batch, length)
         return updates.update(
-            config.networks.model, rates(config), tx, learner, tasks, batch(windows, known), task,
+            config.networks.model, rates(config), tx, learner, table, batch(windows, known), task,
             key_update,
         )  # fmt: skip
 
@@ -219,7 +198,7 @@ def _learn(
 
 
 def batch(windows: Sequence, known: Known | None = None) -> Batch:
-    """Windows of H + 1 steps as the world model's losses want them, in the task's own units."""
+    """Input of the world model's losses from N windows of H + 1 steps; rewards are not scaled."""
     dtype = windows.reward.dtype
     return Batch(
         obs=windows.obs,

@@ -3,13 +3,14 @@
 Candidate action sequences are sampled from a Gaussian around the plan of the previous step, some of
 them are rollouts of the policy, and the best ones, the elites, give the Gaussian of the next
 iteration. The model predicts a sequence's rewards, the Qs the value of its last state. The code
-plans for one world; `jax.vmap` plans for many. Sources: Williams et al. 2015 (arXiv 1509.01149);
+plans for one world; `plan_worlds` for many. Sources: Williams et al. 2015 (arXiv 1509.01149);
 Hansen et al. 2024 (arXiv 2310.16828), section 3.2.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from mjxwm_envs import shards
 
 from mjxwm.algos.tdmpc2.config import Planning
 from mjxwm.algos.tdmpc2.networks import TaskNetworks, two_of
@@ -35,12 +36,10 @@ def plan(
         z: latent of the world's observation.
         previous: the plan returned at the previous step.
         key: random key; the same key gives the same plan.
-        pairs: indices of the two Qs used in each of I iterations, see `q_pairs`. All worlds share
-            them, so that their weights are not copied for each world.
-        explore: true to act by a random elite with noise, false to act by the best elite.
+        pairs: the two Qs used in each iteration, see `q_pairs`.
+        explore: whether to act by a random elite with noise, or by the best elite.
 
-    Returns:
-        The new plan, to be passed to the next call, and the action to take now.
+    Returns: the new plan, to be passed to the next call, and the action to take now.
     """
     key_policy, key_noise, key_elite, key_act = jax.random.split(key, 4)
     size = previous.shape[-1]
@@ -58,14 +57,35 @@ def plan(
     if not explore:
         return mean, elites[-1, 0]  # elites are sorted: the first is the best
     chosen = elites[-1, jax.random.categorical(key_elite, jnp.log(score[-1]))]
-    noisy = chosen + std[0] * jax.random.normal(key_act, (size,))
-    return mean, nets.model.own(jnp.clip(noisy, -1, 1))
+    chosen = chosen + std[0] * jax.random.normal(key_act, (size,))
+    return mean, nets.model.own(jnp.clip(chosen, -1, 1))
+
+
+def plan_worlds(
+    config: Planning,
+    nets: TaskNetworks,
+    plans: Float[Array, "B H a"],
+    obs: Float[Array, "B o"],
+    key: PRNGKeyArray,
+    explore: bool,
+) -> tuple[Float[Array, "B H a"], Float[Array, "B a"]]:
+    """`plan` for B worlds of one task in one call: the new plans and the actions to take."""
+    key_pairs, key_worlds = jax.random.split(key)
+    z = nets.model.encode(obs)
+    pairs = q_pairs(config, nets, plans.shape[-1], key_pairs)
+    keys = shards.draw(lambda s: jax.random.split(key_worlds, s), (len(obs),), axis=0)
+
+    def one(z: Array, previous: Array, key: Array) -> tuple[Array, Array]:
+        return plan(config, nets, z, previous, key, pairs, explore)
+
+    return jax.vmap(one)(z, plans, keys)
 
 
 def q_pairs(config: Planning, nets: TaskNetworks, size: int, key: PRNGKeyArray) -> Array:
     """Two random Qs for each iteration of a plan, [I, 2].
 
     I is `config.iterations`, plus two for tasks with at least 20 actions (`size`), as in TD-MPC2.
+    All worlds share the pairs, so that the Qs' weights are not copied for each world.
     """
     iterations = config.iterations + (2 if size >= 20 else 0)
     num_q = jax.tree.leaves(nets.q)[0].shape[0]
