@@ -53,8 +53,12 @@ def test_a_constant_reward_is_a_number_of_moderate_size():
         assert abs(reward / pwm.reward_scale(TINY, learner)) <= 10.001
 
 
-def test_the_defaults_are_valid():
-    pwm.validate(pwm.Config())
+def test_the_defaults_are_pwms():
+    """Table 4 of Georgiev et al. 2024, and that they are in range."""
+    config = pwm.Config()
+    pwm.validate(config)
+    assert (config.horizon, config.imagine_horizon) == (16, 16)
+    assert (config.gamma, config.lam) == (0.99, 0.95)
 
 
 ABOVE_ZERO = [

@@ -20,8 +20,13 @@ def test_what_is_needed_works(findings):
     assert by_name["native"].seconds is not None
 
 
-def test_whatever_is_missing_comes_with_a_remedy(findings):
-    assert all(f.remedy for f in findings if f.status == doctor.MISSING)
+def test_whatever_is_missing_comes_with_a_remedy(monkeypatch):
+    """Every package, taken for missing: each finding names it and says how to install it."""
+    monkeypatch.setattr(doctor.system, "version", lambda name: None)
+    packages = [*doctor._PINS, *doctor._LEAST]
+    findings = [doctor._package(name) for name in packages]
+    assert {f.status for f in findings} == {doctor.BROKEN}
+    assert all(f.remedy.startswith("pip install") for f in findings), findings
 
 
 def test_report_and_json(findings):
@@ -49,7 +54,7 @@ def test_a_wrong_version_and_an_error_are_findings(monkeypatch):
     def fail(*args, **kwargs):
         raise OSError("no such library\nand more")
 
-    monkeypatch.setattr(doctor.envs, "make", fail)
+    monkeypatch.setattr(doctor.envs, "make_task", fail)
     finding = doctor._engine("native")
     assert finding.status == doctor.BROKEN
     assert finding.detail == "OSError: no such library"
@@ -78,7 +83,7 @@ def test_a_refusal_of_ours_is_not_answered_with_pip(monkeypatch):
     def refuse(*args, **kwargs):
         raise ValueError("MJXWM_WARP_GRAPH='x' is unknown; choose WARP")
 
-    monkeypatch.setattr(doctor.envs, "make", refuse)
+    monkeypatch.setattr(doctor.envs, "make_task", refuse)
     finding = doctor._engine("warp")
     assert finding.detail.endswith("choose WARP")
     assert not finding.remedy
