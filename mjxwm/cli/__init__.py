@@ -15,7 +15,6 @@ from pathlib import Path
 from mjxwm import ConfigError, __version__
 from mjxwm.cli import mistakes
 from mjxwm.cli.usage import GROUPS, USAGE, group_usage
-from mjxwm.runs.presets import nearest
 
 _COMMANDS = {
     "train": "training.train",
@@ -74,6 +73,8 @@ def _say(text: str) -> int:
 
 def _command(name: str) -> Callable[[list[str]], int]:
     if name not in _COMMANDS:
+        from mjxwm_envs.fields import nearest  # loads MuJoCo
+
         raise ConfigError(
             f"command {name!r} is unknown{nearest(name, _COMMANDS)}. There are: "
             f"{', '.join(_COMMANDS)}; `mjxwm --help` says what they do"

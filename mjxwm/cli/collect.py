@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import first, load_multitask, multitask_presets
 from mjxwm.cli.training import report
-from mjxwm.runs.presets import is_file_name, load_preset, nearest, preset_names, read_yaml
+from mjxwm.runs.presets import is_file_name, load_preset, preset_names, read_with_bases
 
 
 def collect(args: list[str]) -> int:
@@ -29,7 +30,7 @@ def _of_many_tasks(name: str) -> bool:
     """Whether a preset that is not shipped is, or is meant as, one of many tasks."""
     if not is_file_name(name):
         return name not in preset_names()
-    values = read_yaml(Path(name))
+    values = read_with_bases(Path(name))
     return isinstance(values, dict) and bool(
         values.keys() & {"tasks", "collect", "pretrain", "extract"}
     )

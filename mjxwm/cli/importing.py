@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.presets import Output
-from mjxwm.runs.presets import nearest
 
 
 def import_(args: list[str]) -> int:

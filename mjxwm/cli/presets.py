@@ -4,8 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from mjxwm_envs.fields import nearest
+
 from mjxwm import ConfigError
-from mjxwm.runs.presets import is_file_name, load_preset, nearest, preset_names, presets_folder
+from mjxwm.runs.presets import is_file_name, load_preset, preset_names, presets_folder
 
 _FOLDER = "multitask"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
 from mjxwm.cli.options import parse, write
 from mjxwm.cli.usage import parts
-from mjxwm.runs.presets import nearest
 
 
 def bench(args: list[str]) -> int:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
 from mjxwm.algos import shac
@@ -110,7 +111,7 @@ def settings(cfg: Config, name: str, seed: int) -> TrainConfig:
     """
     if name not in VARIANTS:
         raise ConfigError(
-            f"algorithm {name!r} is unknown{presets.nearest(name, VARIANTS)}. "
+            f"algorithm {name!r} is unknown{nearest(name, VARIANTS)}. "
             f"There are: {', '.join(VARIANTS)}"
         )
     base = preset(name, cfg.task)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Literal
 
 import mjxwm_envs as envs
+from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
 from mjxwm.algos import ALGORITHMS, Entry, pwm
@@ -78,7 +79,7 @@ def entry(algorithm: str) -> Entry:
     """
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise ConfigError(
-            f"algorithm {algorithm!r} is unknown{presets.nearest(str(algorithm), ALGORITHMS)}. "
+            f"algorithm {algorithm!r} is unknown{nearest(str(algorithm), ALGORITHMS)}. "
             f"There are: {', '.join(ALGORITHMS)}"
         )
     return ALGORITHMS[algorithm]

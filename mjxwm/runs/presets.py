@@ -1,17 +1,17 @@
 """Configurations: frozen dataclasses beside the code that they configure, YAML presets with values.
 
 A preset is read into its dataclass field by field; what is unknown or ill-typed is refused by name.
+A preset may name another as its `base` and then holds only what differs from it.
 """
 
 import dataclasses
-import difflib
 import types
 import typing
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
+from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
 
@@ -36,8 +36,12 @@ def load_preset(cls: type[T], name: str) -> T:
     Raises:
         ConfigError: there is no such preset, or a field of it is unknown or ill-typed.
     """
+    return load_yaml(cls, _preset_file(name))
+
+
+def _preset_file(name: str) -> Path:
     if is_file_name(name):
-        return load_yaml(cls, Path(name))
+        return Path(name)
     path = presets_folder() / f"{name}.yaml"
     if not path.is_file():
         own = f"; the file {name} must end in .yaml to be read" if Path(name).is_file() else ""
@@ -45,7 +49,7 @@ def load_preset(cls: type[T], name: str) -> T:
             f"preset {name!r} is unknown{own}{nearest(name, preset_names())}. There are: "
             f"{', '.join(preset_names())}; a path that ends in .yaml reads a file of your own"
         )
-    return load_yaml(cls, path)
+    return path
 
 
 def is_file_name(name: str) -> bool:
@@ -54,13 +58,71 @@ def is_file_name(name: str) -> bool:
 
 
 def load_yaml(cls: type[T], path: Path) -> T:
-    """Reads a YAML file into `cls`.
+    """Reads a YAML file, with the presets that it builds on, into `cls`.
 
     Raises:
-        ConfigError: there is no such file, it is no YAML mapping in UTF-8, or a field of it is
-            unknown or ill-typed.
+        ConfigError: there is no such file, it is no YAML mapping in UTF-8, a field of it is
+            unknown or ill-typed, or its `base` cannot be taken (see `read_with_bases`).
     """
-    return from_dict(cls, read_yaml(path), where=str(path))
+    algorithm = next((f.default for f in dataclasses.fields(cls) if f.name == "algorithm"), None)  # type: ignore[arg-type]
+    return from_dict(cls, read_with_bases(path, algorithm), where=str(path))
+
+
+def read_with_bases(path: Path, algorithm: Any = None, below: tuple[Path, ...] = ()) -> Any:
+    """The plain values of a YAML file over those of its `base`, where it names one.
+
+    `base` is the name of a shipped preset, or the path of a YAML file (relative to the folder of
+    the file that names it), which may have a base in turn. A mapping is merged with the base's,
+    key by key; any other value, lists too, replaces the base's.
+
+    Args:
+        path: the file.
+        algorithm: what a file is of that names no algorithm.
+        below: the files that build on this one.
+
+    Raises:
+        ConfigError: a base is unknown, is of another algorithm, or builds on itself.
+    """
+    values = read_yaml(path)
+    if not isinstance(values, dict) or "base" not in values:
+        return values
+    name, values = values["base"], {k: v for k, v in values.items() if k != "base"}
+    file = _base_file(name, path)
+    chain = (*below, path)
+    if file.resolve() in [link.resolve() for link in chain]:
+        circle = " -> ".join(map(str, (*chain, file)))
+        raise ConfigError(f"base goes round in a circle: {circle}; take it out of one of them")
+    base = read_with_bases(file, algorithm, chain)
+    if not isinstance(base, dict):
+        raise ConfigError(f"{path}: base {name!r} is no mapping of fields")
+    inherited = base.get("algorithm", algorithm)
+    if values.get("algorithm", inherited) != inherited:
+        raise ConfigError(
+            f"{path} is of {values['algorithm']}, its base {name!r} of {inherited}; name a base "
+            f"of {values['algorithm']}, or none"
+        )
+    return _merged(base, values)
+
+
+def _base_file(name: Any, path: Path) -> Path:
+    """The file that `path` names as its base."""
+    if not isinstance(name, str):
+        raise ConfigError(f"{path}: base={name!r} is not the name of a preset")
+    if is_file_name(name):
+        return path.parent / name
+    try:
+        return _preset_file(name)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: base: {error}") from error
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """`values` over `base`, mappings key by key."""
+    merged = dict(base)
+    for key, value in values.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
 
 
 def read_yaml(path: Path) -> Any:
@@ -211,9 +273,3 @@ def _one_of(hints: tuple[Any, ...], value: Any, where: str) -> Any:
         if get_origin(hint) is Literal and value in get_args(hint):
             return value
     return _convert(next(hint for hint in hints if hint is not type(None)), value, where)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The words "; did you mean ...?" where something known is near `name`, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=3)
-    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
