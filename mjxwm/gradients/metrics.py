@@ -78,7 +78,7 @@ def over_states(a: Sums, truth: Sums) -> Statistics:
         if not pairs:
             return dict.fromkeys(_NAMES, float("nan"))
         norm2, truth2, inner = (
-            (weight @ gram @ weight - weight**2 @ np.diag(gram)) / pairs for gram in grams
+            float((weight @ gram @ weight - weight**2 @ np.diag(gram)) / pairs) for gram in grams
         )
         share = weight / weight.sum()
         square = float(share @ a.square)

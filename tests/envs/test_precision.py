@@ -6,7 +6,7 @@ import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import Jaxpr
 from mjxwm_envs.core import Initial
 from mjxwm_envs.engines.mjx import Mjx
 from mjxwm_envs.engines.precision import all_in_full, in_full
@@ -26,9 +26,8 @@ BOXES = """
 
 def products(program):
     """The precision of every product in a program, inner ones too."""
-    if isinstance(program, ClosedJaxpr):
-        yield from products(program.jaxpr)
-    elif isinstance(program, Jaxpr):
+    program = getattr(program, "jaxpr", program)
+    if isinstance(program, Jaxpr):
         for operation in program.eqns:
             if operation.primitive is jax.lax.dot_general_p:
                 yield operation.params["precision"]

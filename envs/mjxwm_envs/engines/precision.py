@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.extend.core import Jaxpr, jaxpr_as_fun
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,10 +47,10 @@ def all_in_full(function: Callable[P, T]) -> Callable[P, T]:
 
 def _raised(part: Any) -> Any:
     """A jaxpr, or a parameter of one of its operations, with all products in full precision."""
-    if isinstance(part, ClosedJaxpr):
-        return part.replace(jaxpr=_raised(part.jaxpr))
-    if isinstance(part, Jaxpr):
-        return part.replace(eqns=[_raised_operation(operation) for operation in part.eqns])
+    if _is_program(part):
+        opened = getattr(part, "jaxpr", part)
+        raised = opened.replace(eqns=[_raised_operation(operation) for operation in opened.eqns])
+        return raised if opened is part else part.replace(jaxpr=raised)
     if isinstance(part, tuple | list):
         return type(part)(map(_raised, part)) if any(map(_is_program, part)) else part
     return part
@@ -64,4 +64,5 @@ def _raised_operation(operation: Any) -> Any:
 
 
 def _is_program(part: Any) -> bool:
-    return isinstance(part, ClosedJaxpr | Jaxpr)
+    # jax 0.10 has another class around a jaxpr with its constants, jax 0.12 one class for both.
+    return isinstance(getattr(part, "jaxpr", part), Jaxpr)

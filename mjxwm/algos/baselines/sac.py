@@ -168,7 +168,7 @@ def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
         def update(carry: tuple[Learner, PRNGKeyArray], batch: types.Transition) -> Any:
             return _update(parts, state.normalizer, batch, *carry)
 
-        (learner, _), metrics = jax.lax.scan(update, (state.learner, key_update), batches)
+        (learner, _key), metrics = jax.lax.scan(update, (state.learner, key_update), batches)
         return state._replace(learner=learner, buffer=buffer), (step, metrics)
 
     state, (steps, metrics) = jax.lax.scan(round_, state, None, parts.config.unroll)
