@@ -243,7 +243,7 @@ class Source(Protocol):
         ...
 
     def check_devices(self, num_devices: int) -> None:
-        """Raises ValueError if its worlds cannot be split over this many devices of a process."""
+        """Raises ValueError if worlds cannot be split over this many devices (all processes)."""
         ...
 
     def scene(self, fields: dict[str, Array], goal: Any) -> Scene | None:

@@ -98,8 +98,8 @@ class Env:
         return []
 
     def check_devices(self, num_devices: int) -> None:
-        """Raises ValueError if the engine cannot run on this many devices of one process."""
-        self.engine.check_devices(num_devices)
+        """Raises ValueError if worlds cannot be split over this many devices, of all processes."""
+        self.engine.check_devices(num_devices // jax.process_count())
 
     def scene(self, fields: dict[str, Array], goal: Any) -> Scene:
         """What to draw of one world's episode.

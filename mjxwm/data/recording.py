@@ -60,7 +60,7 @@ class RecordingEnv:
         return self.source.failures()
 
     def check_devices(self, num_devices: int) -> None:
-        """Raises ValueError if the worlds cannot be split over this many devices of a process."""
+        """Raises ValueError if worlds cannot be split over this many devices (all processes)."""
         self.source.check_devices(num_devices)
 
     def scene(self, fields: dict[str, Array], goal: Any) -> Scene | None:

@@ -135,7 +135,8 @@ def evaluation(
     Raises:
         ConfigError: the memory here cannot hold a world for each episode.
     """
-    if isinstance(env, envs.Env) and (error := memory.too_many_episodes(episodes, env.batch)):
+    # Making a batch of worlds on the host is no dry run.
+    if not env.spec.on_host and (error := memory.too_many_episodes(episodes, env.batch)):
         raise ConfigError(error)
     policy = controller(algorithm)
 
@@ -166,11 +167,9 @@ def _too_large(config: Config, env: Any, algorithm: Algorithm, among: list[Any])
 
 def _check_devices(config: Config, env: envs.Source | None, among: list[Any]) -> None:
     """Raises ConfigError where the environment, or recording, is for fewer devices than these."""
-    # Foreign worlds live in one process: there the devices of all processes count.
-    processes = jax.process_count() if isinstance(env, envs.Env) else 1
     try:
         if env is not None:
-            env.check_devices(len(among) // processes)
+            env.check_devices(len(among))
     except ValueError as error:
         raise ConfigError(f"devices={config.devices}: {error}") from error
     if not config.data:
