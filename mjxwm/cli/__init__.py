@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mjxwm import ConfigError, __version__
-from mjxwm.cli import mistakes
-from mjxwm.cli.usage import GROUPS, USAGE, group_usage
+from mjxwm.cli.arguments import mistakes
+from mjxwm.cli.arguments.usage import GROUPS, USAGE, group_usage
 
 _COMMANDS = {
     "train": "training.train",
@@ -22,14 +22,14 @@ _COMMANDS = {
     "collect": "collect.collect",
     "pretrain": "multitask.pretrain",
     "extract": "multitask.extract",
-    "import": "importing.import_",
-    "plot": "compare.plot",
-    "score": "compare.score",
+    "import": "import_.import_",
+    "plot": "plot.plot",
+    "score": "score.score",
     "compare": "compare.compare",
     "gradients": "gradients.gradients",
-    "bench": "tools.bench",
-    "envs": "suites.envs",
-    "doctor": "tools.doctor",
+    "bench": "bench.bench",
+    "envs": "envs.envs",
+    "doctor": "doctor.doctor",
 }
 """Module of `mjxwm.cli` and function of each command."""
 

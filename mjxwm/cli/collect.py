@@ -8,8 +8,8 @@ import tyro
 from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
-from mjxwm.cli.options import parse, write
-from mjxwm.cli.presets import first, load_multitask, multitask_presets
+from mjxwm.cli.arguments.options import parse, write
+from mjxwm.cli.arguments.presets import first, load_multitask, multitask_presets
 from mjxwm.cli.training import report
 from mjxwm.runs.presets import is_file_name, load_preset, preset_names, read_with_bases
 

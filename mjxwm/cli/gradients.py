@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from mjxwm import ConfigError
-from mjxwm.cli.options import parse, write
+from mjxwm.cli.arguments.options import parse, write
 from mjxwm.gradients.config import Config
 from mjxwm.runs.presets import load_preset, preset_names
 

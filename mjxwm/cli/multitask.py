@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import tyro
 
 from mjxwm import ConfigError
-from mjxwm.cli.options import parse, write
-from mjxwm.cli.presets import Output, first, load_multitask
+from mjxwm.cli.arguments.options import parse, write
+from mjxwm.cli.arguments.presets import Output, first, load_multitask
 from mjxwm.cli.training import report
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mjxwm import ConfigError
-from mjxwm.cli import outputs, task_fields
-from mjxwm.cli.options import parse, write
+from mjxwm.cli.arguments import outputs, task_fields
+from mjxwm.cli.arguments.options import parse, write
 from mjxwm.runs.presets import load_preset, preset_names
 
 

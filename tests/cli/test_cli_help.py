@@ -7,7 +7,7 @@ import pytest
 
 import mjxwm
 from mjxwm import cli
-from mjxwm.cli import usage
+from mjxwm.cli.arguments import usage
 
 
 @pytest.mark.parametrize("ask", ["-h", "--help", "help"])
@@ -79,6 +79,6 @@ def test_a_pipe_of_another_process_is_an_error(monkeypatch):
     def broken(args):
         raise BrokenPipeError(32, "Broken pipe")  # as of an environment's process that died
 
-    monkeypatch.setattr("mjxwm.cli.tools.doctor", broken)
+    monkeypatch.setattr("mjxwm.cli.doctor.doctor", broken)
     with pytest.raises(BrokenPipeError):
         cli.main(["doctor"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mjxwm import ConfigError, cli
-from mjxwm.cli import mistakes, options, outputs
+from mjxwm.cli.arguments import mistakes, options, outputs
 from mjxwm.runs import folders
 
 
@@ -50,7 +50,7 @@ def test_faults_of_the_program_are_not_hidden(error, monkeypatch):
     def broken(args):
         raise error
 
-    monkeypatch.setattr("mjxwm.cli.tools.doctor", broken)
+    monkeypatch.setattr("mjxwm.cli.doctor.doctor", broken)
     with pytest.raises(type(error)):
         cli.main(["doctor"])
 

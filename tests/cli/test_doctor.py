@@ -2,17 +2,17 @@ import json
 
 import pytest
 
-from mjxwm.cli import doctor
+from mjxwm.cli.doctor import checks
 from mjxwm.reports import video
 
 
 @pytest.fixture(scope="module")
 def findings():
-    return doctor.diagnose()
+    return checks.diagnose()
 
 
 def test_what_is_needed_works(findings):
-    assert [f for f in findings if f.status == doctor.BROKEN] == []
+    assert [f for f in findings if f.status == checks.BROKEN] == []
     by_name = {f.name: f for f in findings}
     assert {"python", "mujoco", "jax", "native", "mjx", "warp", "video", "torch"} <= set(by_name)
     assert "of locomotion" in by_name["tasks"].detail
@@ -22,18 +22,18 @@ def test_what_is_needed_works(findings):
 
 def test_whatever_is_missing_comes_with_a_remedy(monkeypatch):
     """Every package, taken for missing: each finding names it and says how to install it."""
-    monkeypatch.setattr(doctor.system, "version", lambda name: None)
-    packages = [*doctor._PINS, *doctor._LEAST]
-    findings = [doctor._package(name) for name in packages]
-    assert {f.status for f in findings} == {doctor.BROKEN}
+    monkeypatch.setattr(checks.system, "version", lambda name: None)
+    packages = [*checks._PINS, *checks._LEAST]
+    findings = [checks._package(name) for name in packages]
+    assert {f.status for f in findings} == {checks.BROKEN}
     assert all(f.remedy.startswith("pip install") for f in findings), findings
 
 
 def test_report_and_json(findings):
-    text = doctor.report(findings)
+    text = checks.report(findings)
     assert all(f.name in text and f.remedy in text for f in findings)
     assert text.endswith("everything that is needed works")
-    assert json.loads(json.dumps(doctor.to_json(findings)))[0]["name"] == "python"
+    assert json.loads(json.dumps([f._asdict() for f in findings]))[0]["name"] == "python"
 
 
 def test_no_rendering_is_a_finding(monkeypatch):
@@ -41,25 +41,25 @@ def test_no_rendering_is_a_finding(monkeypatch):
         raise video.RenderingUnavailableError("no working OpenGL here", "on Debian: install it")
 
     monkeypatch.setattr(video, "video", fails)
-    finding = doctor._rendering()
-    assert (finding.status, finding.remedy) == (doctor.MISSING, "on Debian: install it")
+    finding = checks._rendering()
+    assert (finding.status, finding.remedy) == (checks.MISSING, "on Debian: install it")
 
 
 def test_a_wrong_version_and_an_error_are_findings(monkeypatch):
-    monkeypatch.setattr(doctor.system, "version", lambda name: "4.0.0")
-    finding = doctor._package("mujoco")
-    assert (finding.status, finding.remedy) == (doctor.BROKEN, "pip install 'mujoco==3.17.0'")
+    monkeypatch.setattr(checks.system, "version", lambda name: "4.0.0")
+    finding = checks._package("mujoco")
+    assert (finding.status, finding.remedy) == (checks.BROKEN, "pip install 'mujoco==3.17.0'")
     assert "==3.17.0 is needed" in finding.detail
 
     def fail(*args, **kwargs):
         raise OSError("no such library\nand more")
 
-    monkeypatch.setattr(doctor.envs, "make_task", fail)
-    finding = doctor._engine("native")
-    assert finding.status == doctor.BROKEN
+    monkeypatch.setattr(checks.envs, "make_task", fail)
+    finding = checks._engine("native")
+    assert finding.status == checks.BROKEN
     assert finding.detail == "OSError: no such library"
     assert finding.remedy
-    assert doctor.report([finding]).endswith("1 broken")
+    assert checks.report([finding]).endswith("1 broken")
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ def test_a_wrong_version_and_an_error_are_findings(monkeypatch):
     ],
 )
 def test_what_keeps_jax_from_a_gpu_is_said(environ, remedy, monkeypatch):
-    monkeypatch.setattr(doctor.os, "environ", environ)
-    monkeypatch.setattr(doctor.system, "version", lambda name: None)
-    monkeypatch.setattr(doctor.engines, "has_nvidia", lambda: False)
-    monkeypatch.setattr(doctor.Path, "is_dir", lambda path: True)
-    status, _, todo = doctor._devices()
-    assert (status, todo) == (doctor.WARNING, remedy)
+    monkeypatch.setattr(checks.os, "environ", environ)
+    monkeypatch.setattr(checks.system, "version", lambda name: None)
+    monkeypatch.setattr(checks.engines, "has_nvidia", lambda: False)
+    monkeypatch.setattr(checks.Path, "is_dir", lambda path: True)
+    status, _, todo = checks._devices()
+    assert (status, todo) == (checks.WARNING, remedy)
 
 
 def test_a_refusal_of_ours_is_not_answered_with_pip(monkeypatch):
     def refuse(*args, **kwargs):
         raise ValueError("MJXWM_WARP_GRAPH='x' is unknown; choose WARP")
 
-    monkeypatch.setattr(doctor.envs, "make_task", refuse)
-    finding = doctor._engine("warp")
+    monkeypatch.setattr(checks.envs, "make_task", refuse)
+    finding = checks._engine("warp")
     assert finding.detail.endswith("choose WARP")
     assert not finding.remedy

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from mjxwm import cli
-from mjxwm.cli import task_fields
+from mjxwm.cli.arguments import task_fields
 
 OWN = """
 import gymnasium, numpy as np

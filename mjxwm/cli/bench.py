@@ -1,4 +1,4 @@
-"""`mjxwm bench` and `mjxwm doctor`."""
+"""`mjxwm bench`."""
 
 import dataclasses
 from pathlib import Path
@@ -8,8 +8,8 @@ import tyro
 from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
-from mjxwm.cli.options import parse, write
-from mjxwm.cli.usage import parts
+from mjxwm.cli.arguments.options import parse, write
+from mjxwm.cli.arguments.usage import parts
 
 
 def bench(args: list[str]) -> int:
@@ -61,20 +61,4 @@ def _compare(args: list[str]) -> int:
     changes = comparing.compare(options.old, options.new)
     print(comparing.table(options.old, options.new, changes))
     write([change._asdict() for change in changes], options.json)
-    return 0
-
-
-def doctor(args: list[str]) -> int:
-    """Says what was found here, and what to do about gaps."""
-    from mjxwm.cli import doctor
-
-    @dataclasses.dataclass(frozen=True)
-    class Options:
-        json: Path | None = None
-        """File for the findings."""
-
-    options = parse(Options, args, "doctor")
-    findings = doctor.diagnose()
-    print(doctor.report(findings))
-    write([finding._asdict() for finding in findings], options.json)
     return 0

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import tyro
 
 from mjxwm import ConfigError
-from mjxwm.cli import task_fields
-from mjxwm.cli.options import parse, write
+from mjxwm.cli.arguments import task_fields
+from mjxwm.cli.arguments.options import parse, write
 
 _ABOUT = "Lists environments. `mjxwm envs check NAME ...` says whether they are sound."
 _CHECK = (

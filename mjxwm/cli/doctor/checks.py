@@ -219,8 +219,3 @@ def _presets() -> tuple[str, str, str]:
     if not names:
         return BROKEN, f"none in {presets.presets_folder()}", "reinstall mjxwm"
     return OK, ", ".join(names), ""
-
-
-def to_json(findings: list[Finding]) -> list[dict[str, str | float | None]]:
-    """The findings as plain values."""
-    return [finding._asdict() for finding in findings]

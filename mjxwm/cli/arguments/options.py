@@ -6,7 +6,7 @@ from typing import Any
 
 import tyro
 
-from mjxwm.cli import outputs
+from mjxwm.cli.arguments import outputs
 from mjxwm.maths import ranges
 
 

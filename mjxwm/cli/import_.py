@@ -8,8 +8,8 @@ import tyro
 from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
-from mjxwm.cli.options import parse, write
-from mjxwm.cli.presets import Output
+from mjxwm.cli.arguments.options import parse, write
+from mjxwm.cli.arguments.presets import Output
 
 
 def import_(args: list[str]) -> int:

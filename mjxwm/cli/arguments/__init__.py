@@ -1,0 +1,1 @@
+"""What the commands share: reading arguments, checking output paths, reporting mistakes."""
