@@ -21,7 +21,7 @@ RIDDLES = {
 """Pronouns and participles that are no names of values."""
 SYNONYMS = {"cfg": "config", "settings": "config"}
 """Names that are not used, and the one name of the same thing that is."""
-PHRASES = ("None where", "none where", "is none ", "is None ", "asked for", "to be had")
+PHRASES = ("None where", "none where", "is none ", "what is None", "asked for", "to be had")
 """Phrases that readers of docstrings have stumbled over."""
 
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
