@@ -36,7 +36,7 @@ def pretrain(args: list[str]) -> int:
 
     @dataclasses.dataclass(frozen=True)
     class Options:
-        settings: tyro.conf.OmitArgPrefixes[Pretrain] = preset.pretrain
+        config: tyro.conf.OmitArgPrefixes[Pretrain] = preset.pretrain
         tasks: str = preset.tasks
         """Name of the task set."""
         data: str = preset.data
@@ -51,7 +51,7 @@ def pretrain(args: list[str]) -> int:
         tasks=options.tasks,
         data=options.data,
         seed=options.seed,
-        pretrain=options.settings,
+        pretrain=options.config,
     )
     try:
         config = pretrained.config_of(card_of_preset(preset))
@@ -88,19 +88,19 @@ def extract(args: list[str]) -> int:
     from mjxwm.runs.folders import name_of
 
     args = [part for a in args for part in (a.split("=", 1) if a[:8] == "--model=" else [a])]
-    found = [i for i, a in enumerate(args) if a == "--model"]
+    places = [i for i, a in enumerate(args) if a == "--model"]
     helping = "-h" in args or "--help" in args
     if helping:
-        args, found, task, path, card = ["--help"], [1], "TASK", Path("RUN"), Card()
-    elif not args or args[0].startswith("-") or not found or found[0] + 1 == len(args):
+        args, places, task, path, card = ["--help"], [1], "TASK", Path("RUN"), Card()
+    elif not args or args[0].startswith("-") or not places or places[0] + 1 == len(args):
         raise ConfigError("extract needs a task and a model: mjxwm extract TASK --model RUN")
     else:
-        task, path = args[0], Path(args[found[0] + 1])
+        task, path = args[0], Path(args[places[0] + 1])
         card = pretrained.read_card(path)
 
     @dataclasses.dataclass(frozen=True)
     class Options:
-        settings: tyro.conf.OmitArgPrefixes[Extract] = card.preset.extract
+        config: tyro.conf.OmitArgPrefixes[Extract] = card.preset.extract
         data: str = ""
         """Folder of the data set; by default the model's."""
         seed: int = 0
@@ -117,10 +117,10 @@ def extract(args: list[str]) -> int:
         """Whether to render the policy at the end."""
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
-    rest = args if helping else [*args[1 : found[0]], *args[found[0] + 2 :]]
+    rest = args if helping else [*args[1 : places[0]], *args[places[0] + 2 :]]
     options = parse(Options, rest, f"extract {task} --model {path}")
     data = str(Path(options.data).resolve()) if options.data else ""
-    algo = extraction.Config(str(path.resolve()), data, options.settings, options.seed)
+    algo = extraction.Config(str(path.resolve()), data, options.config, options.seed)
     try:  # before a folder is made: are the data there?
         place = task_index(card.tasks, task)
         described = extraction.task_with_action_repeat(algo, card, card.tasks[place])

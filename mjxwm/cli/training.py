@@ -196,8 +196,8 @@ def _suite(args: list[str]) -> int:
     options = parse(Options, args, "eval")
     print("| task | score | |\n|---|---|---|")
     rows = suite.run(options.config, lambda line: print(line, flush=True))
-    found = suite.summary(rows)
-    if found["score"] is not None:
-        print(f"| mean of {found['tasks']} | {found['score']:.1f} | |")
-    write({**found, "rows": [row._asdict() for row in rows]}, options.json)
+    summary = suite.summary(rows)
+    if summary["score"] is not None:
+        print(f"| mean of {summary['tasks']} | {summary['score']:.1f} | |")
+    write({**summary, "rows": [row._asdict() for row in rows]}, options.json)
     return 0

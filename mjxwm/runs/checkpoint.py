@@ -50,9 +50,9 @@ def restore(folder: Path, abstract: T) -> T:
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
     with _checkpointer(folder) as checkpointer:
         saved = checkpointer.metadata(step).metadata
-        wanted = {_name_in(saved, name): leaf for name, leaf in _named(abstract).items()}
-        _check(folder, saved, wanted)
-        loaded = checkpointer.load(step, jax.tree.map(placed, wanted))
+        expected_arrays = {_name_in(saved, name): leaf for name, leaf in _named(abstract).items()}
+        _check(folder, saved, expected_arrays)
+        loaded = checkpointer.load(step, jax.tree.map(placed, expected_arrays))
     filled = [
         loaded[_name_in(saved, jax.tree_util.keystr(path))]
         if leaf.size
@@ -62,13 +62,15 @@ def restore(folder: Path, abstract: T) -> T:
     return jax.tree.unflatten(structure, filled)
 
 
-def _check(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _check(folder: Path, saved: dict[str, Any], expected_arrays: dict[str, Any]) -> None:
     def array(arrays: dict[str, Any], name: str) -> str:
         return f"{arrays[name].dtype}{list(arrays[name].shape)}" if name in arrays else "missing"
 
-    keys = {name for name, x in wanted.items() if jnp.issubdtype(x.dtype, jax.dtypes.prng_key)}
-    for name in sorted(saved.keys() | wanted.keys()):
-        stored, expected = array(saved, name), array(wanted, name)
+    keys = {
+        name for name, x in expected_arrays.items() if jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    }
+    for name in sorted(saved.keys() | expected_arrays.keys()):
+        stored, expected = array(saved, name), array(expected_arrays, name)
         # What stands for a random key on disk has a type and shape of its own.
         if stored != expected and not (name in keys and name in saved):
             raise ConfigError(

@@ -18,7 +18,7 @@ from mjxwm.runs.pretrained import read_card
 from mjxwm.types import Algorithm
 
 _DEFAULT_CONTINUATION = 0.0625
-"""Of the world model's settings; up to there a head that has nothing to learn costs nothing."""
+"""Weight of the continuation loss by default; up to it, a head with nothing to learn is cheap."""
 
 
 def remarks(config: Any, env: Any, algorithm: Algorithm) -> list[str]:
@@ -140,7 +140,7 @@ def _repeat(env: Any, spec: EnvSpec) -> Iterator[str]:
 
 
 def _counts(config: Any, algorithm: Algorithm) -> Iterator[str]:
-    """What is asked for against what whole iterations come to."""
+    """Counts in the configuration against those that whole iterations come to."""
     total, algo = algorithm.iterations, config.algo
     if config.evaluations > total:
         yield f"evaluations={config.evaluations} of {total} iterations: one after each"

@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
     fields: dict[str, Array] = {}  # noqa: RUF012  never written to
     """The first episode's own fields of the model, to look at it."""
     goal: Any = ()
-    """What the first episode asked for."""
+    """The goal of the first episode (`Physics.goal`), to look at it."""
     diverged: Bool[Array, " N"] | bool = False
     """Whether the episode ended because physics diverged: its return is of a part."""
 

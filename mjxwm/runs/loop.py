@@ -33,7 +33,7 @@ class Result(NamedTuple):
     config: Config
     run: RunFolder
     evaluation: Evaluation | None
-    """The evaluation at its end; None where it was interrupted before, or evaluates nothing."""
+    """The evaluation at its end; None if it was interrupted before, or has no environment."""
     finished: bool
     """Whether it came to its end: of its budget, or of its time."""
     iteration: int

@@ -96,7 +96,7 @@ def too_many_episodes(episodes: int, worlds: Callable[[int], Any]) -> str:
     """Why an evaluation, with a world for each episode, does not fit; empty where it does.
 
     Args:
-        episodes: how many are asked for.
+        episodes: number of episodes, each in a world of its own.
         worlds: number of worlds -> something whose `reset` makes them from a key.
     """
     if episodes < _MANY_EPISODES:

@@ -44,9 +44,9 @@ def _preset_file(name: str) -> Path:
         return Path(name)
     path = presets_folder() / f"{name}.yaml"
     if not path.is_file():
-        own = f"; the file {name} must end in .yaml to be read" if Path(name).is_file() else ""
+        hint = f"; the file {name} must end in .yaml to be read" if Path(name).is_file() else ""
         raise ConfigError(
-            f"preset {name!r} is unknown{own}{nearest(name, preset_names())}. There are: "
+            f"preset {name!r} is unknown{hint}{nearest(name, preset_names())}. There are: "
             f"{', '.join(preset_names())}; a path that ends in .yaml reads a file of your own"
         )
     return path
@@ -145,8 +145,8 @@ def read_yaml(path: Path) -> Any:
             "save it as UTF-8"
         ) from error
     except yaml.YAMLError as error:
-        said = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
-        raise ConfigError(f"{path} is not valid YAML: {said}") from error
+        message = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
+        raise ConfigError(f"{path} is not valid YAML: {message}") from error
     except RecursionError as error:
         raise ConfigError(f"{path} is nested too deeply to be read") from error
     except ValueError as error:  # a date that is none, a number of too many digits
@@ -157,20 +157,20 @@ def read_yaml(path: Path) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as it is meant: of a field that is given twice, neither is taken."""
+    """YAML without duplicate fields: a file that gives a field twice is refused."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """See yaml. Fields that a merge (`<<`) brings may be given again, as YAML has it.
 
         Built at once, so that a mapping that contains itself is refused.
         """
-        seen = set()
+        fields = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
+            if isinstance(key, yaml.ScalarNode) and key.value in fields and key.value != "<<":
                 raise yaml.constructor.ConstructorError(
                     None, None, f"field {key.value!r} is given twice", key.start_mark
                 )
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+            fields.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
         return super().construct_mapping(node, True)
 
     def construct_sequence(self, node: Any, deep: bool = False) -> Any:
@@ -198,14 +198,14 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """What is not the same in two nests of plain values, such as "algo.gamma: 0.99 -> 0.9"."""
+    """Differences between two nested configurations, such as "algo.gamma: 0.99 -> 0.9"."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else [f"{name}: {before} -> {now}"]
-    found = []
+    changes = []
     for key in dict.fromkeys([*before, *now]):
         old, new = (values.get(key, "(not set)") for values in (before, now))
-        found += differences(old, new, f"{name}.{key}" if name else str(key))
-    return found
+        changes += differences(old, new, f"{name}.{key}" if name else str(key))
+    return changes
 
 
 def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
@@ -221,16 +221,16 @@ def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
         chosen = cls.chosen(values)  # type: ignore[attr-defined]
         hints, values = hints | chosen, {**values, **{n: values.get(n, {}) for n in chosen}}
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    given = {}
+    fields = {}
     for name, value in values.items():
         if name not in names:
             raise ConfigError(
                 f"{where}: field {name!r} is unknown{nearest(str(name), names)}. "
                 f"There are: {', '.join(names)}"
             )
-        given[name] = _convert(hints[name], value, f"{where}: {name}")
+        fields[name] = _convert(hints[name], value, f"{where}: {name}")
     try:
-        return cls(**given)
+        return cls(**fields)
     except ValueError as error:  # a class that checks its fields
         raise ConfigError(f"{where}: {error}") from error
 

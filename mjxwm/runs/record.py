@@ -45,7 +45,7 @@ class _Line(NamedTuple):
     number: int
     text: bytes
     row: dict[str, Any] | None
-    """The row; None where the line is not UTF-8, not JSON, or has no whole number as its
+    """The row; None if the line is not UTF-8, not JSON, or has no whole number as its
     `iteration`."""
 
 

@@ -53,7 +53,7 @@ class Recorder:
 
 
 def recorder(trainer: Trainer, state: Any, resume: bool) -> Recorder | None:
-    """What records a run, from its first state on; None where nothing does."""
+    """What records a run, from its first state on; None if the run adds to no data set."""
     if not trainer.config.data:
         return None
     return Recorder(data_writer(trainer.config, trainer.env), state, resume)

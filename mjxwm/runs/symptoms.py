@@ -46,5 +46,5 @@ def words(severity: dict[str, float], most: int = 4) -> list[str]:
 def _share(what: str, share: float) -> str:
     if share < 1:
         return f"{what} {share:.1%}"
-    nothing = what in ("steps invalid", "gradients dropped")
-    return f"all {what}" + (": nothing to learn from" if nothing else "")
+    useless = what in ("steps invalid", "gradients dropped")
+    return f"all {what}" + (": nothing to learn from" if useless else "")
