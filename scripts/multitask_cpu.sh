@@ -34,7 +34,7 @@ pinned() {  # to the core of this slot, where the system can
 export -f timed pinned
 tasks=$(python -c "
 from mjxwm.algos import multitask
-from mjxwm.cli import presets
+from mjxwm.cli.arguments import presets
 tasks = presets.load_multitask('$preset').tasks
 print(*(task.name for task in multitask.task_set(tasks)))")
 in_pairs collect \
