@@ -10,14 +10,13 @@ from mjxwm.runs.build import Trainer
 from mjxwm.runs.folders import RunFolder
 
 
-def announce(trainer: Trainer, run: RunFolder, state: Any, resume: bool) -> None:
+def announce(trainer: Trainer, run: RunFolder, state: Any) -> None:
     """Prints what the run is made of, once for all processes, and keeps its configuration.
 
     Args:
         trainer: what is trained.
         run: its folder.
         state: its first state, of which the networks' sizes are shown.
-        resume: whether it goes on; then edits of its configuration are said.
     """
     if not devices.leads():
         return

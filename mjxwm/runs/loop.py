@@ -89,7 +89,7 @@ def train(
     state, iteration, seconds = first_state(trainer, run, resume)
     last = min(algorithm.iterations, stop_at or algorithm.iterations)
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
-    announce(trainer, run, state, resume)
+    announce(trainer, run, state)
     rows = recorder(trainer, state, resume)
     running = Running(trainer.programs.iteration, state)
     del state  # the first iteration consumes it
