@@ -1,10 +1,12 @@
-"""Percentile bootstraps over start states, stratum by stratum."""
+"""Bootstrap intervals of several statistics at once, over start states, stratum by stratum."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mjxwm.maths.bootstrap import percentiles, resample
 
 Statistics = Callable[[NDArray], dict[str, float]]
 """Named statistics of the groups drawn (indices, repeats allowed)."""
@@ -40,16 +42,13 @@ def bootstrap(
     whole = function(np.concatenate(strata))
     if sum(map(len, strata)) < LEAST_GROUPS:
         return {name: Interval(value, np.nan, np.nan) for name, value in whole.items()}
-    drawn = [
-        function(np.concatenate([rng.choice(ids, len(ids)) for ids in strata]))
-        for _ in range(resamples)
-    ]
+    drawn = [function(resample(strata, 1, rng)[0]) for _ in range(resamples)]
     return {name: _interval(value, [d[name] for d in drawn]) for name, value in whole.items()}
 
 
 def _interval(value: float, drawn: Sequence[float]) -> Interval:
-    known = np.array(drawn)[~np.isnan(drawn)]
-    if len(known) < len(drawn) / 2:
+    defined = np.array(drawn)[~np.isnan(drawn)]
+    if len(defined) < len(drawn) / 2:
         return Interval(value, np.nan, np.nan)
-    low, high = np.quantile(known, [0.025, 0.975], method="nearest")  # ends may be infinite
+    low, high = percentiles(defined, method="nearest")  # ends may be infinite
     return Interval(value, float(low), float(high))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mjxwm.maths import bootstrap
 from mjxwm.runs.record import read
 
 
@@ -95,9 +96,9 @@ def comparison(
     return target
 
 
-def mean_interval(values: NDArray, resamples: int = 2000) -> tuple[NDArray, NDArray]:
-    """95% bootstrap interval of the mean over the rows of `values` [S, n]; itself for one row."""
-    rng = np.random.default_rng(0)
-    ids = rng.integers(0, len(values), (resamples, len(values)))
-    low, high = np.quantile(values[ids].mean(axis=1), [0.025, 0.975], axis=0)
-    return low, high
+def mean_interval(values: NDArray) -> tuple[NDArray, NDArray]:
+    """Ends [n] of the 95% bootstrap interval of the mean over the rows of `values` [S, n].
+
+    With one row both ends are that row.
+    """
+    return bootstrap.interval(lambda drawn: drawn.mean(axis=1), [values])

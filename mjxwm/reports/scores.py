@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mjxwm import ConfigError
+from mjxwm.maths import bootstrap
 from mjxwm.runs import record
 from mjxwm.runs.folders import RunFolder, quoted
 from mjxwm.runs.presets import read_yaml
@@ -215,14 +216,8 @@ def bootstrap_interval(
     With one value per group there is nothing to draw: both ends are the interquartile mean, which
     says nothing of how sure it is.
     """
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for group in groups:
-        values = np.asarray(group, float)
-        drawn.append(values[rng.integers(0, len(values), (resamples, len(values)))])
-    means = _middle(np.concatenate(drawn, axis=1))
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    values = [np.asarray(group, float) for group in groups]
+    low, high = bootstrap.interval(_middle, values, (1 - level) / 2, resamples, seed)
     return float(low), float(high)
 
 
