@@ -143,7 +143,7 @@ def _tdmpc2(config: Config, size: str) -> _Case:
     obs, action = sizes(tasks)
     settings, info = network_sizes(size, config.task_set), make_task_table(tasks)
     rates = updates.Rates(3e-4, 0.3, 0.01, 1e-4, settings.value)
-    tx = updates.optimizers(rates)
+    tx = updates.optimizers(rates, updates=1)
     made = networks.init(settings, obs, action, len(tasks), key=jax.random.key(0))
     data, task = _windows(config.batch, config.horizon, obs, action, len(tasks))
 

@@ -187,7 +187,7 @@ class Stream:
 
 
 def _chunk_weights(data: DataSet, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each chunk: its task's index, number of start rows, and probability to be drawn."""
+    """Task index, number of start rows and probability of each chunk; tasks weigh alike."""
     numbers = {task.name: i for i, task in enumerate(data.tasks)}
     task = np.array([numbers[chunk.task.name] for chunk in data.chunks])
     starts = np.array([max(chunk.rows - length + 1, 0) for chunk in data.chunks])

@@ -1,6 +1,6 @@
 """Checks that settings are in range; an error names the setting, its value and the range.
 
-A setting that is None is not checked: None stands for "use the default", or "no bound".
+None passes every check: it stands for "use the default", or "no bound".
 """
 
 import dataclasses

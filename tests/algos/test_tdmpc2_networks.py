@@ -238,7 +238,7 @@ RATES = updates.Rates(3e-4, 0.3, 0.01, 1e-4, 0.1)
 
 def test_an_action_that_a_task_lacks_changes_nothing_bitwise():
     nets, tasks, task, batch = case()
-    tx = updates.optimizers(RATES)
+    tx = updates.optimizers(RATES, updates=1)
     learner = updates.init(tx, nets)
     lacking = tasks.action_mask[task] == 0
     filled = batch._replace(action=jnp.where(lacking, jnp.nan, batch.action))

@@ -61,7 +61,7 @@ def pair(tmp_path_factory):
 
 
 def learner(got):
-    tx = updates.optimizers(RATES)
+    tx = updates.optimizers(RATES, updates=1)
     return tx, updates.init(tx, got.networks)._replace(target=got.target)
 
 
@@ -182,7 +182,7 @@ def test_the_encoder_learns_more_slowly():
     fast, slow = (RATES._replace(encoder_lr=share) for share in (1.0, 0.1))
 
     def moved(rates, name):
-        tx = updates.optimizers(rates)
+        tx = updates.optimizers(rates, updates=1)
         new, _ = updates.update(
             SMALL.model, rates, tx, updates.init(tx, nets), TASKS, batch(data),
             jnp.asarray(task), jax.random.key(0),

@@ -171,15 +171,15 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
         ValueError: a setting is out of range; or the folder is not a data set, has no data of the
             task, or has it with other sizes.
     """
-    settings = config.settings
-    validate_extract(settings)
+    policy_config = config.settings
+    validate_extract(policy_config)
     return data.Stream(
         _task_data(config, card, task),
         config.updates,
-        settings.batch,
-        settings.horizon + 1 if settings.finetune or settings.imitation else 1,
+        policy_config.batch,
+        policy_config.horizon + 1 if policy_config.finetune or policy_config.imitation else 1,
         config.seed + 1_000_003 * iteration,  # a resumed run draws others than its first part
-        total=settings.updates - iteration * config.updates,
+        total=policy_config.updates - iteration * config.updates,
     )
 
 

@@ -1,4 +1,4 @@
-"""PWM's critics: TD(lambda) targets of imagined rollouts and, where asked, replayed windows."""
+"""PWM's critics: TD(lambda) targets on imagined rollouts and, optionally, replayed windows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,17 +22,19 @@ from mjxwm.types import Metrics
 def update_critic(
     config: Config, tx: Optimizers, learner: Learner, imagined: Imagined, windows: Sequence
 ) -> tuple[Learner, Metrics]:
-    """Regresses all critics on TD(lambda) targets of imagined rollouts, and of replayed windows."""
+    """Trains the critics on TD(lambda) targets of imagined rollouts and, with weight
+    `config.critic_replay`, of replayed windows.
+    """
     imagined = jax.lax.stop_gradient(imagined)
     next_value = actor_critic.value(learner.target, imagined.z[1:]) * config.value_unit
     discount = config.gamma * imagined.going_on
     target = returns.lambda_return(imagined.reward, discount, next_value, config.lam)
-    # A state counts as much as it is likely to be reached.
+    # A state weighs as much as the probability that the episode has not ended before it.
     weight = returns.discount_products(imagined.going_on)[:-1]
     parts = [(1.0, imagined.z[:-1], target / config.value_unit, weight)]
     if config.critic_replay:
-        z, real, known = replayed_targets(config, learner, windows)
-        parts.append((config.critic_replay, z, real / config.value_unit, known))
+        z, replayed, mask = replayed_targets(config, learner, windows)
+        parts.append((config.critic_replay, z, replayed / config.value_unit, mask))
 
     def loss(critic: Critic) -> Array:
         # Without a part, Python's sum would be the number 0: a type that is never met.
@@ -49,7 +51,10 @@ def update_critic(
 def fit_critic(
     config: Config, tx: Optimizers, learner: Learner, loss: Callable[[Critic], Array]
 ) -> tuple[Learner, Float[Array, " k"]]:
-    """`config.critic_steps` steps down a loss, the targets following; its value at each."""
+    """Minimises `loss` in `config.critic_steps` steps, each followed by one of the target critics.
+
+    Returns the learner, and the loss at each step.
+    """
 
     def step(
         carry: tuple[Critic, Critic, Any], _: None
@@ -69,20 +74,24 @@ def fit_critic(
 def replayed_targets(
     config: Config, learner: Learner, windows: Sequence
 ) -> tuple[Float[Array, "H N z"], Float[Array, "H N"], Float[Array, "H N"]]:
-    """Latents of replayed windows, TD(lambda) targets of their real rewards and ends, and weights.
+    """TD(lambda) targets on replayed windows, from their real rewards and terminations.
 
-    What was imagined alone never meets the world: where the model wrongly lets an episode go on,
-    the critic believes it. As in DreamerV3 (Hafner et al. 2023, arXiv 2301.04104), replayed steps
-    tie it down, at the price that their actions are those of older policies.
+    Critics trained on imagined rollouts alone believe the model where it misses terminations; real
+    steps correct them, as in DreamerV3 (Hafner et al. 2023, arXiv 2301.04104). The price is that
+    the actions are those of older policies.
+
+    Returns:
+        Latents of the steps, their targets in units of reward, and a mask: 1 where the step's
+        outcome (a termination or the next observation) is in the replay.
     """
     z = jax.lax.stop_gradient(encode(learner, windows.obs))
     value = actor_critic.value(learner.target, z) * config.value_unit
     ended = windows.terminated[:-1]
-    # Where an episode is cut, what followed is not in the replay.
-    known = windows.mask[:-1] & (ended | windows.next_mask[:-1])
+    # After a truncation, the next observation is not in the replay.
+    mask = windows.mask[:-1] & (ended | windows.next_mask[:-1])
     reward = windows.reward[:-1] / reward_scale(config, learner)
-    # A step whose outcome is not known has the critic's own value as its target.
-    reward = jnp.where(known, reward, value[:-1])
-    discount = jnp.where(known & ~ended, config.gamma, 0.0)
+    # There, the target is the critics' own value.
+    reward = jnp.where(mask, reward, value[:-1])
+    discount = jnp.where(mask & ~ended, config.gamma, 0.0)
     target = returns.lambda_return(reward, discount, value[1:], config.lam)
-    return z[:-1], jax.lax.stop_gradient(target), known.astype(target.dtype)
+    return z[:-1], jax.lax.stop_gradient(target), mask.astype(target.dtype)

@@ -1,4 +1,4 @@
-"""What PWM learns: networks, their optimisers, and the units that they work in."""
+"""PWM's learned state: networks, moments that normalise their inputs and losses; its optimisers."""
 
 from typing import NamedTuple
 
@@ -19,22 +19,23 @@ from mjxwm.types import Metrics, Trajectory
 
 
 class Learner(NamedTuple):
-    """What the updates change."""
+    """Networks, optimiser states and moments: what the updates change."""
 
     model: LatentModel
     actor: Actor
     critic: Critic
     target: Critic
+    """Target critics: slowly moving copies of `critic`."""
     model_opt: optax.OptState
     actor_opt: optax.OptState
     critic_opt: optax.OptState
     obs: Moments | None
-    """Of collected observations, feature by feature: the encoder sees them in deviations. None
-    where that is the model's own affair."""
+    """Running moments of collected observations, which normalise the encoder's input. None for a
+    multi-task model, which normalises by the moments of each task."""
     reward: Moments
-    """Of collected rewards: the model predicts rewards in units of their deviation."""
+    """Running moments of collected rewards, for `reward_scale`."""
     returns: Moments
-    """Of imagined returns: the actor's loss is in units of their deviation."""
+    """Running moments of imagined returns, for `return_scale`."""
 
 
 class Optimizers(NamedTuple):
@@ -46,9 +47,9 @@ class Optimizers(NamedTuple):
 
 
 def optimizers(config: Config) -> Optimizers:
-    """Adam with PWM's gradient clipping; learning rates fall linearly over the budget."""
-    models = config.iterations * config.updates
-    policies = config.iterations * config.policy_updates
+    """Adam with PWM's gradient clipping; learning rates fall linearly over the run."""
+    model_updates = config.iterations * config.updates
+    actor_updates = config.iterations * config.policy_updates
 
     def clipped_adam(lr: float, updates: int, clip: float, b1: float, b2: float) -> Optimizer:
         schedule = optax.linear_schedule(lr, min(config.final_lr, lr), updates)
@@ -56,16 +57,18 @@ def optimizers(config: Config) -> Optimizers:
         return Optimizer(optax.chain(optax.clip_by_global_norm(clip), adam))
 
     return Optimizers(
-        model=clipped_adam(config.model_lr, models, 20.0, 0.9, 0.999),
-        actor=clipped_adam(config.actor_lr, policies, 1.0, 0.7, 0.95),
-        critic=clipped_adam(config.critic_lr, policies * config.critic_steps, 100.0, 0.7, 0.95),
+        model=clipped_adam(config.model_lr, model_updates, 20.0, 0.9, 0.999),
+        actor=clipped_adam(config.actor_lr, actor_updates, 1.0, 0.7, 0.95),
+        critic=clipped_adam(
+            config.critic_lr, actor_updates * config.critic_steps, 100.0, 0.7, 0.95
+        ),
     )
 
 
 def init(
     config: Config, tx: Optimizers, obs_size: int, action_size: int, key: PRNGKeyArray
 ) -> Learner:
-    """Fresh networks and optimisers, and moments that have seen nothing."""
+    """New networks and optimisers, and moments of no data yet."""
     key_model, key_actor, key_critic = jax.random.split(key, 3)
     model = WorldModel.create(config.model, obs_size, action_size, key=key_model)
     actor = Actor.create(config.policy, config.model.latent, action_size, key=key_actor)
@@ -87,13 +90,13 @@ def init(
 def act(
     learner: Learner, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
 ) -> Float[Array, "B a"]:
-    """Actions for observations: sampled with standard-normal noise, deterministic without."""
+    """Actions for B observations: sampled with standard-normal `noise`, deterministic with None."""
     z = encode(learner, obs)
     return learner.actor.mean(z) if noise is None else learner.actor.sample(z, noise)
 
 
 def acting(config: Config, learner: Learner) -> Learner:
-    """The learner as it acts in collection: in the type of `config.act_in`."""
+    """The learner with model and actor cast to `config.act_in`, the type for collection."""
     if config.act_in == "float32":
         return learner
     model, actor = nets.in_bfloat16((learner.model, learner.actor))
@@ -101,50 +104,51 @@ def acting(config: Config, learner: Learner) -> Learner:
 
 
 def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
-    """Latent of an observation in the task's own units."""
-    return learner.model.encode(seen(learner, obs))
+    """Latent of an observation as the environment returns it."""
+    return learner.model.encode(normalize_obs(learner, obs))
 
 
-def seen(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s o"]:
-    """An observation as the encoder sees it."""
+def normalize_obs(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s o"]:
+    """The encoder's input: the observation, normalised by `learner.obs` if it is not None."""
     return obs if learner.obs is None else moments.normalize(learner.obs, obs)
 
 
 def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
-    """The unit in which model, actor and critic see rewards.
+    """The number that rewards are divided by before model and critics are trained on them.
 
-    Rewards are divided by their running deviation but not shifted: subtracting the mean would make
-    a termination, worth 0, look better or worse than it is. The unit is at least a tenth of the
-    mean, or a constant reward would be a huge number that no head learns. Bins need no scale.
+    It is their running standard deviation. Rewards are not shifted: subtracting the mean would
+    change how good a termination, worth 0, is relative to going on. The scale is at least a tenth
+    of the mean, because a nearly constant reward would otherwise become a huge target. Two-hot
+    heads need no scale: for them it is 1.
     """
     if config.model.reward_head == "two-hot":
         return jnp.ones(())
     return jnp.maximum(moments.std(learner.reward), 0.1 * jnp.abs(learner.reward.mean))
 
 
-_LEAST_SPREAD = 1e-3
-"""Share of the mean return that returns are taken to differ by at least."""
+_MIN_RELATIVE_STD = 1e-3
+"""Lower bound of `return_scale`, as a fraction of the mean return."""
 
 
 def return_scale(learner: Learner) -> Float[Array, ""]:
-    """The unit of the actor's loss: the running deviation of imagined returns.
+    """The number that the actor's loss is divided by: the standard deviation of imagined returns.
 
-    At least a thousandth of their mean, so that the loss is at most a thousand: where returns are
-    all but constant, what they differ by is the model's and the critics' error, and to divide by it
-    would make a loss, and a gradient, of nothing else. PWM has no such floor; TD-MPC2 has 1.
+    It is at least a thousandth of their mean: if returns are nearly constant, they differ by errors
+    of model and critics only, and dividing by that difference would amplify the errors' gradient.
+    PWM has no lower bound; TD-MPC2's is 1.
     """
-    spread = moments.std(learner.returns)
-    return jnp.maximum(spread, _LEAST_SPREAD * jnp.abs(learner.returns.mean))
+    std = moments.std(learner.returns)
+    return jnp.maximum(std, _MIN_RELATIVE_STD * jnp.abs(learner.returns.mean))
 
 
 def observe(learner: Learner, trajectory: Trajectory, metrics: Metrics) -> tuple[Learner, Metrics]:
-    """The learner with the moments of what was collected; placeholders do not count.
+    """Updates the moments of observations and rewards by a trajectory's valid steps.
 
-    Moments and metrics become those of all devices, in one collective.
+    The moments and `metrics` are combined over all devices, in one collective.
     """
     valid = trajectory.valid
-    seen = (moments.of(trajectory.obs, 2, valid), moments.of(trajectory.reward, 2, valid))
-    metrics, (obs, reward) = shards.mean_and_all(metrics, seen)
+    parts = (moments.of(trajectory.obs, 2, valid), moments.of(trajectory.reward, 2, valid))
+    metrics, (obs, reward) = shards.mean_and_all(metrics, parts)
     return learner._replace(
         obs=learner.obs and moments.merge(learner.obs, obs),
         reward=moments.merge(learner.reward, reward),

@@ -11,7 +11,14 @@ from mjxwm_envs import shards
 
 from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.critics import update_critic
-from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, return_scale, reward_scale, seen
+from mjxwm.algos.pwm.learner import (
+    Learner,
+    Optimizers,
+    encode,
+    normalize_obs,
+    return_scale,
+    reward_scale,
+)
 from mjxwm.data import replay
 from mjxwm.data.replay import Replay, Sequence
 from mjxwm.maths import moments, returns
@@ -55,7 +62,7 @@ def update_model(
     """One world-model step on N windows of `horizon` + 1 steps, see `Batch` for `known`."""
     scale = reward_scale(config, learner)
     batch = world_model.Batch(
-        obs=seen(learner, windows.obs),
+        obs=normalize_obs(learner, windows.obs),
         action=windows.action[:-1],
         reward=windows.reward[:-1] / scale,
         terminated=windows.terminated[:-1].astype(scale.dtype),
@@ -80,10 +87,13 @@ def actor_loss(
     z: Float[Array, "N z"],
     noise: Float[Array, "H N a"],
 ) -> tuple[Float[Array, ""], tuple[Imagined, Float[Array, " N"]]]:
-    """-mean over N of sum_t gamma^t r_t + gamma^H V(z_H), differentiated through the model.
+    """The actor's loss: minus the mean over N of sum_t gamma^t r_t + gamma^H V(z_H).
 
-    Each step is also weighted by the probability that the episode has lasted until then. Returns
-    what was imagined and the N returns beside it.
+    Differentiated through the model. Each term is also weighted by the predicted probability that
+    the episode has not terminated before it.
+
+    Returns:
+        The loss, and with it the imagined rollouts and the N returns.
     """
 
     def policy(z: Array, noise: Array) -> Array:
@@ -99,7 +109,7 @@ def actor_loss(
 def update_policy(
     config: Config, tx: Optimizers, learner: Learner, windows: Sequence, key: PRNGKeyArray
 ) -> tuple[Learner, Metrics]:
-    """One actor step through the model, then critic steps on what it imagined."""
+    """One actor update through the model, then critic updates on the imagined rollouts."""
     learner, imagined, metrics = update_actor(config, tx, learner, windows, key)
     learner, critic_metrics = update_critic(config, tx, learner, imagined, windows)
     return learner, {**metrics, **critic_metrics}
@@ -113,7 +123,11 @@ def update_actor(
     key: PRNGKeyArray,
     extra_loss: Callable[[Actor], Float[Array, ""]] | None = None,
 ) -> tuple[Learner, Imagined, Metrics]:
-    """One actor step through the model, on returns in their deviations plus an extra loss."""
+    """One actor update through the model: `actor_loss` divided by `return_scale`, minus entropy,
+    plus `extra_loss` of the actor.
+
+    Imagined rollouts start from random states of the windows.
+    """
     key_start, key_noise = jax.random.split(key)
     z = encode(learner, _starts(windows, key_start, config.imagine_batch))
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
@@ -148,8 +162,8 @@ def update_actor(
 
 
 def _starts(windows: Sequence, key: PRNGKeyArray, num: int) -> Float[Array, "N o"]:
-    """States of the windows at random: any is one that a policy may act in."""
-    length, here = windows.obs.shape[:2]
+    """Random observations of the windows: rollouts may start from any step."""
+    length, windows_here = windows.obs.shape[:2]
     bits = jax.random.bits(key, (2, num), jnp.uint32)
-    window = shards.strata(bits[0], here * shards.count())
+    window = shards.strata(bits[0], windows_here * shards.count())
     return windows.obs[shards.local(shards.cheap_randint(bits[1], length)), window]

@@ -84,7 +84,7 @@ def make(config: Config, env: Source) -> Algorithm:
     """TD-MPC2 on `env`; raises ValueError if a setting is out of range."""
     validate(config)
     batch_env = env.batch(config.worlds)
-    tx = updates.optimizers(rates(config))
+    tx = updates.optimizers(rates(config), config.iterations * config.updates)
     table = _task_table(config, env)
 
     def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from mjxwm.algos.tdmpc2 import config as settings
+from mjxwm.algos.tdmpc2.config import NetworkConfig
 from mjxwm.maths import twohot
 from mjxwm.maths.moments import Moments
 from mjxwm.models.nets import MLP
@@ -16,36 +16,36 @@ _MIN_LOG_STD, _MAX_LOG_STD = -10.0, 2.0
 
 
 class Networks(NamedTuple):
-    """What the updates change. One task is many tasks with an embedding of size 0."""
+    """The networks that updates change; for a single task, the embedding has size 0."""
 
     model: WorldModel
     q: MLP
-    """E of them, stacked on the leading axis of every leaf."""
+    """Ensemble of E Qs, stacked on the leading axis of every leaf."""
     policy: MLP
     embedding: Float[Array, "n e"]
-    """Of each task."""
+    """Embedding of each of n tasks."""
 
 
 class TaskTable(NamedTuple):
-    """What is known of n tasks beforehand."""
+    """Constants of n tasks, which are not learned."""
 
     action_mask: Float[Array, "n a"]
-    """1 for the actions that a task has, of the most that any has."""
+    """1 for the action dimensions that a task has, 0 for padding."""
     discount: Float[Array, " n"]
-    """Per action."""
+    """Discount per action."""
     obs: Moments | None = None
-    """Of each task's observations [n, o], where the networks see them in deviations."""
+    """Moments of each task's observations, [n, o], which normalise them; None: no normalisation."""
 
 
 def init(
-    config: settings.NetworkConfig,
+    config: NetworkConfig,
     obs_size: int,
     action_size: int,
     tasks: int,
     *,
     key: PRNGKeyArray,
 ) -> Networks:
-    """Fresh networks for `tasks` tasks, of at most these many observations and actions."""
+    """New networks for `tasks` tasks, whose observations and actions have at most these sizes."""
     keys = jax.random.split(key, 4)
     latent = config.model.latent + config.task_size
     bins = config.model.num_bins
@@ -72,13 +72,13 @@ def init(
 
 
 def project(networks: Networks) -> Networks:
-    """The embeddings pulled into the unit ball, to be called after each update (their max_norm)."""
+    """Scales embeddings down to a norm of at most 1, after each update (torch's `max_norm`)."""
     norm = jnp.linalg.norm(networks.embedding, axis=-1, keepdims=True)
     return networks._replace(embedding=networks.embedding / jnp.maximum(norm, 1))
 
 
 class TaskNetworks(NamedTuple):
-    """The networks of the given tasks: of one, or of one for each of N inputs."""
+    """The networks with the constants of one task, or of one task for each of N inputs."""
 
     model: Conditioned
     q: MLP
@@ -88,18 +88,18 @@ class TaskNetworks(NamedTuple):
     def act(
         self, z: Float[Array, "*s z"], noise: Float[Array, "*s a"] | None
     ) -> Float[Array, "*s a"]:
-        """The policy's action under standard-normal noise, or without."""
+        """The policy's action: sampled with standard-normal `noise`, its mean with None."""
         mean, log_std = self.gaussian(z)
         return self.squash(mean if noise is None else mean + jnp.exp(log_std) * noise)
 
     def gaussian(self, z: Float[Array, "*s z"]) -> tuple[Array, Array]:
-        """Mean and logarithm of the deviation before tanh; log std from -10 to 2."""
+        """Mean and log standard deviation of the Gaussian before tanh; log std is in [-10, 2]."""
         mean, raw = jnp.split(self.policy(self.model.beside(z)), 2, axis=-1)
-        spread = _MAX_LOG_STD - _MIN_LOG_STD
-        return mean, _MIN_LOG_STD + 0.5 * spread * (jnp.tanh(raw) + 1)
+        log_range = _MAX_LOG_STD - _MIN_LOG_STD
+        return mean, _MIN_LOG_STD + 0.5 * log_range * (jnp.tanh(raw) + 1)
 
     def squash(self, u: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
-        """The action of what is before tanh: 0 in dimensions that the task lacks."""
+        """tanh(u), with 0 in action dimensions that the task does not have."""
         return self.model.own(jnp.tanh(u))
 
     def values(
@@ -108,7 +108,7 @@ class TaskNetworks(NamedTuple):
         action: Float[Array, "*s a"],
         which: Int[Array, " k"] | None = None,
     ) -> Float[Array, "k *s"]:
-        """The values of all Qs, or of nets chosen."""
+        """Values by all Qs, or by the k Qs of indices `which`."""
         return twohot.decode(self.value_logits(z, action, which))
 
     def value_logits(
@@ -126,7 +126,7 @@ class TaskNetworks(NamedTuple):
 def ensemble_values(
     model: Conditioned, q: MLP, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
 ) -> Float[Array, "E *s"]:
-    """The values of an ensemble beside a model of given tasks."""
+    """Values by all E Qs of an ensemble, for a model that is conditioned on tasks."""
     return twohot.decode(_logits(model, q, z, action, None))
 
 
@@ -144,21 +144,21 @@ def _logits(
     return jax.vmap(lambda q, key: q(x, key))(q, keys)
 
 
-def for_task(networks: Networks, tasks: TaskTable, task: Int[Array, "*b"] | int) -> TaskNetworks:
-    """The networks of task number `task`, or of N of them."""
+def for_task(networks: Networks, table: TaskTable, task: Int[Array, "*b"] | int) -> TaskNetworks:
+    """The networks for the task of index `task`, or for N tasks, one for each input."""
     task = jnp.asarray(task)
-    obs = jax.tree.map(lambda x: x[task], tasks.obs)
-    model = Conditioned(networks.model, networks.embedding[task], tasks.action_mask[task], obs)
-    return TaskNetworks(model, networks.q, networks.policy, tasks.discount[task])
+    obs = jax.tree.map(lambda x: x[task], table.obs)
+    model = Conditioned(networks.model, networks.embedding[task], table.action_mask[task], obs)
+    return TaskNetworks(model, networks.q, networks.policy, table.discount[task])
 
 
 def two_of(num_q: int, key: PRNGKeyArray) -> Int[Array, "2"]:
-    """Two different Qs at random."""
+    """Indices of two different random Qs."""
     return jax.random.choice(key, num_q, (2,), replace=False)
 
 
 def parameters(networks: Networks) -> dict[str, int]:
-    """Scalars by component, under TD-MPC2's names."""
+    """Numbers of parameters by component, under TD-MPC2's names."""
 
     def count(tree: object) -> int:
         return sum(x.size for x in jax.tree.leaves(tree))

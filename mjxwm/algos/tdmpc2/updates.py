@@ -1,7 +1,8 @@
-"""TD-MPC2's losses and updates (Hansen et al. 2024, arXiv 2310.16828, with the released weights).
+"""TD-MPC2's losses and updates, with the released code's weights (Hansen et al. 2024, 2310.16828).
 
-Departures: nothing follows the end of an episode in a window (masks), and the policy's loss leaves
-the task embeddings alone (in the released code its gradient leaks into the next model step).
+Differences from the released code: steps after the end of an episode in a window are masked, and
+the policy's loss has no gradient with respect to the task embeddings (there, that gradient leaks
+into the next model update).
 """
 
 import dataclasses
@@ -23,44 +24,46 @@ from mjxwm.types import Metrics
 
 
 class Rates(NamedTuple):
-    """The settings of an update that do not shape any network."""
+    """Hyperparameters of an update, other than sizes of networks."""
 
     lr: float
     encoder_lr: float
-    """As a share of `lr`."""
+    """Learning rate of the encoder, as a fraction of `lr`."""
     tau: float
+    """The target Qs move by this fraction towards the Qs per update."""
     entropy: float
+    """Weight of the policy's entropy."""
     value: float
-    """Weight of the Qs' error."""
+    """Weight of the Qs' loss."""
     final_lr: float = 1.0
-    """Learning rate after the last update, as a share of `lr`."""
+    """Learning rate after the last update, as a fraction of `lr`."""
 
 
 class Learner(NamedTuple):
-    """What the updates change."""
+    """Networks, optimiser states and the scale of Qs: what the updates change."""
 
     networks: Networks
     target: MLP
-    """The Qs' slow copies."""
+    """Target Qs: slowly moving copies of `networks.q`."""
     model_opt: optax.OptState
     policy_opt: optax.OptState
     scale: Float[Array, ""]
-    """Running range of Qs, from their 5th to their 95th percentile, at least 1."""
+    """Running difference of the Qs' 95th and 5th percentiles, at least 1."""
 
 
 class Optimizers(NamedTuple):
-    """Of everything but the policy, and of the policy."""
+    """Optimisers of world model, Qs and embeddings together, and of the policy."""
 
     model: Optimizer
     policy: Optimizer
 
 
-def optimizers(rates: Rates, updates: int = 1) -> Optimizers:
-    """Adam; gradients of everything but the policy are clipped together.
+def optimizers(rates: Rates, updates: int) -> Optimizers:
+    """Adam with gradient clipping: one for model, Qs and embeddings together, one for the policy.
 
     Args:
-        rates: the settings.
-        updates: after how many the rate is at its end.
+        rates: hyperparameters.
+        updates: number of updates over which the learning rate falls to `final_lr`.
     """
     clip = optax.clip_by_global_norm(20.0)
     lr = optax.linear_schedule(rates.lr, rates.final_lr * rates.lr, updates)
@@ -69,7 +72,7 @@ def optimizers(rates: Rates, updates: int = 1) -> Optimizers:
 
 
 def init(tx: Optimizers, networks: Networks) -> Learner:
-    """A learner of fresh, or imported, networks."""
+    """A learner with these networks, new or imported, before the first update."""
     return Learner(
         networks,
         jax.tree.map(jnp.copy, networks.q),  # two leaves in one buffer would break donation
@@ -89,7 +92,7 @@ def update(
     task: Int[Array, " N"],
     key: PRNGKeyArray,
 ) -> tuple[Learner, Metrics]:
-    """One step on N windows, each of its task: the world model and the Qs, then the policy."""
+    """One update of model, Qs and embeddings, then of the policy, on N windows of tasks `task`."""
     keys = jax.random.split(key, 5)
     wanted = td_target(learner, tasks, batch, task, keys[0])
 
@@ -106,15 +109,18 @@ def update(
         config, rates, tx, learner, tasks, batch, jax.lax.stop_gradient(z), task, keys[2]
     )
     target = moved_towards(learner.target, learner.networks.q, rates.tau)
-    found = {**metrics, "grad_norm": optax.tree.norm(grads)}
-    named = {f"model/{name}": x for name, x in found.items()}
+    metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
+    named = {f"model/{name}": x for name, x in metrics.items()}
     return learner._replace(target=target), {**named, **policy_metrics}
 
 
 def td_target(
     learner: Learner, tasks: TaskTable, batch: Batch, task: Int[Array, " N"], key: PRNGKeyArray
 ) -> Float[Array, "H N"]:
-    """r + discount * min of two target Qs at the policy's action; r alone at a termination."""
+    """TD targets r + discount * min of two random target Qs at the policy's next action.
+
+    At a termination, the target is r.
+    """
     key_noise, key_q = jax.random.split(key)
     slow = for_task(learner.networks._replace(q=learner.target), tasks, task)
     z = slow.model.encode(batch.obs[1:])
@@ -134,13 +140,13 @@ def model_loss(
     wanted: Float[Array, "H N"],
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], tuple[Metrics, Float[Array, "H+1 N z"]]]:
-    """The world model's loss, and the cross-entropy of all Qs on the latents it predicted."""
+    """Loss of the world model plus that of the Qs: their cross-entropy on the predicted latents."""
     nets = for_task(networks, tasks, task)
-    # Padding is not data: whatever stands in it must reach nothing.
+    # `Conditioned` replaces padding by zeros: whatever is in it has no effect.
     total, (metrics, z) = world_model.loss(nets.model, config, batch)
     logits = nets.value_logits(z[:-1], batch.action, key=key)
     error = twohot.cross_entropy(logits, wanted).mean(axis=0)
-    # Where an episode is cut, what followed is not in the data.
+    # After a truncation, the next observation is not in the data.
     value = world_model.mean_error(
         config, error, batch.outcome, batch.known and batch.known.outcome
     )
@@ -159,12 +165,15 @@ def update_policy(
     task: Int[Array, " N"],
     key: PRNGKeyArray,
 ) -> tuple[Learner, Metrics]:
-    """One step up the mean of two Qs and the entropy, on the latents of the model's update."""
+    """One update of the policy: maximises two random Qs' mean, divided by `scale`, and entropy.
+
+    It is on the latents `z` of the model's update; gradients reach the policy only.
+    """
     key_noise, key_q, key_drop = jax.random.split(key, 3)
     networks = learner.networks
     which = two_of(jax.tree.leaves(networks.q)[0].shape[0], key_q)
     noise = _normal(key_noise, (*z.shape[:2], batch.action.shape[-1]))
-    # A latent counts where it was reached within the window's episode.
+    # Latents after the end of the first step's episode are masked.
     reached = jnp.concatenate([jnp.ones_like(batch.mask[:1]), batch.next_mask])
     steps = len(batch.next_mask)
     known = batch.known and (1 + steps * batch.known.next_mask) / (1 + steps)
@@ -200,7 +209,7 @@ def update_policy(
 def gaussian_entropy(
     log_std: Float[Array, "*s a"], noise: Float[Array, "*s a"], mask: Float[Array, "*b a"]
 ) -> Float[Array, "*s"]:
-    """A sample of the entropy before tanh, times the number of actions, as TD-MPC2 has it."""
+    """A sample of the entropy before tanh, times the number of actions, as in TD-MPC2's code."""
     log_prob = -0.5 * noise**2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
     return -jnp.where(mask > 0, log_prob, 0).sum(axis=-1) * mask.sum(axis=-1)
 
