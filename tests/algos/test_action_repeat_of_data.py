@@ -33,12 +33,12 @@ def without(path) -> None:
 
 @pytest.mark.parametrize("repeat", [1, 3])
 def test_what_is_collected_says_its_action_repeat(tmp_path, repeat):
-    cfg = RunConfig(task="hopper", engine="native", action_repeat=repeat, data=str(tmp_path))
-    env = build.make_env(cfg)
+    config = RunConfig(task="hopper", engine="native", action_repeat=repeat, data=str(tmp_path))
+    env = build.make_env(config)
     assert TaskInfo.of(env.spec).action_repeat == repeat
     write(tmp_path, TaskInfo.of(env.spec))
     assert open_data(tmp_path).tasks[0].action_repeat == repeat
-    build.data_writer(cfg, env)
+    build.data_writer(config, env)
 
 
 def test_another_action_repeat_of_as_many_actions_is_refused(tmp_path):
@@ -70,10 +70,10 @@ def test_a_data_set_without_it_is_read_and_completed_by_what_is_added(tmp_path):
     ids=str,
 )
 def test_what_is_assumed_is_said(task, repeat):
-    assumed, said = action_repeats.action_repeat(task)
+    assumed, remark = action_repeats.action_repeat(task)
     assert assumed == repeat
-    assert f"{repeat} is assumed" in said
-    assert "--action-repeat" in said
+    assert f"{repeat} is assumed" in remark
+    assert "--action-repeat" in remark
 
 
 def test_what_data_say_needs_no_word():
@@ -85,7 +85,7 @@ def test_what_data_say_needs_no_word():
 
 
 def test_a_success_rate_of_nothing_is_no_score():
-    none = Evaluation(np.zeros(2), np.zeros(2, int), np.zeros((1, 1)), None)
-    assert suite.row("mw-reach", [none]).score is None
-    solved = none._replace(success=np.array([True, False]))
+    evaluation = Evaluation(np.zeros(2), np.zeros(2, int), np.zeros((1, 1)), None)
+    assert suite.row("mw-reach", [evaluation]).score is None
+    solved = evaluation._replace(success=np.array([True, False]))
     assert suite.row("mw-reach", [solved]).score == 50

@@ -61,12 +61,12 @@ def bits(x):
 
 
 def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):
-    cfg = RunConfig(
+    config = RunConfig(
         algorithm="ppo", algo=TINY["ppo"], evaluations=0, episodes=2, checkpoints=0, video=False
     )
-    run = start.new_run(build.build(cfg), "ppo", "run", tmp_path)
-    result = loop.train(build.build(cfg), run)
-    assert presets.load_yaml(RunConfig, run.config) == cfg
+    run = start.new_run(build.build(config), "ppo", "run", tmp_path)
+    result = loop.train(build.build(config), run)
+    assert presets.load_yaml(RunConfig, run.config) == config
     _, evaluation, iteration = outcome.evaluate_run(run)
     assert iteration == result.iteration == 3
     np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
@@ -75,19 +75,19 @@ def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):
 
 def test_a_run_is_recorded_also_when_it_goes_on(probe_env, tmp_path):
     """Every env step once; several devices are refused in a line."""
-    cfg = RunConfig(
+    config = RunConfig(
         algorithm="ppo", algo=TINY["ppo"], evaluations=0, episodes=2, checkpoints=0, video=False,
         data=str(tmp_path / "data"),
     )  # fmt: skip
-    run = start.new_run(build.build(cfg), "ppo", "run", tmp_path)
-    loop.train(build.build(cfg), run, stop_at=1)
+    run = start.new_run(build.build(config), "ppo", "run", tmp_path)
+    loop.train(build.build(config), run, stop_at=1)
     assert data.open_data(tmp_path / "data").rows == 64
-    loop.train(build.build(cfg), run, resume=True)
+    loop.train(build.build(config), run, resume=True)
     assert data.open_data(tmp_path / "data").rows == 3 * 64
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build.devices, "chosen", lambda number: jax.devices() * 2)
         with pytest.raises(ConfigError, match="ppo is recorded on one device"):
-            build.build(cfg)
+            build.build(config)
 
 
 @pytest.mark.parametrize(

@@ -61,45 +61,48 @@ def model(folder):
 
 
 def test_pretraining_learns_and_can_be_resumed(model):
-    found = pretrained.load(model)
-    assert found.updates == 60
-    assert [task.name for task in found.card.tasks] == TASKS.split(",")
+    loaded = pretrained.load(model)
+    assert loaded.updates == 60
+    assert [task.name for task in loaded.card.tasks] == TASKS.split(",")
     rows = record.read(model / "metrics.jsonl")
     assert [row["updates"] for row in rows] == [10, 20, 30, 40, 50, 60]
     assert rows[-1]["model/reward"] < 0.95 * rows[0]["model/reward"]
-    norms = jnp.linalg.norm(found.learner.networks.embedding, axis=1)
+    norms = jnp.linalg.norm(loaded.learner.networks.embedding, axis=1)
     assert (norms <= 1 + 1e-6).all()
 
 
 def test_the_networks_of_a_task_take_its_own_sizes(model):
-    those = pretrained.load(model).for_task("pendulum-swingup")
+    nets = pretrained.load(model).for_task("pendulum-swingup")
     obs = jnp.ones((5, 3))
     padded = jnp.concatenate([obs, jnp.zeros((5, 3))], axis=1)
-    z = those.model.encode(obs)
-    np.testing.assert_array_equal(z, those.model.encode(padded))
+    z = nets.model.encode(obs)
+    np.testing.assert_array_equal(z, nets.model.encode(padded))
     action = jnp.full((5, 1), 0.5)
     both = jnp.concatenate([action, jnp.full((5, 1), jnp.nan)], axis=1)
-    np.testing.assert_array_equal(those.model.predict(z, action), those.model.predict(z, both))
+    np.testing.assert_array_equal(nets.model.predict(z, action), nets.model.predict(z, both))
 
 
 def test_observations_are_seen_in_deviations_of_their_tasks_data(folder, model):
     task = "pendulum-swingup"
     obs = data.open_data(folder / "data").of((task,)).chunks[0].map()["obs"]
-    those = pretrained.load(model).for_task(task).model
-    assert those.obs is not None
-    seen = (obs - obs.mean(axis=0)) / np.sqrt(obs.var(axis=0) + 1e-5)
+    task_model = pretrained.load(model).for_task(task).model
+    assert task_model.obs is not None
+    normalized = (obs - obs.mean(axis=0)) / np.sqrt(obs.var(axis=0) + 1e-5)
     np.testing.assert_allclose(
-        those.encode(obs), those._replace(obs=None).encode(seen), rtol=1e-3, atol=1e-6
+        task_model.encode(obs),
+        task_model._replace(obs=None).encode(normalized),
+        rtol=1e-3,
+        atol=1e-6,
     )
     # None of the padding may be divided by nothing.
-    assert jnp.isfinite(those.encode(jnp.zeros((1, 3)))).all()
+    assert jnp.isfinite(task_model.encode(jnp.zeros((1, 3)))).all()
 
 
 def algorithm(model, **changes):
-    settings = dataclasses.replace(PRESET.extract, **changes)
+    policy_config = dataclasses.replace(PRESET.extract, **changes)
     env = envs.make("pendulum-swingup", engine="native", action_repeat=2)
     return extract.make(
-        extract.Config(str(model), settings=settings), env, pretrained.load(model)
+        extract.Config(str(model), settings=policy_config), env, pretrained.load(model)
     ), env
 
 
@@ -107,11 +110,11 @@ def algorithm(model, **changes):
     "changes", [{}, {"finetune": True, "pessimism": 2.0}, {"imitation": 1.0}], ids=str
 )
 def test_extraction_changes_what_it_should(model, changes):
-    made, env = algorithm(model, **changes)
-    state = made.init(jax.random.key(0))
+    algo, env = algorithm(model, **changes)
+    state = algo.init(jax.random.key(0))
     before = jax.tree.map(np.array, state.learner)
-    with made.batches(0) as batches:
-        state, metrics = jax.jit(made.iterate)(state, *next(batches))
+    with algo.batches(0) as batches:
+        state, metrics = jax.jit(algo.iterate)(state, *next(batches))
 
     def moved(old, new):
         pairs = zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True)
@@ -127,7 +130,7 @@ def test_extraction_changes_what_it_should(model, changes):
     assert ("model/loss" in metrics) == finetuned
     assert ("imitation/effective_sample" in metrics) == ("imitation" in changes)
     obs = jnp.zeros((4, env.spec.obs_size))
-    assert made.act(state, obs).shape == (4, env.spec.action_size)
+    assert algo.act(state, obs).shape == (4, env.spec.action_size)
 
 
 @pytest.mark.parametrize(
@@ -144,23 +147,23 @@ def test_settings_that_make_no_sense_are_refused(model, changes, message):
 
 
 def test_pessimism_lowers_rewards_by_the_ensembles_deviation(model):
-    those = pretrained.load(model).for_task("reacher-easy")
-    keys = jax.random.split(jax.random.key(1), len(jax.tree.leaves(those.q)))
-    leaves, tree = jax.tree.flatten(those.q)
+    nets = pretrained.load(model).for_task("reacher-easy")
+    keys = jax.random.split(jax.random.key(1), len(jax.tree.leaves(nets.q)))
+    leaves, tree = jax.tree.flatten(nets.q)
     apart = [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
     q = jax.tree.unflatten(tree, apart)
-    z = those.model.encode(jnp.ones((3, 6)))
+    z = nets.model.encode(jnp.ones((3, 6)))
     action = jnp.full((3, 2), 0.3)
-    wary = pessimism.Pessimistic(those.model, q, jnp.asarray(0.5))
-    values = those._replace(q=q).values(z, action)
+    wary = pessimism.Pessimistic(nets.model, q, jnp.asarray(0.5))
+    values = nets._replace(q=q).values(z, action)
     assert (values.std(axis=0) > 0).all()
     np.testing.assert_allclose(
-        wary.reward(z, action), those.model.reward(z, action) - 0.5 * values.std(axis=0), rtol=1e-4
+        wary.reward(z, action), nets.model.reward(z, action) - 0.5 * values.std(axis=0), rtol=1e-4
     )
     # Where all Qs are equal their deviation has no slope: no NaN may come of it.
     same = wary._replace(q=jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), q))
     assert jnp.isfinite(jax.grad(lambda a: same.reward(z, a).sum())(action)).all()
-    np.testing.assert_array_equal(wary.predict(z, action), those.model.predict(z, action))
+    np.testing.assert_array_equal(wary.predict(z, action), nets.model.predict(z, action))
 
 
 def run(*args):
@@ -217,11 +220,11 @@ def test_a_data_set_with_other_sizes_of_a_task_is_refused(folder, tmp_path):
     with Writer(tmp_path, dataclasses.replace(task_set(TASKS)[0], obs_size=4)) as writer:
         zeros = functools.partial(np.zeros, dtype=np.float32)
         writer.add(Rows(zeros((9, 4)), zeros((9, 1)), zeros(9), np.zeros(9, np.uint8)))
-    asked = dataclasses.replace(
+    config = dataclasses.replace(
         PRESET, tasks="pendulum-swingup,", data=str(tmp_path)
     )  # a comma: a list of one
     with pytest.raises(ValueError, match=r"obs_size=4.* was expected"):
-        pretrain.card_of_preset(dataclasses.replace(asked, tasks="pendulum-swingup,"))
+        pretrain.card_of_preset(dataclasses.replace(config, tasks="pendulum-swingup,"))
 
 
 def test_presets_are_whole():
@@ -245,15 +248,15 @@ def test_presets_are_whole():
 
 
 def test_the_tasks_are_the_suites_own():
-    known = {task.name: task for task in task_set("mt80")}
-    assert len(known) == 80
+    infos = {task.name: task for task in task_set("mt80")}
+    assert len(infos) == 80
     assert [task.name for task in task_set("mt80")[:30]] == [t.name for t in task_set("mt30")]
     for name in ("walker-run", "fish-swim", "reacher-three-hard", "cup-spin", "finger-turn-hard"):
         spec = envs.make(name, action_repeat=2).spec
-        found = (spec.obs_size, spec.action_size, spec.episode_length)
-        task = known[name]
-        assert found == (task.obs_size, task.action_size, task.episode_length)
-    assert data.TaskInfo("mw-reach", 39, 4, 100) == known["mw-reach"]
+        sizes = (spec.obs_size, spec.action_size, spec.episode_length)
+        task = infos[name]
+        assert sizes == (task.obs_size, task.action_size, task.episode_length)
+    assert data.TaskInfo("mw-reach", 39, 4, 100) == infos["mw-reach"]
 
 
 def test_a_model_of_all_tasks_that_a_data_set_has(tmp_path):
@@ -261,8 +264,8 @@ def test_a_model_of_all_tasks_that_a_data_set_has(tmp_path):
     with Writer(tmp_path, task) as writer:
         zeros = functools.partial(np.zeros, dtype=np.float32)
         writer.add(Rows(zeros((9, 3)), zeros((9, 2)), zeros(9), np.zeros(9, np.uint8)))
-    asked = dataclasses.replace(PRESET, tasks="all", data=str(tmp_path))
-    assert pretrain.card_of_preset(asked).tasks == (task,)
+    config = dataclasses.replace(PRESET, tasks="all", data=str(tmp_path))
+    assert pretrain.card_of_preset(config).tasks == (task,)
 
 
 @pytest.mark.slow

@@ -82,8 +82,8 @@ def test_targets_stop_at_ends_and_take_the_value_where_an_episode_was_cut():
     }
     for trajectory, expected in cases.values():
         window = Window(trajectory, zero, zero[0], None, {})  # type: ignore[arg-type]
-        found = shac.targets(config, fresh._replace(target=critic), window)
-        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6)
+        targets = shac.targets(config, fresh._replace(target=critic), window)
+        np.testing.assert_allclose(targets[:, 0], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("batches", [1, 2, 3, 4, 7])
@@ -98,10 +98,10 @@ def test_a_pass_of_the_critics_sees_every_state_once(batches):
         numbers[..., None], numbers[..., None], numbers, false, false, ~false, numbers[..., None]
     )
     window = Window(steps, jnp.zeros((4, 3)), numbers[0], None, {})  # type: ignore[arg-type]
-    wanted = shac.targets(config, fresh, window) / config.value_unit
-    error = actor_critic.values(fresh.critic, moments.normalize(fresh.obs, steps.obs)) - wanted
-    _, found = shac.update_critic(config, tx, fresh, window, jax.random.key(2))
-    np.testing.assert_allclose(found["critic/loss"], (error**2).mean(), rtol=1e-5)
+    targets = shac.targets(config, fresh, window) / config.value_unit
+    error = actor_critic.values(fresh.critic, moments.normalize(fresh.obs, steps.obs)) - targets
+    _, metrics = shac.update_critic(config, tx, fresh, window, jax.random.key(2))
+    np.testing.assert_allclose(metrics["critic/loss"], (error**2).mean(), rtol=1e-5)
 
 
 def test_the_entropy_is_normalised_to_the_number_of_actions():
@@ -116,12 +116,12 @@ def test_the_entropy_is_that_of_the_squashed_gaussian(key):
     config = actor_critic.Config(actor=(4,), init_std=0.5, min_std=0.1)
     actor = actor_critic.Actor.create(config, 2, 1, key=key)
     noise, x = jax.random.normal(key, (200_000, 1)), jnp.zeros((200_000, 2))
-    found = normal_entropy(actor.entropy(x, noise), noise).mean()
+    entropy = normal_entropy(actor.entropy(x, noise), noise).mean()
     density, edges = np.histogram(actor.sample(x, noise), bins=400, density=True)
     kept = density > 0
     exact = -(density * np.log(np.where(kept, density, 1)) * np.diff(edges)).sum()
-    assert found == pytest.approx((exact + 1) / 2, abs=5e-3)
-    assert found > 0.25  # more than the target at an ordinary noise, less at a small one
+    assert entropy == pytest.approx((exact + 1) / 2, abs=5e-3)
+    assert entropy > 0.25  # more than the target at an ordinary noise, less at a small one
     assert normal_entropy(jnp.asarray(np.log(0.1)), noise[0]) < 0.25
 
 
@@ -130,17 +130,17 @@ def test_the_entropy_is_that_of_the_squashed_gaussian(key):
 
 def test_gradients_that_are_not_finite_are_dropped_and_counted_and_long_ones_clipped():
     grads = jnp.array([[3.0, 4.0], [jnp.nan, 1.0], [0.3, 0.4], [jnp.inf, 0.0]])
-    mean, found = shac.combine(grads, clip=1.0)  # type: ignore[arg-type]
+    mean, metrics = shac.combine(grads, clip=1.0)  # type: ignore[arg-type]
     np.testing.assert_allclose(mean, np.array([0.9, 1.2]) / 2, rtol=1e-6)
-    assert found["actor/nonfinite"] == 2
-    assert found["actor/world_grad_max"] == pytest.approx(5)
-    assert found["actor/world_grad_norm"] == pytest.approx((5 + 0.5) / 2)
+    assert metrics["actor/nonfinite"] == 2
+    assert metrics["actor/world_grad_max"] == pytest.approx(5)
+    assert metrics["actor/world_grad_norm"] == pytest.approx((5 + 0.5) / 2)
 
 
 def test_where_no_gradient_is_finite_there_is_none():
-    mean, found = shac.combine(jnp.full((3, 2), jnp.nan), clip=1.0)  # type: ignore[arg-type]
+    mean, metrics = shac.combine(jnp.full((3, 2), jnp.nan), clip=1.0)  # type: ignore[arg-type]
     np.testing.assert_array_equal(mean, 0)
-    assert found["actor/nonfinite"] == 3
+    assert metrics["actor/nonfinite"] == 3
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def cartpole():
     with jax.enable_x64(True):
         env = BatchEnv(envs.make("cartpole-swingup", engine="mjx"), 2)
         config = tweak(worlds=2, unroll=3)
-        made = {}
+        parts = {}
         for detach in (False, True):
             cfg = dataclasses.replace(config, detach=detach)
             tx = learners.optimizers(cfg)
@@ -171,8 +171,8 @@ def cartpole():
             each = jnp.stack(
                 [ravel_pytree(jax.tree.map(lambda g, i=i: g[i], grads))[0] for i in (0, 1)]
             )
-            made[detach] = (total, flat, -each)
-        return made
+            parts[detach] = (total, flat, -each)
+        return parts
 
 
 def _noisy(tree):

@@ -46,20 +46,20 @@ def test_the_last_item_of_a_stream_has_what_is_left(tmp_path):
 
 @pytest.mark.parametrize("updates", [1, 20, 100, 120, 333])
 def test_extraction_s_rates_fall_over_exactly_the_updates_asked_for(updates):
-    settings = Extract(updates=updates, horizon=16, critic_steps=3)
-    config = extract.Config(settings=settings)
+    policy_config = Extract(updates=updates, horizon=16, critic_steps=3)
+    config = extract.Config(settings=policy_config)
     each, iterations = config.updates, config.iterations
     assert each * (iterations - 1) < updates <= each * iterations
     env = envs.make("pendulum-swingup", engine="native", action_repeat=2)
-    pwm = extract._pwm_config(settings, _model(), env)
+    pwm = extract._pwm_config(policy_config, _model(), env)
     assert pwm.iterations * pwm.policy_updates == updates
     assert pwm.iterations * pwm.updates == updates  # of a model that goes on learning
 
 
 def test_no_updates_are_refused_by_name_before_anything_is_drawn():
-    none = extract.Config(settings=Extract(updates=0))
+    no_updates = extract.Config(settings=Extract(updates=0))
     with pytest.raises(ValueError, match="updates=0 is out of range"):
-        extract.stream(none, model.Card(), TaskInfo("hop", 2, 1, 50), 0)
+        extract.stream(no_updates, model.Card(), TaskInfo("hop", 2, 1, 50), 0)
 
 
 def _model() -> model.Model:
@@ -69,8 +69,8 @@ def _model() -> model.Model:
 
 @pytest.mark.parametrize(("updates", "iterations"), [(60, 6), (57, 6), (5, 1)])
 def test_the_last_iteration_of_a_pretraining_makes_the_updates_that_are_left(updates, iterations):
-    settings = Pretrain(updates=updates, updates_per_iteration=10)
-    card = model.Card(preset=Config(pretrain=settings))
+    policy_config = Pretrain(updates=updates, updates_per_iteration=10)
+    card = model.Card(preset=Config(pretrain=policy_config))
     assert card.iterations == iterations
     assert card.updates_after(iterations) == updates
     assert card.updates_after(iterations - 1) == 10 * (iterations - 1)
