@@ -29,15 +29,19 @@ class Transition(NamedTuple):
     """The observation after the step, before any reset."""
 
 
-class Known(NamedTuple):
-    """Shares of a batch's steps that count, over all of a batch of which one device has a part."""
+class StepCounts(NamedTuple):
+    """Numbers of unmasked steps in a batch that is spread over D devices, divided by D.
+
+    Losses divide by them: the mean over devices of the loss is then that of the whole batch, even
+    if more steps are masked on some devices than on others.
+    """
 
     mask: Float[Array, "*s"]
-    """Of steps whose reward and end count."""
+    """Steps whose reward and termination may be learned from."""
     next_mask: Float[Array, "*s"]
-    """Of steps whose next observation is what they led to."""
+    """Steps that are followed by an observation of the same episode."""
     outcome: Float[Array, "*s"]
-    """Of steps after which nothing follows, or whose next observation is known."""
+    """Steps of `mask` that terminated or are followed by an observation of the same episode."""
 
 
 Trajectory = Transition

@@ -125,6 +125,13 @@ def test_the_package_itself_imports_nothing_of_the_project():
     assert not imports(MODULES["mjxwm"].read_text())
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_networks_and_arithmetic_know_nothing_of_worlds_and_devices(module):
+    if module.startswith(("mjxwm.models", "mjxwm.maths")):
+        names = imports(MODULES[module].read_text())
+        assert not any(name.startswith("mjxwm_envs") for name in names)
+
+
 def test_no_modules_import_one_another_in_a_circle():
     graph = {name: imports(path.read_text()) - {name} for name, path in MODULES.items()}
     # A package's __init__ names what is inside of it, which may name the package: no circle.

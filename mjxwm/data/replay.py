@@ -18,7 +18,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped, UInt8
 from mjxwm_envs import shards
 
-from mjxwm.types import Known, Trajectory
+from mjxwm.types import StepCounts, Trajectory
 
 _TERMINATED, _TRUNCATED, _INVALID = 1, 2, 4
 
@@ -180,24 +180,30 @@ def sample(replay: Replay, key: PRNGKeyArray, num: int, length: int) -> Sequence
     return from_flags(*replay.columns(rows), flags)
 
 
-def known(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> Known | None:
-    """What counts in the batches that `sample` draws with these keys, on all devices.
+def step_counts(replay: Replay, keys: PRNGKeyArray, num: int, length: int) -> StepCounts | None:
+    """Numbers of unmasked steps in the batches that `sample` draws with these keys.
 
-    Losses need it before any gradient; asked for batch by batch, each would take a collective of
-    its own. None on one device, where a batch shows it itself.
+    Losses divide by them. They are computed for many batches at once, because each batch would
+    otherwise take a collective of its own. None on one device, where the masks of a batch say it.
+
+    Args:
+        replay: the buffer.
+        keys: random keys of any shape, one per batch.
+        num: N, see `sample`.
+        length: L = H + 1, see `sample`; the last step of a window is no transition.
     """
     if shards.count() == 1:
         return None
 
-    def shares(key: PRNGKeyArray) -> Known:
+    def counts(key: PRNGKeyArray) -> StepCounts:
         flags = _fetch(replay.flags, _places(replay, key, num, length))
         mask, next_mask = _masks(flags)
         outcome = mask & (((flags & _TERMINATED) > 0) | next_mask)
-        return Known(*(x[:-1].astype(float).mean() for x in (mask, next_mask, outcome)))
+        return StepCounts(*(x[:-1].astype(float).sum() for x in (mask, next_mask, outcome)))
 
     for _ in keys.shape:
-        shares = jax.vmap(shares)
-    return shards.mean(shares(keys))
+        counts = jax.vmap(counts)
+    return shards.mean(counts(keys))
 
 
 Place = tuple[Int[Array, "L N"], Int[Array, " N"], Int[Array, "L N"]]

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
-from mjxwm_envs import shards
 
 
 class Moments(NamedTuple):
@@ -21,24 +20,6 @@ class Moments(NamedTuple):
 def init(shape: tuple[int, ...] = ()) -> Moments:
     """Moments of no values yet, for values of this shape: mean 0, variance 1, count 0."""
     return Moments(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
-
-
-def update(
-    m: Moments,
-    x: Float[Array, "..."],
-    mask: Bool[Array, "*n"] | None = None,
-    max_count: float = 1e6,
-) -> Moments:
-    """Merges the values `x` of all devices into the moments.
-
-    Args:
-        m: moments of the values so far.
-        x: new values; all axes before those of `m.mean` are averaged over.
-        mask: which values count; by default all.
-        max_count: largest count, so that old values fade and the moments keep following the data.
-    """
-    _, parts = shards.mean_and_all((), of(x, x.ndim - m.mean.ndim, mask))
-    return merge(m, parts, max_count)
 
 
 def of(x: Float[Array, "..."], lead: int, mask: Bool[Array, "*n"] | None = None) -> Moments:
@@ -59,7 +40,7 @@ def merge(m: Moments, parts: Moments, max_count: float = 1e6) -> Moments:
     Args:
         m: moments of the values so far.
         parts: moments of D sets of new values, such as D devices'; every leaf is [D, ...].
-        max_count: see `update`.
+        max_count: largest count, so that old values fade and the moments keep following the data.
     """
     for i in range(parts.count.shape[0]):
         part = jax.tree.map(lambda x, i=i: x[i], parts)

@@ -10,8 +10,7 @@ from typing import Any, Literal, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
-from mjxwm_envs import shards
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 T = TypeVar("T")
 Activation = Callable[[Array], Array]
@@ -129,8 +128,8 @@ class MLP:
     """TD-MPC2's order, Linear - LayerNorm - activation; without it the order is SHAC's and PWM's
     for actor and critic, Linear - activation - LayerNorm."""
     dropout: float = static(default=0.0)
-    """Share of the first layer's outputs that is dropped where a key says so, before the
-    normalisation as in TD-MPC2."""
+    """Share of the first layer's outputs that dropout masks drop, before the normalisation as in
+    TD-MPC2."""
 
     @classmethod
     def create(
@@ -173,25 +172,24 @@ class MLP:
         )
 
     def __call__(
-        self, x: Float[Array, "*s i"], key: PRNGKeyArray | None = None
+        self, x: Float[Array, "*s i"], mask: Bool[Array, "*s h"] | None = None
     ) -> Float[Array, "*s o"]:
-        """The network's output; with a key, under dropout, and then the batch is the last axis but
-        one."""
+        """The network's output.
+
+        Args:
+            x: inputs.
+            mask: dropout mask, true for the outputs of the first hidden layer that are kept.
+        """
         hidden = len(self.layers) - 1
         for i in range(hidden):
             x = self.layers[i](x)
-            if key is not None and i == 0 and self.dropout:
-                x = _dropped(x, self.dropout, key)
+            if mask is not None and i == 0:
+                x = jnp.where(mask, x / (1 - self.dropout), 0)
             x = mish(self.norms[i](x)) if self.norm_first else self.norms[i](mish(x))
         x = self.layers[hidden](x)
         if self.out_activation is not None:
             x = self.out_activation(self.norms[hidden](x))
         return x
-
-
-def _dropped(x: Float[Array, "*s n"], share: float, key: PRNGKeyArray) -> Float[Array, "*s n"]:
-    kept = shards.draw(lambda s: jax.random.bernoulli(key, 1 - share, s), x.shape, x.ndim - 2)
-    return jnp.where(kept, x / (1 - share), 0)
 
 
 def in_bfloat16(tree: T) -> T:

@@ -48,7 +48,7 @@ def test_the_budget_counts_every_env_step():
 
 def test_a_constant_reward_is_a_number_of_moderate_size():
     for reward in (1.0, -3.0, 100.0):
-        rewards = moments.update(moments.init(), jnp.full(50, reward))
+        rewards = moments.of(jnp.full(50, reward), 1)
         learner = pwm.Learner(*[None] * len(pwm.Learner._fields))._replace(reward=rewards)
         assert abs(reward / pwm.reward_scale(TINY, learner)) <= 10.001
 

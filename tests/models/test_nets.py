@@ -177,6 +177,17 @@ def test_an_mlp_equals_its_torch_original(key, norm_first, normed_output):
     np.testing.assert_allclose(net(x), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_dropout_mask_is_of_the_first_layers_outputs_before_their_normalisation(key):
+    net = MLP.create(3, (4, 4), 2, key=key, init="torch", dropout=0.5)
+    x = jax.random.normal(key, (6, 3))
+    mask = jnp.arange(24).reshape(6, 4) % 3 > 0
+    first = jnp.where(mask, 2 * net.layers[0](x), 0)
+    rest = dataclasses.replace(net, layers=net.layers[1:], norms=net.norms[1:])
+    expected = rest(nets.mish(net.norms[0](first)))
+    np.testing.assert_allclose(net(x, mask), expected, rtol=1e-6, atol=1e-6)
+    assert jnp.abs(net(x, mask) - net(x)).min() > 0
+
+
 def test_matrices_in_bfloat16_add_up_in_float32(key):
     """Inputs and matrices are rounded to 8 bits, sums are not; all but the matrices stays."""
     net = MLP.create(64, [128], 32, key=key)

@@ -115,6 +115,19 @@ def test_a_step_without_data_gives_zero_and_not_nan():
     assert all((g == 0).all() for g in jax.tree.leaves(grads))
 
 
+@pytest.mark.parametrize("masked", [0, 1, 4])
+def test_the_mean_error_of_equal_parts_is_that_of_the_whole(masked):
+    """With each part's share of the number of steps, also where a part has no step at all."""
+    error = jnp.arange(1.0, 6).reshape(1, 5)
+    error, mask = jnp.concatenate([error, error], 1), jnp.zeros((1, 10)).at[0, masked:5].set(1)
+    parts = [
+        world_model.mean_error(SCALAR, x, m, mask.sum() / 2)
+        for x, m in zip(jnp.split(error, 2, 1), jnp.split(mask, 2, 1), strict=True)
+    ]
+    whole = world_model.mean_error(SCALAR, error, mask)
+    np.testing.assert_allclose(sum(parts) / 2, whole, rtol=1e-6)
+
+
 def test_the_encoder_learns_through_the_first_observation_alone():
     m, b = model(), batch()
     grads = value_and_grad("scalar")(m, b)[1]

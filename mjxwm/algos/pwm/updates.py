@@ -25,7 +25,7 @@ from mjxwm.maths import moments, returns
 from mjxwm.models import actor_critic, world_model
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.models.world_model import Imagined, LatentModel
-from mjxwm.types import Known, Metrics
+from mjxwm.types import Metrics, StepCounts
 
 
 def run_updates(
@@ -40,15 +40,15 @@ def run_updates(
             learner, metrics = update_model(config, tx, learner, windows, given[1])
             return learner, (metrics, windows)
 
-        key_policy, keys, known = given
-        learner, (metrics, windows) = jax.lax.scan(model_step, learner, (keys, known))
+        key_policy, keys, counts = given
+        learner, (metrics, windows) = jax.lax.scan(model_step, learner, (keys, counts))
         last = jax.tree.map(lambda x: x[-1], windows)
         learner, policy_metrics = update_policy(config, tx, learner, last, key_policy)
         return learner, {**jax.tree.map(jnp.mean, metrics), **policy_metrics}
 
     keys = jax.random.split(key, (config.policy_updates, config.model_steps + 1))
-    known = replay.known(buffer, keys[:, 1:], config.batch, length)
-    learner, metrics = jax.lax.scan(update, learner, (keys[:, 0], keys[:, 1:], known))
+    counts = replay.step_counts(buffer, keys[:, 1:], config.batch, length)
+    learner, metrics = jax.lax.scan(update, learner, (keys[:, 0], keys[:, 1:], counts))
     return learner, shards.mean(jax.tree.map(jnp.mean, metrics))
 
 
@@ -57,9 +57,9 @@ def update_model(
     tx: Optimizers,
     learner: Learner,
     windows: Sequence,
-    known: Known | None = None,
+    counts: StepCounts | None = None,
 ) -> tuple[Learner, Metrics]:
-    """One world-model step on N windows of `horizon` + 1 steps, see `Batch` for `known`."""
+    """One world-model step on N windows of `horizon` + 1 steps, see `Batch` for `counts`."""
     scale = reward_scale(config, learner)
     batch = world_model.Batch(
         obs=normalize_obs(learner, windows.obs),
@@ -68,7 +68,7 @@ def update_model(
         terminated=windows.terminated[:-1].astype(scale.dtype),
         mask=windows.mask[:-1].astype(scale.dtype),
         next_mask=windows.next_mask[:-1].astype(scale.dtype),
-        known=known,
+        counts=counts,
     )
     gradient = jax.grad(world_model.loss, has_aux=True)
     grads, (metrics, _) = gradient(learner.model, config.model, batch)

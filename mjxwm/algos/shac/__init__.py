@@ -89,7 +89,8 @@ def make(config: Config, env: Source) -> Algorithm:
         fresh = learner.init(config, tx, spec.obs_size, spec.action_size, key_learner)
         start = worlds.reset(key_worlds, stagger=True)
         # Otherwise the first window would not be normalised.
-        fresh = fresh._replace(obs=moments.update(fresh.obs, start.obs))
+        _, start_obs = shards.mean_and_all((), moments.of(start.obs, 1))
+        fresh = fresh._replace(obs=moments.merge(fresh.obs, start_obs))
         return TrainState(jnp.zeros((), jnp.int32), fresh, start, key)
 
     def iterate(state: TrainState) -> tuple[TrainState, Metrics]:

@@ -29,7 +29,7 @@ from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay, Sequence
 from mjxwm.models.world_model import Batch
-from mjxwm.types import Algorithm, Controller, Known, Metrics
+from mjxwm.types import Algorithm, Controller, Metrics, StepCounts
 
 __all__ = [
     "Config",
@@ -184,20 +184,20 @@ def _learn(
     length = config.horizon + 1
 
     def step(learner: Learner, inputs: tuple[PRNGKeyArray, Any]) -> tuple[Learner, Metrics]:
-        (key_sample, key_update), known = inputs
+        (key_sample, key_update), counts = inputs
         windows = replay.sample(state.replay, key_sample, config.batch, length)
         return updates.update(
-            config.networks.model, rates(config), tx, learner, table, batch(windows, known), task,
+            config.networks.model, rates(config), tx, learner, table, batch(windows, counts), task,
             key_update,
         )  # fmt: skip
 
     keys = jax.random.split(key, (config.updates, 2))
-    known = replay.known(state.replay, keys[:, 0], config.batch, length)
-    learner, metrics = jax.lax.scan(step, state.learner, (keys, known))
+    counts = replay.step_counts(state.replay, keys[:, 0], config.batch, length)
+    learner, metrics = jax.lax.scan(step, state.learner, (keys, counts))
     return state._replace(learner=learner), jax.tree.map(jnp.mean, metrics)
 
 
-def batch(windows: Sequence, known: Known | None = None) -> Batch:
+def batch(windows: Sequence, counts: StepCounts | None = None) -> Batch:
     """Input of the world model's losses from N windows of H + 1 steps; rewards are not scaled."""
     dtype = windows.reward.dtype
     return Batch(
@@ -207,5 +207,5 @@ def batch(windows: Sequence, known: Known | None = None) -> Batch:
         terminated=windows.terminated[:-1].astype(dtype),
         mask=windows.mask[:-1].astype(dtype),
         next_mask=windows.next_mask[:-1].astype(dtype),
-        known=known,
+        counts=counts,
     )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mjxwm.algos.tdmpc2.config import NetworkConfig
 from mjxwm.maths import twohot
@@ -116,11 +116,11 @@ class TaskNetworks(NamedTuple):
         z: Float[Array, "*s z"],
         action: Float[Array, "*s a"],
         which: Int[Array, " k"] | None = None,
-        key: PRNGKeyArray | None = None,
+        dropout_masks: Bool[Array, "k *s h"] | None = None,
     ) -> Float[Array, "k *s n"]:
-        """Logits over the bins of all Qs, or of nets chosen; under dropout with a key."""
+        """Logits over the bins of all Qs, or of some; with a dropout mask for each, see `MLP`."""
         chosen = self.q if which is None else jax.tree.map(lambda p: p[which], self.q)
-        return _logits(self.model, chosen, z, action, key)
+        return _logits(self.model, chosen, z, action, dropout_masks)
 
 
 def ensemble_values(
@@ -135,13 +135,10 @@ def _logits(
     q: MLP,
     z: Float[Array, "*s z"],
     action: Float[Array, "*s a"],
-    key: PRNGKeyArray | None,
+    dropout_masks: Bool[Array, "k *s h"] | None,
 ) -> Float[Array, "k *s n"]:
     x = jnp.concatenate([model.beside(z), model.own(action)], axis=-1)
-    if key is None:
-        return jax.vmap(lambda q: q(x))(q)
-    keys = jax.random.split(key, jax.tree.leaves(q)[0].shape[0])
-    return jax.vmap(lambda q, key: q(x, key))(q, keys)
+    return jax.vmap(lambda q, mask: q(x, mask))(q, dropout_masks)
 
 
 def for_task(networks: Networks, table: TaskTable, task: Int[Array, "*b"] | int) -> TaskNetworks:

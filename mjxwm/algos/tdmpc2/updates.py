@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 
 from mjxwm.algos.tdmpc2.networks import Networks, TaskTable, for_task, project, two_of
@@ -144,11 +144,12 @@ def model_loss(
     nets = for_task(networks, tasks, task)
     # `Conditioned` replaces padding by zeros: whatever is in it has no effect.
     total, (metrics, z) = world_model.loss(nets.model, config, batch)
-    logits = nets.value_logits(z[:-1], batch.action, key=key)
+    masks = _dropout_masks(nets.q, len(jax.tree.leaves(nets.q)[0]), key, batch.reward.shape)
+    logits = nets.value_logits(z[:-1], batch.action, dropout_masks=masks)
     error = twohot.cross_entropy(logits, wanted).mean(axis=0)
     # After a truncation, the next observation is not in the data.
     value = world_model.mean_error(
-        config, error, batch.outcome, batch.known and batch.known.outcome
+        config, error, batch.outcome, batch.counts and batch.counts.outcome
     )
     total = total + weight * value
     return total, ({**metrics, "value": value, "loss": total}, z)
@@ -175,19 +176,19 @@ def update_policy(
     noise = _normal(key_noise, (*z.shape[:2], batch.action.shape[-1]))
     # Latents after the end of the first step's episode are masked.
     reached = jnp.concatenate([jnp.ones_like(batch.mask[:1]), batch.next_mask])
-    steps = len(batch.next_mask)
-    known = batch.known and (1 + steps * batch.known.next_mask) / (1 + steps)
+    count = batch.counts and z.shape[1] + batch.counts.next_mask
+    masks = _dropout_masks(networks.q, 2, key_drop, z.shape[:2])
 
     def loss(policy: MLP) -> tuple[Array, Any]:
         nets = for_task(networks._replace(policy=policy), tasks, task)
         mean, log_std = nets.gaussian(z)
         action = nets.squash(mean + jnp.exp(log_std) * noise)
-        logits = nets.value_logits(z, action, which, key_drop)
+        logits = nets.value_logits(z, action, which, masks)
         value = twohot.decode(logits).mean(axis=0)
         scale = _range(learner.scale, jax.lax.stop_gradient(value[0]))
         entropy = gaussian_entropy(log_std, noise, nets.model.action_mask)
         worth = rates.entropy * entropy + value / scale
-        total = -world_model.mean_error(config, worth, reached, known)
+        total = -world_model.mean_error(config, worth, reached, count)
         return total, (scale, value.mean(), entropy.mean())
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(networks.policy)
@@ -216,6 +217,20 @@ def gaussian_entropy(
 
 def _normal(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "T N a"]:
     return shards.draw(lambda s: jax.random.normal(key, s), shape, axis=1)
+
+
+def _dropout_masks(
+    q: MLP, num: int, key: PRNGKeyArray, shape: tuple[int, ...]
+) -> Bool[Array, "k T N h"] | None:
+    """A mask for each of `num` Qs on [T, N] = `shape` inputs; None without dropout."""
+    if not q.dropout:
+        return None
+    shape = (*shape, q.layers[0].bias.shape[-1])
+
+    def draw(key: PRNGKeyArray) -> Bool[Array, "T N h"]:
+        return shards.draw(lambda s: jax.random.bernoulli(key, 1 - q.dropout, s), shape, axis=1)
+
+    return jax.vmap(draw)(jax.random.split(key, num))
 
 
 def _range(scale: Float[Array, ""], value: Float[Array, " N"]) -> Float[Array, ""]:

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
-from mjxwm_envs import shards
 
 from mjxwm.maths import twohot
 from mjxwm.models.world_model.model import Config, LatentModel
-from mjxwm.types import Known, Metrics
+from mjxwm.types import Metrics, StepCounts
 
 
 class Batch(NamedTuple):
@@ -24,9 +23,9 @@ class Batch(NamedTuple):
     """1 where reward and end of a step count."""
     next_mask: Float[Array, "H N"]
     """1 where obs[t + 1] is what the step led to."""
-    known: Known | None = None
-    """What counts in all of the batch of which these windows are a part; None where they are the
-    whole."""
+    counts: StepCounts | None = None
+    """Numbers of steps to divide by, if other devices have parts of the batch; by default those
+    of these windows."""
 
     @property
     def outcome(self) -> Float[Array, "H N"]:
@@ -60,16 +59,16 @@ def loss(
     else:
         reward_error = twohot.cross_entropy(logits, batch.reward)
     latent_error = ((next_z - target) ** 2).mean(axis=-1)
-    known, next_known, _ = batch.known or (None, None, None)
+    count, next_count, _ = batch.counts or (None, None, None)
     parts = {
-        "consistency": mean_error(config, latent_error, batch.next_mask, next_known),
-        "reward": mean_error(config, reward_error, batch.mask, known),
+        "consistency": mean_error(config, latent_error, batch.next_mask, next_count),
+        "reward": mean_error(config, reward_error, batch.mask, count),
     }
     total = config.consistency * parts["consistency"] + config.reward * parts["reward"]
     if config.continuation:
         going_on = model.continue_logit(next_z)
         error = optax.sigmoid_binary_cross_entropy(going_on, 1 - batch.terminated)
-        parts["continuation"] = mean_error(config, error, batch.mask, known)
+        parts["continuation"] = mean_error(config, error, batch.mask, count)
         total = total + config.continuation * parts["continuation"]
     return total, ({"loss": total, **parts}, z)
 
@@ -78,14 +77,16 @@ def mean_error(
     config: Config,
     error: Float[Array, "H N"],
     mask: Float[Array, "H N"],
-    known: Float[Array, ""] | None = None,
+    count: Float[Array, ""] | None = None,
 ) -> Float[Array, ""]:
-    """Errors weighted by rho^t, averaged over the steps that are not masked.
+    """Errors weighted by rho^t, averaged over the steps where `mask` is 1.
 
-    `known` is the mask's mean over the whole batch, where this is a part: then the mean over equal
-    parts is that of the whole.
+    Args:
+        config: for rho.
+        error: errors of H steps of N windows.
+        mask: 1 where a step counts, else 0.
+        count: number of steps to divide by, see `StepCounts`; by default the mask's sum.
     """
     weight = config.rho ** jnp.arange(len(error), dtype=error.dtype)[:, None]
-    parts = 1 if known is None else shards.count()
-    steps = mask.sum() if known is None else known * mask.size * parts
-    return (weight * mask * error).sum() * parts / jnp.maximum(steps, 1)
+    count = mask.sum() if count is None else count
+    return (weight * mask * error).sum() / jnp.where(count > 0, count, 1)
