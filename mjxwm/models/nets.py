@@ -2,6 +2,11 @@
 
 All `jax.*` transforms take them as they are; an ensemble is `jax.vmap` of `create`.
 Initial weights and layer order follow TD-MPC2 (Hansen et al. 2024) and PWM (Georgiev et al. 2024).
+
+Why not `flax.nnx` or Equinox: every call of a compiled program takes its arguments apart into
+arrays and puts the results together again, on the host, between iterations. For a training state
+of the preset pwm-hopper (231 arrays) this takes 2.14 ms with nnx modules, 0.44 ms with Equinox
+0.13.8 and 0.20 ms with dataclasses; a whole call takes 4.63, 0.91 and 0.61 ms.
 """
 
 import dataclasses
