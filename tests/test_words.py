@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("envs/mjxwm_envs",)
+ROOMS = (
+    "envs/mjxwm_envs",
+    *(f"mjxwm/algos/{name}" for name in ("baselines", "pwm", "shac", "tdmpc2")),
+    "mjxwm/data",
+    "mjxwm/maths",
+)
 """Folders whose modules are checked."""
 
 RIDDLES = {

@@ -34,13 +34,13 @@ def run_updates(
     """The second half of an iteration: `policy_updates` rounds of model, actor and critics."""
     length = config.horizon + 1
 
-    def update(learner: Learner, given: tuple[PRNGKeyArray, Any, Any]) -> tuple[Learner, Metrics]:
-        def model_step(learner: Learner, given: tuple[PRNGKeyArray, Any]) -> tuple[Learner, Any]:
-            windows = replay.sample(buffer, given[0], config.batch, length)
-            learner, metrics = update_model(config, tx, learner, windows, given[1])
+    def update(learner: Learner, inputs: tuple[PRNGKeyArray, Any, Any]) -> tuple[Learner, Metrics]:
+        def model_step(learner: Learner, inputs: tuple[PRNGKeyArray, Any]) -> tuple[Learner, Any]:
+            windows = replay.sample(buffer, inputs[0], config.batch, length)
+            learner, metrics = update_model(config, tx, learner, windows, inputs[1])
             return learner, (metrics, windows)
 
-        key_policy, keys, counts = given
+        key_policy, keys, counts = inputs
         learner, (metrics, windows) = jax.lax.scan(model_step, learner, (keys, counts))
         last = jax.tree.map(lambda x: x[-1], windows)
         learner, policy_metrics = update_policy(config, tx, learner, last, key_policy)

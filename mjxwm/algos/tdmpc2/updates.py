@@ -94,11 +94,11 @@ def update(
 ) -> tuple[Learner, Metrics]:
     """One update of model, Qs and embeddings, then of the policy, on N windows of tasks `task`."""
     keys = jax.random.split(key, 5)
-    wanted = td_target(learner, tasks, batch, task, keys[0])
+    targets = td_target(learner, tasks, batch, task, keys[0])
 
     def loss(trained: Any) -> tuple[Array, Any]:
         networks = _with(learner.networks, trained)
-        return model_loss(config, rates.value, networks, tasks, batch, task, wanted, keys[1])
+        return model_loss(config, rates.value, networks, tasks, batch, task, targets, keys[1])
 
     grads, (metrics, z) = jax.grad(loss, has_aux=True)(_trained(learner.networks))
     grads = shards.mean(grads)
@@ -137,7 +137,7 @@ def model_loss(
     tasks: TaskTable,
     batch: Batch,
     task: Int[Array, " N"],
-    wanted: Float[Array, "H N"],
+    targets: Float[Array, "H N"],
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], tuple[Metrics, Float[Array, "H+1 N z"]]]:
     """Loss of the world model plus that of the Qs: their cross-entropy on the predicted latents."""
@@ -146,7 +146,7 @@ def model_loss(
     total, (metrics, z) = world_model.loss(nets.model, config, batch)
     masks = _dropout_masks(nets.q, len(jax.tree.leaves(nets.q)[0]), key, batch.reward.shape)
     logits = nets.value_logits(z[:-1], batch.action, dropout_masks=masks)
-    error = twohot.cross_entropy(logits, wanted).mean(axis=0)
+    error = twohot.cross_entropy(logits, targets).mean(axis=0)
     # After a truncation, the next observation is not in the data.
     value = world_model.mean_error(
         config, error, batch.outcome, batch.counts and batch.counts.outcome
