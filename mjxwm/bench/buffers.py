@@ -1,6 +1,6 @@
 """The replay against flashbax's trajectory buffer and against a ring of numpy arrays.
 
-All three hold the same transitions and are asked for the same: a number of inserts, and the batches
+All three hold the same transitions and do the same: a number of inserts, and the batches
 of one iteration. Ours does each in one program, as training does. Flashbax's inserts are in one
 program, too; its batches are calls of `sample`, which draws one, or (`flashbax, together`) one
 program under `vmap`. The ring is for the host alone. All take turns in one process.

@@ -8,6 +8,7 @@ import numpy as np
 
 from mjxwm import ConfigError
 from mjxwm.bench import record
+from mjxwm.maths import bootstrap
 
 _RESAMPLES = 2000
 _LEAST = 5
@@ -25,7 +26,7 @@ class Change(NamedTuple):
     ratio: float
     """New to old."""
     interval: tuple[float, float]
-    """Of 95 %, for the ratio."""
+    """95% interval of the ratio."""
     verdict: str
     """better, worse, same where the interval has 1 in it, or unknown with too few samples."""
 
@@ -42,13 +43,13 @@ def compare(old: Path, new: Path) -> list[Change]:
             f"{old} is of bench {before['benchmark']}, {new} of bench {after['benchmark']}: two "
             "of one benchmark can be compared"
         )
-    known = {series.name: series for series in olds}
-    found = [_change(known[s.name], s) for s in news if s.name in known]
-    if not found:
+    old_series = {series.name: series for series in olds}
+    changes = [_change(old_series[s.name], s) for s in news if s.name in old_series]
+    if not changes:
         raise ConfigError(
             f"{old} and {new} have no series in common: measure with the same settings"
         )
-    return found
+    return changes
 
 
 def _change(old: record.Series, new: record.Series) -> Change:
@@ -64,14 +65,13 @@ def _change(old: record.Series, new: record.Series) -> Change:
 
 
 def interval(old: list[float], new: list[float]) -> tuple[float, float]:
-    """95 % of the quotients of medians, new to old, when both are drawn again (bootstrap)."""
+    """95% bootstrap interval of the quotient of the medians, new to old."""
     rng = np.random.default_rng(0)
 
     def medians(samples: list[float]) -> np.ndarray:
-        drawn = rng.choice(np.asarray(samples), (_RESAMPLES, len(samples)))
-        return np.median(drawn, axis=1)
+        return np.median(bootstrap.resample([samples], _RESAMPLES, rng), axis=1)
 
-    low, high = np.quantile(medians(new) / medians(old), (0.025, 0.975))
+    low, high = bootstrap.percentiles(medians(new) / medians(old))
     return float(low), float(high)
 
 
@@ -84,8 +84,8 @@ def table(old: Path, new: Path, changes: list[Change]) -> str:
         between = f"{c.ratio:.3f} ({low:.3f} to {high:.3f})"
         lines.append(f"{c.name:{width}}{c.old:12.4g}{c.new:12.4g}  {between:24}{c.verdict}")
     (before, _), (after, _) = record.load(old), record.load(new)
-    settings = before["config"] | after["config"]
-    for what in settings:
+    fields = before["config"] | after["config"]
+    for what in fields:
         one, other = before["config"].get(what), after["config"].get(what)
         if one != other:
             lines.append(f"setting {what}: {one} before, {other} after")

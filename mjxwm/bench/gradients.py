@@ -54,7 +54,7 @@ class Program(NamedTuple):
     name: str
     """rollout, implicit or unrolled."""
     seconds: list[float]
-    """Of each turn."""
+    """Seconds [s] of each turn."""
     compile_s: float
     """Seconds from tracing to machine code, no cache."""
     memory_mb: float | None
@@ -98,7 +98,7 @@ def run(config: Config) -> Row:
 
 
 def measure(config: Config, env: envs.Env) -> Row:
-    """The same of an environment that is given, in the precision that JAX has.
+    """Compiles and measures in `env`, in the precision that JAX is set to.
 
     Raises:
         ValueError: the engine has no gradient, or the peer lacks something.
@@ -108,14 +108,14 @@ def measure(config: Config, env: envs.Env) -> Row:
     programs, compile_s = {}, {}
     for name, function in functions.items():
         programs[name], compile_s[name] = _compile(function, state, actions)
-    found = {name: jax.block_until_ready(p(state, actions)) for name, p in programs.items()}
+    outputs = {name: jax.block_until_ready(p(state, actions)) for name, p in programs.items()}
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(config.samples):
         for name, program in programs.items():
             start = time.perf_counter()
             jax.block_until_ready(program(state, actions))
             seconds[name].append(time.perf_counter() - start)
-    return _row(config, env, programs, seconds, compile_s, found)
+    return _row(config, env, programs, seconds, compile_s, outputs)
 
 
 def table(row: Row) -> str:
@@ -202,9 +202,9 @@ def _row(
     programs: dict[str, Any],
     seconds: dict[str, list[float]],
     compile_s: dict[str, float],
-    found: dict[str, Array],
+    outputs: dict[str, Array],
 ) -> Row:
-    flat = {name: g.reshape(config.worlds, -1) for name, g in found.items() if g.ndim > 1}
+    flat = {name: g.reshape(config.worlds, -1) for name, g in outputs.items() if g.ndim > 1}
     peer = "unrolled" in programs
     return Row(
         task=env.name,
@@ -242,11 +242,11 @@ def _quotient(one: list[float], other: list[float]) -> float:
 
 
 def _least_cosine(one: Float[Array, "B n"], other: Float[Array, "B n"]) -> float | None:
-    """None where no world has two gradients that have a direction."""
+    """Smallest cosine over the worlds; None if none has two finite gradients other than zero."""
     norms = jnp.linalg.norm(one, axis=1) * jnp.linalg.norm(other, axis=1)
-    known = jnp.isfinite(norms) & (norms > 0)
-    cosines = ((one * other).sum(1) / norms)[known]
-    return float(cosines.min()) if known.any() else None
+    defined = jnp.isfinite(norms) & (norms > 0)
+    cosines = ((one * other).sum(1) / norms)[defined]
+    return float(cosines.min()) if defined.any() else None
 
 
 def _cosine(least: float | None) -> str:

@@ -59,11 +59,11 @@ class Config:
 class _Bench:
     """A run's programs and the state that they work on."""
 
-    def __init__(self, config: Config, cfg: TrainConfig, env: envs.Env):
-        self.config, self.algo, self.env = cfg, cfg.algo, env
+    def __init__(self, config: Config, run_config: TrainConfig, env: envs.Env):
+        self.config, self.algo, self.env = run_config, run_config.algo, env
         self.batch = envs.BatchEnv(env, self.algo.worlds)
         self.algorithm = pwm.make(self.algo, env)
-        self.programs = devices.programs(self.algorithm, "pwm", cfg.algo, devices.chosen(1))
+        self.programs = devices.programs(self.algorithm, "pwm", run_config.algo, devices.chosen(1))
         self.iterate = self.programs.iteration
         self.state = self.programs.init(seeds.key(config.seed))
         tx = learner.optimizers(self.algo)
@@ -115,15 +115,15 @@ class _Bench:
         sim = jax.block_until_ready(jax.tree.map(jnp.copy, self.state.worlds.state.sim))
         collection = self.timed(self.collect)
         controls = simulation.last_controls(self.algo, self.env, self.state)
-        found = {
+        seconds_of = {
             "collection": collection,
             "physics": self.bare(sim, controls),
             "policy": self.timed(self.act, self.noise),
             "insert": self.timed(self.insert, self.data),
             "updates": self.timed(self.update),
         }
-        inside = found["physics"] + found["policy"] + found["insert"]
-        return {**found, "task, resets, copies": max(0.0, collection - inside)}
+        inside = seconds_of["physics"] + seconds_of["policy"] + seconds_of["insert"]
+        return {**seconds_of, "task, resets, copies": max(0.0, collection - inside)}
 
     def back_to_back(self, iterations: int) -> float:
         """Seconds per iteration when nothing is done between them."""
@@ -161,26 +161,28 @@ def run(config: Config) -> Report:
         ConfigError: a preset that is not of pwm, a foreign task, or a number out of range.
     """
     ranges.at_least(config, 1, "samples", "iterations")
-    cfg = configuration.load_preset(TrainConfig, config.preset)
-    if cfg.algorithm != "pwm":
+    run_config = configuration.load_preset(TrainConfig, config.preset)
+    if run_config.algorithm != "pwm":
         raise ConfigError(
-            f"preset {config.preset!r} is of {cfg.algorithm}; bench train takes one of pwm"
+            f"preset {config.preset!r} is of {run_config.algorithm}; bench train takes one of pwm"
         )
     if config.worlds:
-        algo = dataclasses.replace(cfg.algo, worlds=config.worlds)
+        algo = dataclasses.replace(run_config.algo, worlds=config.worlds)
         rows = max(algo.horizon + 1, 2 * algo.unroll)
         algo = dataclasses.replace(algo, capacity=max(algo.capacity, config.worlds * rows))
-        cfg = dataclasses.replace(cfg, algo=algo)
-    env = make_env(cfg)
+        run_config = dataclasses.replace(run_config, algo=algo)
+    env = make_env(run_config)
     if not isinstance(env, envs.Env):
-        raise ConfigError(f"task {cfg.task!r} is foreign: its physics cannot be measured alone")
-    bench = _Bench(config, cfg, env)
+        raise ConfigError(
+            f"task {run_config.task!r} is foreign: its physics cannot be measured alone"
+        )
+    bench = _Bench(config, run_config, env)
     with tempfile.TemporaryDirectory() as folder:
         times = _measured(config, bench, Path(folder))
     # A difference near zero, of which no quotients can be taken.
     derived = "task, resets, copies"
     series = [Series(k, "s per iteration", s) for k, s in times.items() if k != derived]
-    return Report(_table(config, cfg, times), series, {"updates": cfg.algo.updates})
+    return Report(_table(config, run_config, times), series, {"updates": run_config.algo.updates})
 
 
 def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[float]]:
@@ -197,24 +199,26 @@ def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[flo
         bench.looped(log, 1)
         times: dict[str, list[float]] = {}
         for _ in range(config.samples):
-            found = bench.parts()
-            found["iteration"] = bench.back_to_back(config.iterations)
-            found["iteration of a run"], found["host"] = bench.looped(log, config.iterations)
-            for name, seconds in found.items():
+            seconds_of = bench.parts()
+            seconds_of["iteration"] = bench.back_to_back(config.iterations)
+            seconds_of["iteration of a run"], seconds_of["host"] = bench.looped(
+                log, config.iterations
+            )
+            for name, seconds in seconds_of.items():
                 times.setdefault(name, []).append(seconds)
     return times
 
 
-def _table(config: Config, cfg: TrainConfig, times: dict[str, list[float]]) -> str:
+def _table(config: Config, run_config: TrainConfig, times: dict[str, list[float]]) -> str:
     whole = statistics.median(times["iteration of a run"])
     lines = [f"{'':24}{'ms':>10}{'share':>9}"]
     for name in (*_PARTS, "iteration of a run"):
         seconds = statistics.median(times[name])
         lines.append(f"{name:24}{1e3 * seconds:10.2f}{seconds / whole:9.1%}")
-    steps = cfg.algo.steps_per_iteration
+    steps = run_config.algo.steps_per_iteration
     lines.append(
-        f"{config.preset}: {cfg.algo.worlds} worlds, {steps:,} env steps and {cfg.algo.updates} "
-        f"updates an iteration, {steps / whole:,.0f} env steps/s; the parts are programs of their "
-        "own and add up only roughly"
+        f"{config.preset}: {run_config.algo.worlds} worlds, {steps:,} env steps and "
+        f"{run_config.algo.updates} updates an iteration, {steps / whole:,.0f} env steps/s; the "
+        "parts are programs of their own and add up only roughly"
     )
     return "\n".join(lines)

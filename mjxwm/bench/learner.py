@@ -91,16 +91,16 @@ def count(config: Config) -> dict[str, dict[str, int]]:
     """
     tasks = task_set(config.task_set)
     obs, action = sizes(tasks)
-    found = {}
+    counts = {}
     ranges.some(config, "sizes")
     for size in config.sizes:
-        settings = network_sizes(size, config.task_set)
+        network_config = network_sizes(size, config.task_set)
         abstract = jax.eval_shape(
-            lambda key, s=settings: networks.init(s, obs, action, len(tasks), key=key),
+            lambda key, s=network_config: networks.init(s, obs, action, len(tasks), key=key),
             jax.random.key(0),
         )
-        found[size] = networks.parameters(abstract)
-    return found
+        counts[size] = networks.parameters(abstract)
+    return counts
 
 
 def run(config: Config, say: Callable[[str], None]) -> list[Row]:
@@ -141,36 +141,38 @@ def _measured(config: Config, name: str, ours: _Ours, peer: Callable | None) -> 
 def _tdmpc2(config: Config, size: str) -> _Case:
     tasks = task_set(config.task_set)
     obs, action = sizes(tasks)
-    settings, info = network_sizes(size, config.task_set), make_task_table(tasks)
-    rates = updates.Rates(3e-4, 0.3, 0.01, 1e-4, settings.value)
+    network_config, info = network_sizes(size, config.task_set), make_task_table(tasks)
+    rates = updates.Rates(3e-4, 0.3, 0.01, 1e-4, network_config.value)
     tx = updates.optimizers(rates, updates=1)
-    made = networks.init(settings, obs, action, len(tasks), key=jax.random.key(0))
+    model = networks.init(network_config, obs, action, len(tasks), key=jax.random.key(0))
     data, task = _windows(config.batch, config.horizon, obs, action, len(tasks))
 
-    def update(learner: updates.Learner, given: Any, key: jax.Array) -> updates.Learner:
-        batch, numbers = given
-        return updates.update(settings.model, rates, tx, learner, info, batch, numbers, key)[0]
+    def update(learner: updates.Learner, inputs: Any, key: jax.Array) -> updates.Learner:
+        batch, numbers = inputs
+        return updates.update(network_config.model, rates, tx, learner, info, batch, numbers, key)[
+            0
+        ]
 
-    ours = _compiled(config, update, updates.init(tx, made), (_batch(data), jnp.asarray(task)))
+    ours = _compiled(config, update, updates.init(tx, model), (_batch(data), jnp.asarray(task)))
     peer = timing.torch_peer() if config.peer else None
     if peer is None:
         return f"TD-MPC2 {size}", ours, None
     import torch
 
-    theirs = peer.Updater(peer.TDMPC2(settings, obs, action, len(tasks)))
+    theirs = peer.Updater(peer.TDMPC2(network_config, obs, action, len(tasks)))
     tensors = [torch.tensor(x) for x in data]
-    which = torch.tensor(task) if settings.task_size else None
+    which = torch.tensor(task) if network_config.task_size else None
     return f"TD-MPC2 {size}", ours, lambda: theirs(*tensors, which)
 
 
 def _pwm(config: Config) -> _Case:
-    obs, action, settings = 11, 3, pwm.Config()  # its hopper
-    model = WorldModel.create(settings.model, obs, action, key=jax.random.key(0))
-    tx = pwm.learner.optimizers(settings).model
+    obs, action, pwm_config = 11, 3, pwm.Config()  # its hopper
+    model = WorldModel.create(pwm_config.model, obs, action, key=jax.random.key(0))
+    tx = pwm.learner.optimizers(pwm_config).model
     data, _ = _windows(config.batch, config.pwm_horizon, obs, action, 1)
 
     def update(state: Any, batch: Any, key: jax.Array) -> Any:
-        gradient = jax.grad(lambda m: world_model.loss(m, settings.model, batch)[0])
+        gradient = jax.grad(lambda m: world_model.loss(m, pwm_config.model, batch)[0])
         return tx.step(state[0], gradient(state[0]), state[1])
 
     ours = _compiled(config, update, (model, tx.init(model)), _batch(data))
@@ -181,44 +183,44 @@ def _pwm(config: Config) -> _Case:
 
     from mjxwm.bench import torch_pwm
 
-    theirs = torch_pwm.PWMUpdater(settings.model, obs, action)
+    theirs = torch_pwm.PWMUpdater(pwm_config.model, obs, action)
     tensors = [torch.tensor(x) for x in data]
     return "PWM world model", ours, lambda: theirs(*tensors)
 
 
 def _pwm_actor(config: Config) -> _Case:
     """One step of the actor through the model and its critics' steps, at PWM's sizes."""
-    settings, tx, made, windows = _imagining(config)
+    pwm_config, tx, learner, windows = _imagining(config)
 
     def update(state: Any, windows: Any, key: jax.Array) -> Any:
-        return pwm.update_policy(settings, tx, state, windows, key)[0]
+        return pwm.update_policy(pwm_config, tx, state, windows, key)[0]
 
-    return "PWM actor and critics", _compiled(config, update, made, windows), None
+    return "PWM actor and critics", _compiled(config, update, learner, windows), None
 
 
 def _pwm_critic(config: Config) -> _Case:
     """PWM's steps of the critics on what one actor step imagined."""
-    settings, tx, made, windows = _imagining(config)
+    pwm_config, tx, learner, windows = _imagining(config)
     # As many as an actor step imagines, each again where there are fewer windows.
-    starts = jnp.arange(settings.imagine_batch) % config.batch
-    z = made.model.encode(windows.obs[0, starts])
-    shape = (settings.imagine_horizon, settings.imagine_batch, windows.action.shape[-1])
-    seen = world_model.imagine(made.model, made.actor.sample, z, jnp.zeros(shape))
+    starts = jnp.arange(pwm_config.imagine_batch) % config.batch
+    z = learner.model.encode(windows.obs[0, starts])
+    shape = (pwm_config.imagine_horizon, pwm_config.imagine_batch, windows.action.shape[-1])
+    imagined = world_model.imagine(learner.model, learner.actor.sample, z, jnp.zeros(shape))
 
-    def update(state: Any, given: Any, key: jax.Array) -> Any:
-        return pwm.update_critic(settings, tx, state, *given)[0]
+    def update(state: Any, inputs: Any, key: jax.Array) -> Any:
+        return pwm.update_critic(pwm_config, tx, state, *inputs)[0]
 
-    return "PWM critics", _compiled(config, update, made, (seen, windows)), None
+    return "PWM critics", _compiled(config, update, learner, (imagined, windows)), None
 
 
 def _imagining(config: Config) -> tuple[pwm.Config, Any, Any, Any]:
-    obs, action, settings = 11, 3, pwm.Config()  # its hopper
-    tx = pwm.learner.optimizers(settings)
-    made = pwm.learner.init(settings, tx, obs, action, jax.random.key(0))
+    obs, action, pwm_config = 11, 3, pwm.Config()  # its hopper
+    tx = pwm.learner.optimizers(pwm_config)
+    learner = pwm.learner.init(pwm_config, tx, obs, action, jax.random.key(0))
     data, _ = _windows(config.batch, config.pwm_horizon, obs, action, 1)
     flags = jnp.zeros(data[2].shape, jnp.uint8)
-    seen, acted, reward = (jnp.asarray(x) for x in data)
-    return settings, tx, made, replay.from_flags(seen[:-1], acted, reward, flags)
+    obs_rows, acted, reward = (jnp.asarray(x) for x in data)
+    return pwm_config, tx, learner, replay.from_flags(obs_rows[:-1], acted, reward, flags)
 
 
 def _compiled(config: Config, update: Callable, state: Any, batch: Any) -> _Ours:
@@ -246,12 +248,12 @@ def _windows(
     count: int, horizon: int, obs: int, action: int, tasks: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     rng = np.random.default_rng(0)
-    made = [
+    arrays = [
         rng.standard_normal((horizon + 1, count, obs)),
         rng.uniform(-1, 1, (horizon, count, action)),
         rng.uniform(0, 1, (horizon, count)),
     ]
-    return [x.astype(np.float32) for x in made], rng.integers(0, tasks, count)
+    return [x.astype(np.float32) for x in arrays], rng.integers(0, tasks, count)
 
 
 def _batch(data: list[np.ndarray]) -> Batch:

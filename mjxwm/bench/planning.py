@@ -59,57 +59,57 @@ def run(config: Config) -> Row:
     tdmpc2.validate_planning(config.planning)
     tasks = task_set(config.task_set)
     obs, action = sizes(tasks)
-    settings, info = network_sizes(config.size, config.task_set), make_task_table(tasks)
-    made = networks.init(settings, obs, action, len(tasks), key=jax.random.key(0))
-    seen = np.random.default_rng(0).standard_normal((config.worlds, obs)).astype(np.float32)
+    network_config, info = network_sizes(config.size, config.task_set), make_task_table(tasks)
+    model = networks.init(network_config, obs, action, len(tasks), key=jax.random.key(0))
+    obs_batch = np.random.default_rng(0).standard_normal((config.worlds, obs)).astype(np.float32)
     ours = {
-        "planner": _planner(config, made, info, seen, action),
-        "policy": _policy(config, made, info, seen, action),
+        "planner": _planner(config, model, info, obs_batch, action),
+        "policy": _policy(config, model, info, obs_batch, action),
     }
-    peer = _peer(config, settings, len(tasks), seen, action)
+    peer = _peer(config, network_config, len(tasks), obs_batch, action)
     calls = {**ours, **({"peer": peer} if peer else {})}
     times = timing.in_turns(calls, config.turns, config.seconds)
     return Row(times["planner"], times.get("peer", []), times["policy"], config.worlds)
 
 
 def _planner(
-    config: Config, made: Any, info: Any, seen: np.ndarray, action: int
+    config: Config, model: Any, info: Any, obs_batch: np.ndarray, action: int
 ) -> Callable[[], Any]:
     @jax.jit
-    def plan(made: Any, plans: Any, obs: Any, key: Any) -> Any:
-        those = tdmpc2.for_task(made, info, 0)
-        return tdmpc2.plan_worlds(config.planning, those, plans, obs, key, True)
+    def plan(model: Any, plans: Any, obs: Any, key: Any) -> Any:
+        task_model = tdmpc2.for_task(model, info, 0)
+        return tdmpc2.plan_worlds(config.planning, task_model, plans, obs, key, True)
 
     plans = jnp.zeros((config.worlds, config.planning.plan_horizon, action))
     key = jax.random.key(0)
-    return lambda: jax.block_until_ready(plan(made, plans, jnp.asarray(seen), key))
+    return lambda: jax.block_until_ready(plan(model, plans, jnp.asarray(obs_batch), key))
 
 
 def _policy(
-    config: Config, made: Any, info: Any, seen: np.ndarray, action: int
+    config: Config, model: Any, info: Any, obs_batch: np.ndarray, action: int
 ) -> Callable[[], Any]:
-    latent = made.model.encoder.layers[-1].kernel.shape[1]
+    latent = model.model.encoder.layers[-1].kernel.shape[1]
     actor = Actor.create(Extract().policy, latent, action, key=jax.random.key(0))
 
     @jax.jit
-    def act(made: Any, actor: Actor, obs: Any) -> Any:
-        return actor.mean(tdmpc2.for_task(made, info, 0).model.encode(obs))
+    def act(model: Any, actor: Actor, obs: Any) -> Any:
+        return actor.mean(tdmpc2.for_task(model, info, 0).model.encode(obs))
 
-    return lambda: jax.block_until_ready(act(made, actor, jnp.asarray(seen)))
+    return lambda: jax.block_until_ready(act(model, actor, jnp.asarray(obs_batch)))
 
 
 def _peer(
-    config: Config, settings: Any, tasks: int, seen: np.ndarray, action: int
+    config: Config, network_config: Any, tasks: int, obs_batch: np.ndarray, action: int
 ) -> Callable[[], Any] | None:
     peer = timing.torch_peer() if config.peer else None
     if peer is None:
         return None
     import torch
 
-    model = peer.TDMPC2(settings, seen.shape[1], action, tasks).eval()
-    obs = torch.tensor(seen)
+    model = peer.TDMPC2(network_config, obs_batch.shape[1], action, tasks).eval()
+    obs = torch.tensor(obs_batch)
     mean = torch.zeros(config.worlds, config.planning.plan_horizon, action)
-    task = torch.zeros((), dtype=torch.long) if settings.task_size else None
+    task = torch.zeros((), dtype=torch.long) if network_config.task_size else None
     from mjxwm.bench import torch_planner
 
     return lambda: torch_planner.plan(model, config.planning, obs, mean, task)

@@ -46,7 +46,7 @@ def load(path: Path) -> tuple[dict[str, Any], list[Series]]:
     """A report that was written as JSON, and its series.
 
     Raises:
-        ConfigError: the file is missing, or is none.
+        ConfigError: the file is missing or not a report.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 Worlds: collection as `mjxwm.bench.simulation` measures it, from few worlds to many. Devices: one
 iteration with equally many worlds and windows on each (weak scaling), in turns, for every number
-of devices that is asked for and is here; the collectives of an iteration are counted in the
+of devices that is requested and available; the collectives of an iteration are counted in the
 compiled program.
 """
 
@@ -65,39 +65,41 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     ranges.some(config, "worlds", "devices")
     if min(*config.worlds, *config.devices, config.samples, config.worlds_per_device) < 1:
         raise ConfigError("worlds, devices and samples must be at least 1")
-    cfg = configuration.load_preset(TrainConfig, config.preset)
-    if cfg.algorithm != "pwm":
+    run_config = configuration.load_preset(TrainConfig, config.preset)
+    if run_config.algorithm != "pwm":
         raise ConfigError(
-            f"preset {config.preset!r} is of {cfg.algorithm}; bench scaling takes one of pwm"
+            f"preset {config.preset!r} is of {run_config.algorithm}; bench scaling takes one of pwm"
         )
-    cfg = dataclasses.replace(cfg, engine=config.engine)
-    worlds = _worlds(config, cfg, say)
-    spread = _devices(config, cfg)
+    run_config = dataclasses.replace(run_config, engine=config.engine)
+    worlds = _worlds(config, run_config, say)
+    spread = _devices(config, run_config)
     tables = [simulation.table(worlds)] if worlds else []
     text = "\n".join([*tables, _table(config, spread)])
     return Report(text, _series(worlds, spread), [row._asdict() for row in (*worlds, *spread)])
 
 
-def _worlds(config: Config, cfg: TrainConfig, say: Callable[[str], None]) -> list[simulation.Row]:
+def _worlds(
+    config: Config, run_config: TrainConfig, say: Callable[[str], None]
+) -> list[simulation.Row]:
     rows = []
     for number in config.worlds:
-        settings = simulation.Config(
-            task=cfg.task, preset=config.preset, samples=config.samples, worlds=(number,)
+        sim_config = simulation.Config(
+            task=run_config.task, preset=config.preset, samples=config.samples, worlds=(number,)
         )
-        env = envs.as_env(make_env(cfg))
-        rows.append(simulation.measure(settings, cfg.algo, env, number))
+        env = envs.as_env(make_env(run_config))
+        rows.append(simulation.measure(sim_config, run_config.algo, env, number))
         say(f"{number} worlds: {rows[-1].control_steps_per_s:,.0f} env steps/s")
     return rows
 
 
-def _devices(config: Config, cfg: TrainConfig) -> list[Spread]:
-    there = len(jax.devices())
+def _devices(config: Config, run_config: TrainConfig) -> list[Spread]:
+    available = len(jax.devices())
     running: dict[int, Running] = {}
     calls: dict[str, Callable[[], Any]] = {}
     counted: dict[int, tuple[int, int]] = {}
-    for number in sorted({n for n in config.devices if n <= there}):
-        algo = _sized(cfg.algo, config.worlds_per_device, number)
-        algorithm = pwm.make(algo, make_env(cfg))
+    for number in sorted({n for n in config.devices if n <= available}):
+        algo = _sized(run_config.algo, config.worlds_per_device, number)
+        algorithm = pwm.make(algo, make_env(run_config))
         programs = devices.programs(algorithm, "pwm", algo, devices.chosen(number))
         running[number] = Running(programs.iteration, programs.init(jax.random.key(0)))
         program = running[number].compiled().as_text()
@@ -135,8 +137,8 @@ def _series(worlds: list[simulation.Row], spread: list[Spread]) -> list[Series]:
 
 def _table(config: Config, spread: list[Spread]) -> str:
     if not spread:
-        asked = ", ".join(map(str, config.devices)) or "none"
-        return f"devices: {asked} asked for, {len(jax.devices())} here: none measured"
+        requested = ", ".join(map(str, config.devices)) or "none"
+        return f"devices: {requested} asked for, {len(jax.devices())} here: none measured"
     lines = [
         f"{'devices':>7}{'iteration':>14}{'env steps/s':>14}{'efficiency':>12}{'collectives':>13}"
     ]

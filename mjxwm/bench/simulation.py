@@ -66,13 +66,13 @@ class Row(NamedTuple):
     task: str
     worlds: int
     physics_steps_per_s: float
-    """Of collection, over all worlds."""
+    """Rate of collection, all worlds together."""
     bare_physics_steps_per_s: float
-    """Of the simulator alone."""
+    """Rate of the simulator alone."""
     ratio: float
     """Median of the samples' quotients, collection to bare."""
     control_steps_per_s: float
-    """Of collection: transitions that reach the replay."""
+    """Rate at which transitions reach the replay."""
     samples: list[list[float]]
     """Seconds of each sample: [collection, bare]."""
     threads: int
@@ -156,35 +156,35 @@ def held(analysis: Any) -> int:
 @contextlib.contextmanager
 def _captures() -> Iterator[list[Any]]:
     """Collects the CUDA graphs that Warp captures meanwhile, if it is in use."""
-    found: list[Any] = []
+    captures: list[Any] = []
     warp: Any = sys.modules.get("warp")
     if warp is None:
-        yield found
+        yield captures
         return
     original = warp.ScopedCapture
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        found.append(original(*args, **kwargs))
-        return found[-1]
+        captures.append(original(*args, **kwargs))
+        return captures[-1]
 
     warp.ScopedCapture = counted
     try:
-        yield found
+        yield captures
     finally:
         warp.ScopedCapture = original
 
 
 def series(rows: list[Row]) -> list[Series]:
     """What later measurements are compared with."""
-    found = []
+    all_series = []
     for row in rows:
         name = f"{row.engine} {row.task} {row.worlds} worlds"
         quotients = [bare / collection for collection, bare in row.samples]
         steps = row.control_steps_per_s * statistics.median(c for c, _ in row.samples)
         rates = [steps / collection for collection, _ in row.samples]
-        found.append(Series(f"{name}, collection : bare", "", quotients, True))
-        found.append(Series(f"{name}, collection", "env steps/s", rates, True))
-    return found
+        all_series.append(Series(f"{name}, collection : bare", "", quotients, True))
+        all_series.append(Series(f"{name}, collection", "env steps/s", rates, True))
+    return all_series
 
 
 def bare_simulator(env: envs.Env, worlds: int) -> Bare:

@@ -46,7 +46,7 @@ def ratio(slow: list[float], fast: list[float]) -> float:
 
 
 def torch_peer() -> Any:
-    """`mjxwm.bench.torch_peer` on all cores; None where torch is not installed."""
+    """`mjxwm.bench.torch_peer` on all cores; or None without torch."""
     if importlib.util.find_spec("torch") is None:
         return None
     import torch

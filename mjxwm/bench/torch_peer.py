@@ -75,7 +75,7 @@ class TDMPC2(nn.Module):
         self._target = [p.detach().clone() for p in self._Qs]
         self.bins, self.actions = torch.linspace(-10, 10, bins), action
 
-    def beside(self, x: Tensor, task: Tensor | None) -> Tensor:
+    def with_embedding(self, x: Tensor, task: Tensor | None) -> Tensor:
         """Inputs with the task's embedding after them."""
         if self._task_emb is None or task is None:
             return x
@@ -84,25 +84,25 @@ class TDMPC2(nn.Module):
 
     def encode(self, obs: Tensor, task: Tensor | None) -> Tensor:
         """Latents."""
-        return self._encoder["state"](self.beside(obs, task))
+        return self._encoder["state"](self.with_embedding(obs, task))
 
     def next(self, z: Tensor, a: Tensor, task: Tensor | None) -> Tensor:
         """Latents after an action."""
-        return self._dynamics(torch.cat([self.beside(z, task), a], -1))
+        return self._dynamics(torch.cat([self.with_embedding(z, task), a], -1))
 
     def reward(self, z: Tensor, a: Tensor, task: Tensor | None) -> Tensor:
         """Logits of the reward."""
-        return self._reward(torch.cat([self.beside(z, task), a], -1))
+        return self._reward(torch.cat([self.with_embedding(z, task), a], -1))
 
     def pi(self, z: Tensor, task: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Action and log std."""
-        mean, raw = self._pi(self.beside(z, task)).chunk(2, -1)
+        mean, raw = self._pi(self.with_embedding(z, task)).chunk(2, -1)
         log_std = -10 + 6 * (torch.tanh(raw) + 1)
         return torch.tanh(mean + log_std.exp() * noise), log_std
 
     def q(self, params: Any, z: Tensor, a: Tensor, task: Tensor | None) -> Tensor:
         """Logits of all Qs with these parameters."""
-        x = torch.cat([self.beside(z, task), a], -1)
+        x = torch.cat([self.with_embedding(z, task), a], -1)
 
         def one(p: dict[str, Tensor]) -> Tensor:
             return functional_call(self._skeleton[0].train(self.training), p, (x,))  # type: ignore[arg-type]
@@ -118,21 +118,21 @@ class TDMPC2(nn.Module):
 def state_dict(model: TDMPC2, new: bool = False) -> dict[str, Any]:
     """In the layout of the released files, or in that of files since January 2025."""
     names = [k for k in model.state_dict() if not k.startswith("_Qs.")]
-    found: dict[str, Any] = {k: model.state_dict()[k] for k in names}
+    tensors: dict[str, Any] = {k: model.state_dict()[k] for k in names}
     copies = {"_Qs": list(model._Qs), "_target_Qs": model._target}
     for prefix, params in copies.items():
         for name, p in zip(model._q_names, params, strict=True):
             if not new:
-                found[f"{prefix}.params.{_flat(name)}"] = p.detach()
+                tensors[f"{prefix}.params.{_flat(name)}"] = p.detach()
             elif prefix == "_Qs":
-                found[f"_Qs.params.{name}"] = p.detach()
-                found[f"_detach_Qs_params.{name}"] = p.detach()
+                tensors[f"_Qs.params.{name}"] = p.detach()
+                tensors[f"_detach_Qs_params.{name}"] = p.detach()
             else:
-                found[f"_target_Qs_params.{name}"] = p.detach()
+                tensors[f"_target_Qs_params.{name}"] = p.detach()
     if new:
-        found |= {"_Qs.params.__batch_size": torch.Size([model.config.num_q])}
-        found |= {"log_std_min": torch.tensor(-10.0), "log_std_dif": torch.tensor(12.0)}
-    return found
+        tensors |= {"_Qs.params.__batch_size": torch.Size([model.config.num_q])}
+        tensors |= {"log_std_min": torch.tensor(-10.0), "log_std_dif": torch.tensor(12.0)}
+    return tensors
 
 
 def _flat(name: str) -> int:

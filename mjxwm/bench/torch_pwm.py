@@ -37,11 +37,11 @@ class PWMUpdater:
             z = self.dynamics(torch.cat([z, action[t]], -1))
             zs.append(z)
         past = torch.stack(zs)
-        found = self.reward(torch.cat([past[:-1], action], -1))[..., 0]
+        predicted = self.reward(torch.cat([past[:-1], action], -1))[..., 0]
         going_on = self.ends(past[1:])[..., 0] + 4.0
         errors = (
             w.consistency * ((past[1:] - target) ** 2).mean(-1)
-            + w.reward * (found - reward) ** 2
+            + w.reward * (predicted - reward) ** 2
             + w.continuation * functional.softplus(-going_on)
         )
         (rho * errors.mean(1)).mean().backward()

@@ -66,5 +66,5 @@ def solve(model: mjx.Model, data: mjx.Data, iterations: int) -> mjx.Data:
     start = jnp.where(cost(warm) < cost(cold), warm, cold)
     context = stock.Context.create(model, data.replace(qacc=start))
     context, _ = jax.lax.scan(newton, context, None, iterations)
-    found = {"qacc": context.qacc, "qfrc_constraint": context.qfrc_constraint}
-    return data.tree_replace(found | {"_impl.efc_force": context.efc_force})
+    fields = {"qacc": context.qacc, "qfrc_constraint": context.qfrc_constraint}
+    return data.tree_replace(fields | {"_impl.efc_force": context.efc_force})

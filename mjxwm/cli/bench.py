@@ -14,22 +14,22 @@ from mjxwm.cli.arguments.usage import parts
 
 def bench(args: list[str]) -> int:
     """Runs the benchmark that is named, or compares two reports."""
-    known = parts("bench")
-    if not args or args[0] not in known:
+    names = parts("bench")
+    if not args or args[0] not in names:
         what = f"benchmark {args[0]!r} is unknown" if args else "bench needs a benchmark"
-        near = nearest(args[0], known) if args else ""
-        raise ConfigError(f"{what}{near}. There are: {', '.join(known)}")
+        near = nearest(args[0], names) if args else ""
+        raise ConfigError(f"{what}{near}. There are: {', '.join(names)}")
     if args[0] == "compare":
         return _compare(args[1:])
     from mjxwm.bench import record
     from mjxwm.bench.parts import PARTS
 
     part = PARTS[args[0]]
-    settings: Any = part.config
+    config_class: Any = part.config
 
     @dataclasses.dataclass(frozen=True)
     class Options:
-        config: tyro.conf.OmitArgPrefixes[settings] = settings()  # pyright: ignore[reportInvalidTypeForm]
+        config: tyro.conf.OmitArgPrefixes[config_class] = config_class()  # pyright: ignore[reportInvalidTypeForm]
         """What is measured, and how often."""
         json: Path | None = None
         """File for the report, which `mjxwm bench compare` reads."""

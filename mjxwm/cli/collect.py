@@ -22,12 +22,12 @@ def collect(args: list[str]) -> int:
     from mjxwm.cli.training import train
 
     # The same options as `mjxwm train`, and a data set by default.
-    given = any(a == "--data" or a.startswith("--data=") for a in rest)
-    return train([name, *rest, *([] if given else ["--data", "data"])])
+    has_data = any(a == "--data" or a.startswith("--data=") for a in rest)
+    return train([name, *rest, *([] if has_data else ["--data", "data"])])
 
 
 def _of_many_tasks(name: str) -> bool:
-    """Whether a preset that is not shipped is, or is meant as, one of many tasks."""
+    """Whether a name that is no shipped multi-task preset stands for one (a file, or a typo)."""
     if not is_file_name(name):
         return name not in preset_names()
     values = read_with_bases(Path(name))
@@ -43,7 +43,7 @@ def _collect_all(name: str, args: list[str]) -> int:
 
     @dataclasses.dataclass(frozen=True)
     class Options:
-        settings: tyro.conf.OmitArgPrefixes[Collect] = preset.collect
+        config: tyro.conf.OmitArgPrefixes[Collect] = preset.collect
         data: str = preset.data
         """Folder of the data set."""
         folder: Path = Path("runs")
@@ -54,11 +54,11 @@ def _collect_all(name: str, args: list[str]) -> int:
         """File for the results."""
 
     options = parse(Options, args, f"collect {name}", ("folder", "data"))
-    preset = dataclasses.replace(preset, data=options.data, collect=options.settings)
+    preset = dataclasses.replace(preset, data=options.data, collect=options.config)
     runs = _collections(preset, _chosen(preset.tasks, options.only), Path(name).stem)
     collected = []
-    for run, cfg in runs.items():
-        if not _collect_one(cfg, name, run, options.folder):
+    for run, config in runs.items():
+        if not _collect_one(config, name, run, options.folder):
             print("stopped; the same command goes on")
             break
         collected.append(str(options.folder / run))
@@ -73,35 +73,39 @@ def _chosen(tasks: str, only: str) -> list[str]:
         names = [task.name for task in task_set(tasks)]
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    wanted = [task for task in only.split(",") if task]
-    for task in wanted:
+    chosen = [task for task in only.split(",") if task]
+    for task in chosen:
         if task not in names:
             raise ConfigError(f"only={task!r} is not of {tasks}{nearest(task, names)}")
-    return wanted or names
+    return chosen or names
 
 
 def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
-    """The configurations by the runs' names; what is missing for any of them is said at once."""
+    """Configurations by the runs' names.
+
+    Raises:
+        ConfigError: tasks cannot be made here; the message names all of them.
+    """
     from mjxwm.runs.build import make_env
     from mjxwm.runs.config import Config
     from mjxwm.runs.folders import name_of
 
     runs, missing = {}, {}
     for task in tasks:
-        cfg = load_preset(Config, preset.collect.preset)
+        config = load_preset(Config, preset.collect.preset)
         repeat = None if task.startswith("mw-") else 2
-        cfg = dataclasses.replace(
-            cfg, task=task, data=preset.data, action_repeat=repeat, video=False
+        config = dataclasses.replace(
+            config, task=task, data=preset.data, action_repeat=repeat, video=False
         )
         if preset.collect.env_steps:
-            algo = dataclasses.replace(cfg.algo, env_steps=preset.collect.env_steps)
-            cfg = dataclasses.replace(cfg, algo=algo)
+            algo = dataclasses.replace(config.algo, env_steps=preset.collect.env_steps)
+            config = dataclasses.replace(config, algo=algo)
         try:
-            make_env(cfg)
+            make_env(config)
         except ConfigError as error:
             missing[task] = f"{task}: {error}"
         for seed in range(preset.collect.seed, preset.collect.seed + preset.collect.seeds):
-            runs[name_of(prefix, task, seed)] = dataclasses.replace(cfg, seed=seed)
+            runs[name_of(prefix, task, seed)] = dataclasses.replace(config, seed=seed)
     if missing:
         have = ",".join(task for task in tasks if task not in missing)
         others = [f"--only {have} collects the others"] if have else []
@@ -109,36 +113,36 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
     return runs
 
 
-def _collect_one(cfg: Any, preset: str, name: str, folder: Path) -> bool:
-    """Trains, or goes on with, one run; whether it came to its end."""
+def _collect_one(config: Any, preset: str, name: str, folder: Path) -> bool:
+    """Trains or resumes one run; returns whether it has finished."""
     from mjxwm import data
     from mjxwm.runs import checkpoint, folders, loop, presets
     from mjxwm.runs.config import Config
 
-    found = folders.RunFolder(folder / name)
-    if not found.config.is_file():
-        return _ended(loop.run(cfg, preset, name, folder))
-    kept = presets.load_yaml(Config, found.config)
-    if dataclasses.replace(kept, task_folder=cfg.task_folder) != cfg:
+    run_folder = folders.RunFolder(folder / name)
+    if not run_folder.config.is_file():
+        return _ended(loop.run(config, preset, name, folder))
+    kept = presets.load_yaml(Config, run_folder.config)
+    if dataclasses.replace(kept, task_folder=config.task_folder) != config:
         raise ConfigError(
-            f"{found.path} exists with other settings; give another --folder, or remove it"
+            f"{run_folder.path} exists with other settings; give another --folder, or remove it"
         )
-    done = checkpoint.latest(found.checkpoints)
+    done = checkpoint.latest(run_folder.checkpoints)
     if done is None:
-        raise ConfigError(f"{found.path} exists without a checkpoint; remove it to start anew")
-    if done < cfg.algo.iterations:
-        return _ended(loop.resume(found))
+        raise ConfigError(f"{run_folder.path} exists without a checkpoint; remove it to start anew")
+    if done < config.algo.iterations:
+        return _ended(loop.resume(run_folder))
     try:
-        data.open_data(Path(cfg.data)).of((cfg.task,))
+        data.open_data(Path(config.data)).of((config.task,))
     except ValueError as error:
         raise ConfigError(
-            f"{found.path} is finished, but {error}; remove the run to collect anew"
+            f"{run_folder.path} is finished, but {error}; remove the run to collect anew"
         ) from error
-    print(f"{found.path} is finished; it is not collected again")
+    print(f"{run_folder.path} is finished; it is not collected again")
     return True
 
 
 def _ended(result: Any) -> bool:
-    """Says what came of a run, and whether it came to its end."""
+    """Prints a run's result; returns whether it has finished."""
     report(result, None)
     return result.finished

@@ -58,9 +58,9 @@ def _line(row: Any) -> str:
     if row.missing:
         return f"{row.name:30} {row.missing}"
     name = row.name + "".join(f" (-{variant})" for variant in row.variants)
-    said = ", ".join(row.engines)
-    said += "".join(f"\n{'':52}not {name}: {why}" for name, why in row.refused.items())
-    return f"{name:30} {row.obs_size:4} {row.action_size:7} {row.episode_length:6}  {said}"
+    engines = ", ".join(row.engines)
+    engines += "".join(f"\n{'':52}not {name}: {why}" for name, why in row.refused.items())
+    return f"{name:30} {row.obs_size:4} {row.action_size:7} {row.episode_length:6}  {engines}"
 
 
 def _check(args: list[str]) -> int:
@@ -82,20 +82,23 @@ def _check(args: list[str]) -> int:
         raise ConfigError(str(error)) from error
     if not options.names:
         raise ConfigError("envs check needs a task or a suite: mjxwm envs check NAME ...")
-    found: dict[str, list[check.Finding]] = {}
+    findings: dict[str, list[check.Finding]] = {}
     try:
         names = [name for item in options.names for _, name in listing.expand(item)]
         if not names:
             raise ConfigError(f"nothing to check: {', '.join(options.names)} has no tasks")
         for name in names:
-            found[name] = check.check(name, options.config, **fields)
+            findings[name] = check.check(name, options.config, **fields)
             print(name)
-            for finding in found[name]:
+            for finding in findings[name]:
                 mark = {True: "ok", False: "WRONG", None: "-"}[finding.ok]
                 print(f"  {mark:6} {finding.what:16} {finding.text}", flush=True)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    write({name: [f._asdict() for f in rows] for name, rows in found.items()}, options.json)
-    wrong = [name for name, rows in found.items() if any(f.ok is False for f in rows)]
-    print(f"{len(found) - len(wrong)} of {len(found)} sound" + (f"; not {wrong}" if wrong else ""))
+    write({name: [f._asdict() for f in rows] for name, rows in findings.items()}, options.json)
+    wrong = [name for name, rows in findings.items() if any(f.ok is False for f in rows)]
+    print(
+        f"{len(findings) - len(wrong)} of {len(findings)} sound"
+        + (f"; not {wrong}" if wrong else "")
+    )
     return 1 if wrong else 0

@@ -40,26 +40,28 @@ def gradients(args: list[str]) -> int:
     from mjxwm.runs import system
 
     options = parse(_Options, args, "gradients")
-    cfg, state, run = _policy(options)
-    task = experiment.Task(options.task, _fields(cfg, options), cfg.action_repeat or 1)
-    subject = take(cfg.algo, state)
+    run_config, state, run = _policy(options)
+    task = experiment.Task(
+        options.task, _fields(run_config, options), run_config.action_repeat or 1
+    )
+    subject = take(run_config.algo, state)
     with _progress(experiment.steps(options.config, task)) as tick:
-        found = experiment.run(options.config, task, subject, tick)
+        result = experiment.run(options.config, task, subject, tick)
     described = system.describe()
     facts = {
         "policy": run.path.name,
-        "env steps": f"{int(state.iteration) * cfg.algo.steps_per_iteration:,}",
+        "env steps": f"{int(state.iteration) * run_config.algo.steps_per_iteration:,}",
         "commit": described["commit"],
         "devices": described["devices"],
         "date": str(datetime.date.today()),
     }
-    text = findings.paragraph(found)
+    text = findings.paragraph(result)
     # The numbers first: what takes minutes to measure is not lost with a picture of it.
-    plain, settings = results.plain(found), dataclasses.asdict(options.config)
-    write({"facts": facts, "settings": settings, "findings": text, **plain}, options.json)
+    plain, fields = results.plain(result), dataclasses.asdict(options.config)
+    write({"facts": facts, "settings": fields, "findings": text, **plain}, options.json)
     options.html.parent.mkdir(parents=True, exist_ok=True)
-    options.html.write_text(report.render(found, facts, text), encoding="utf-8")
-    for gate in found.gates:
+    options.html.write_text(report.render(result, facts, text), encoding="utf-8")
+    for gate in result.gates:
         mark = {True: "passed", False: "FAILED", None: "not decided"}[gate.passed]
         print(f"{gate.name}: {mark}: {gate.verdict}")
     print(text)
@@ -73,12 +75,13 @@ def _policy(options: _Options) -> tuple[Any, Any, Any]:
 
     run = _trained(options) if options.policy is None else folders.find(options.policy)
     trainer, state, _ = start.load(run)
-    cfg = trainer.config
-    if cfg.algorithm != "pwm":
+    run_config = trainer.config
+    if run_config.algorithm != "pwm":
         raise ConfigError(
-            f"run {run.path} is of {cfg.algorithm}, which has no world model; give a run of pwm"
+            f"run {run.path} is of {run_config.algorithm}, which has no world model; give a run "
+            "of pwm"
         )
-    return cfg, state, run
+    return run_config, state, run
 
 
 def _trained(options: _Options) -> Any:
@@ -93,19 +96,21 @@ def _trained(options: _Options) -> Any:
             f"(mjxwm train debug --task {folders.quoted(options.task)}) and give it with --policy"
         )
     preset = max(fitting, key=lambda name: name.endswith("-cpu"))
-    cfg = load_preset(Config, preset)
-    algo = dataclasses.replace(cfg.algo, env_steps=options.train_steps)
-    cfg = dataclasses.replace(cfg, algo=algo, evaluations=4, checkpoints=0, video=False)
-    return loop.run(cfg, preset, None, options.folder).run
+    run_config = load_preset(Config, preset)
+    algo = dataclasses.replace(run_config.algo, env_steps=options.train_steps)
+    run_config = dataclasses.replace(
+        run_config, algo=algo, evaluations=4, checkpoints=0, video=False
+    )
+    return loop.run(run_config, preset, None, options.folder).run
 
 
-def _fits(cfg: Any, task: str) -> bool:
-    return cfg.algorithm == "pwm" and cfg.task == task
+def _fits(run_config: Any, task: str) -> bool:
+    return run_config.algorithm == "pwm" and run_config.task == task
 
 
-def _fields(cfg: Any, options: _Options) -> dict[str, Any]:
+def _fields(run_config: Any, options: _Options) -> dict[str, Any]:
     """The task's fields in the policy's run, where it is of the same task."""
-    return cfg.task_fields if cfg.task == options.task else {}
+    return run_config.task_fields if run_config.task == options.task else {}
 
 
 def _progress(total: int) -> Any:

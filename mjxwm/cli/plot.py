@@ -28,17 +28,17 @@ def plot(args: list[str]) -> int:
 
     options = parse(_Plot, args, "plot")
     names = [path.name for path in options.runs]
-    found = {  # two runs of one name in different folders are two curves
+    metrics_of = {  # two runs of one name in different folders are two curves
         path.name if names.count(path.name) == 1 else str(path): folders.find(path).metrics
         for path in options.runs
     }
-    if not found:
+    if not metrics_of:
         raise ConfigError("plot needs at least one run folder")
-    for path in found.values():
+    for path in metrics_of.values():
         if not path.is_file():
             raise ConfigError(f"{path} does not exist: nothing was logged in this run yet")
         if not record.read(path):
             raise ConfigError(f"{path} has no row: there is nothing to draw")
-    write({name: record.evaluations(p)[-1:] for name, p in found.items()}, options.json)
-    print(plot.learning_curve(found, options.out, options.title))
+    write({name: record.evaluations(p)[-1:] for name, p in metrics_of.items()}, options.json)
+    print(plot.learning_curve(metrics_of, options.out, options.title))
     return 0

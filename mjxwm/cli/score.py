@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -35,6 +36,11 @@ def score(args: list[str]) -> int:
     scored = scores.score(ends, references)
     aggregates = scores.aggregate(scored)
     print(scores.table(scored, aggregates))
-    rows = [{**s.end._asdict(), "reference": s.reference, "score": s.score} for s in scored]
+    rows = [{**_plain(s.end), "reference": s.reference, "score": s.score} for s in scored]
     write({"scores": rows, "aggregates": [a._asdict() for a in aggregates]}, options.json)
     return 0
+
+
+def _plain(end: Any) -> dict[str, Any]:
+    """A run's result as JSON has it, where the configuration has been called settings."""
+    return {"settings" if k == "config" else k: v for k, v in end._asdict().items()}

@@ -58,10 +58,10 @@ def derivative(worlds: Worlds, bench: Bench, seed: int) -> Gate:
 def _verdict(
     exact: np.ndarray, ahead: np.ndarray, behind: np.ndarray, rounding: np.ndarray
 ) -> Gate:
-    """Passed where at least half of the states are smooth, and right there.
+    """Passed if at least half of the states are smooth and the gradient is right in those.
 
-    `rounding` [S] is what a difference can be off by for float64's sake: a saturated policy's
-    gradient may be smaller than that, and is then not to be had from differences.
+    `rounding` [S] is the error that float64 makes in a difference. A saturated policy's gradient
+    may be smaller; differences cannot measure it then.
     """
     central = (ahead + behind) / 2
     size = np.linalg.norm(central, axis=1)
@@ -87,8 +87,8 @@ def _exact(env: Env, engine: str) -> Env:
     """The same environment with a constraint solver that goes on to the last digit."""
     model = copy.copy(env.engine.model)
     model.opt.iterations, model.opt.ls_iterations, model.opt.tolerance = 100, 50, 1e-15
-    made = engines.make(engine, model, env.engine.n_substeps, env.task.derived)
-    return dataclasses.replace(env, engine=made)
+    exact_engine = engines.make(engine, model, env.engine.n_substeps, env.task.derived)
+    return dataclasses.replace(env, engine=exact_engine)
 
 
 def _sides(
@@ -99,10 +99,10 @@ def _sides(
     moves = jnp.eye(entries).reshape(entries, *plan.shape[1:]) * h
     many = jax.jit(jax.vmap(jax.vmap(value, (0, None, None))))
     moved = {s: many(plan[:, None] + s * moves, initial, noise) for s in (1.0, -1.0)}
-    here = many(plan[:, None], initial, noise)
+    center = many(plan[:, None], initial, noise)
     # Positions and angles of order 1 enter even where the value is small.
-    rounding = np.finfo(np.float64).eps * np.maximum(np.abs(here).max(axis=1), 1) / h
-    return np.asarray(moved[1.0] - here) / h, np.asarray(here - moved[-1.0]) / h, rounding
+    rounding = np.finfo(np.float64).eps * np.maximum(np.abs(center).max(axis=1), 1) / h
+    return np.asarray(moved[1.0] - center) / h, np.asarray(center - moved[-1.0]) / h, rounding
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ Keys = Any
 Estimator = Callable[
     [Subject, Parameters, World, Float[Array, "S C H a"], Keys, Switches], Gradient
 ]
-"""Of S worlds, of which `parameters.plan` has one row each: [S, H, a]."""
+"""A function of S worlds; `parameters.plan` has a row for each: [S, H, a]."""
 Perturb = Callable[[World, PRNGKeyArray, Float[Array, ""]], World]
 """A world moved at random, by so much."""
 

@@ -9,11 +9,11 @@ from mjxwm_envs import seeds
 from mjxwm_envs.env import Env
 
 from mjxwm import ConfigError
-from mjxwm.gradients import config as settings
+from mjxwm.gradients import config as gradients_config
 from mjxwm.gradients import engine_gates, gates, laboratory, landscape, strata, summary
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.gate import Gate
-from mjxwm.gradients.laboratory import TRUTH, Bench, Found, Worlds
+from mjxwm.gradients.laboratory import TRUTH, Bench, Measurements, Worlds
 from mjxwm.gradients.results import Report
 from mjxwm.gradients.sampling import Measured
 from mjxwm.gradients.subject import Subject
@@ -71,7 +71,7 @@ def run(config: Config, task: Task, subject: Subject, tick: Tick = lambda _: Non
     Raises:
         ConfigError: a setting out of range, or a task or policy that does not fit.
     """
-    settings.validate(config)
+    gradients_config.validate(config)
     engines = worlds(config, task)
     check_sizes(subject, engines.fast, task.name)
     key = seeds.key(config.seed)
@@ -106,7 +106,8 @@ def run(config: Config, task: Task, subject: Subject, tick: Tick = lambda _: Non
         actor=summary.summarize(actor, everywhere, pooled=True),
         strata={n: summary.summarize(plan, [ids], pooled=False) for n, ids in groups.items()},
         horizons={
-            h: summary.summarize(found, everywhere, pooled=False) for h, found in by_horizon.items()
+            h: summary.summarize(results, everywhere, pooled=False)
+            for h, results in by_horizon.items()
         },
         growth=summary.growth(by_horizon, everywhere),
         ahead={
@@ -158,7 +159,7 @@ def _landscape(
     config: Config,
     env: Env,
     bench: Bench,
-    actor: Found,
+    actor: Measurements,
     strata: list[np.ndarray],
     tick: Tick,
 ) -> tuple[list[landscape.Line], list[landscape.Improvement]]:

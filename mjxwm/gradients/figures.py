@@ -99,19 +99,19 @@ def _figure(columns: int) -> tuple[Any, Any]:
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def _draw(axis: Any, x: Sequence[float], found: Sequence[Interval], name: str) -> None:
-    """A line with its intervals, of what is finite; the truth in black."""
-    known = [(at, value) for at, value in zip(x, found, strict=True) if np.isfinite(value.value)]
-    if not known:
+def _draw(axis: Any, x: Sequence[float], values: Sequence[Interval], name: str) -> None:
+    """Draws the finite values with their intervals as a line; the truth in black."""
+    finite = [(at, value) for at, value in zip(x, values, strict=True) if np.isfinite(value.value)]
+    if not finite:
         return
-    places, values = zip(*known, strict=True)
+    places, intervals = zip(*finite, strict=True)
     colour = {"color": "k"} if name == TRUTH else {}
-    lengths = [value.value for value in values]
-    axis.errorbar(places, lengths, _bars(values), marker=".", label=name, **colour)
+    centers = [interval.value for interval in intervals]
+    axis.errorbar(places, centers, _bars(intervals), marker=".", label=name, **colour)
 
 
-def _bars(found: Sequence[Interval]) -> np.ndarray:
-    bars = np.array([[f.value - f.low, f.high - f.value] for f in found]).T
+def _bars(values: Sequence[Interval]) -> np.ndarray:
+    bars = np.array([[f.value - f.low, f.high - f.value] for f in values]).T
     return np.nan_to_num(np.maximum(bars, 0), posinf=0)
 
 

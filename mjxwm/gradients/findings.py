@@ -10,7 +10,7 @@ from mjxwm.gradients.summary import BATCHES
 
 def paragraph(report: Report) -> str:
     """The comparison of model and simulator, whoever wins."""
-    said = [
+    sentences = [
         *_direction(report, "plan", "action sequences"),
         *_direction(report, "actor", "policy parameters"),
         *_strata(report),
@@ -18,14 +18,14 @@ def paragraph(report: Report) -> str:
     ]
     states = sum(report.starts.values())
     if states < LEAST_GROUPS:
-        said.append(
+        sentences.append(
             f"There are no intervals: they need {LEAST_GROUPS} start states or more, and there "
             f"are {states}; raise --states."
         )
     failed = [gate.name for gate in report.gates if gate.passed is not True]
     if failed:
-        said.append(f"Read all this with care: {', '.join(failed)} did not pass.")
-    return " ".join(said)
+        sentences.append(f"Read all this with care: {', '.join(failed)} did not pass.")
+    return " ".join(sentences)
 
 
 def _direction(report: Report, level: str, of: str) -> list[str]:
@@ -33,13 +33,13 @@ def _direction(report: Report, level: str, of: str) -> list[str]:
     sim, model = rows["simulator"], rows["model"]
     quieter = model["variance"].value / max(sim["variance"].value, 1e-300)
     times = "unknown" if np.isnan(quieter) else f"{quieter:.2g}"
-    said = (
+    sentence = (
         f"For {of} over {report.horizon} steps the simulator's gradient has a cosine of "
         f"{_say(sim['cosine'])} to the truth, the model's {_say(model['cosine'])}; the variance of "
         f"the model's is {times} times the simulator's, its squared bias "
         f"{_say(model['bias2'])} against {_say(sim['bias2'])}."
     )
-    return [said, _errors(sim, model), _verdict(report.ahead[level]["cosine"])]
+    return [sentence, _errors(sim, model), _verdict(report.ahead[level]["cosine"])]
 
 
 def _errors(sim: dict, model: dict) -> str:
@@ -63,17 +63,17 @@ def _errors(sim: dict, model: dict) -> str:
 def _verdict(ahead: Interval) -> str:
     if np.isnan(ahead.value):
         return "Which of the two points nearer to the truth needs more start states or samples."
-    said = f"their cosines differ by {_say(ahead)}"
+    difference = f"their cosines differ by {_say(ahead)}"
     if ahead.low > 0:
-        return f"The model points nearer to the truth: {said}."
+        return f"The model points nearer to the truth: {difference}."
     if ahead.high < 0:
-        return f"The simulator points nearer to the truth: {said}."
-    return f"Which of the two points nearer to the truth is not decided: {said}."
+        return f"The simulator points nearer to the truth: {difference}."
+    return f"Which of the two points nearer to the truth is not decided: {difference}."
 
 
 def _strata(report: Report) -> list[str]:
     """By stratum, on the same draws for both."""
-    said = []
+    sentences = []
     ahead = {name: report.ahead[name]["cosine"] for name in report.strata}
     for words, chosen in (
         ("The model points nearer to the truth in", [n for n, a in ahead.items() if a.low > 0]),
@@ -81,8 +81,8 @@ def _strata(report: Report) -> list[str]:
         ("Not decided:", [n for n, a in ahead.items() if not (a.low > 0 or a.high < 0)]),
     ):
         if chosen:
-            said.append(f"{words} {', '.join(chosen)}.")
-    return said
+            sentences.append(f"{words} {', '.join(chosen)}.")
+    return sentences
 
 
 def _steps(report: Report) -> list[str]:

@@ -8,6 +8,6 @@ class Gate(NamedTuple):
 
     name: str
     passed: bool | None
-    """None where it was not run, or where the data do not decide."""
+    """Whether the check holds; None if it was not run or the data do not decide."""
     verdict: str
     figures: dict[str, Any]

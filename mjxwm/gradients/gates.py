@@ -26,7 +26,7 @@ from mjxwm.gradients import estimators, laboratory, metrics, paths, sampling
 from mjxwm.gradients.bootstrap import LEAST_GROUPS, bootstrap
 from mjxwm.gradients.config import Config
 from mjxwm.gradients.gate import Gate
-from mjxwm.gradients.laboratory import TRUTH, Bench, Entry, Found
+from mjxwm.gradients.laboratory import TRUTH, Bench, Entry, Measurements
 from mjxwm.gradients.sampling import Sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches, take
 from mjxwm.models import actor_critic, world_model
@@ -38,13 +38,13 @@ SHARE = 0.05
 _PAIR = (TRUTH, "simulator")
 
 
-def agreement(name: str, found: Found, strata: Sequence[NDArray]) -> Gate:
+def agreement(name: str, measurements: Measurements, strata: Sequence[NDArray]) -> Gate:
     """Whether the simulator's first-order gradient is the zeroth-order one on average.
 
     Passed where the squared bias is surely below `SHARE`, failed where it surely is above;
     otherwise the samples do not decide.
     """
-    measured = metrics.by_state(found["simulator"].sums, found[TRUTH].sums)
+    measured = metrics.by_state(measurements["simulator"].sums, measurements[TRUTH].sums)
 
     def share(ids: NDArray) -> dict[str, float]:
         row = measured(ids)
@@ -73,15 +73,15 @@ def pendulum(config: Config) -> Gate:
     def simulate(env: Env) -> estimators.Rollout:
         return lambda s, p, w, n, h: paths.through_simulator(env, s, p, w, n, h)
 
-    found = {}
+    measurements = {}
     for name, make, env, draws in (
         (TRUTH, estimators.zeroth_order, fast, Sampling(config.truth, laboratory.MANY, 1)),
         ("simulator", estimators.first_order, mjx, Sampling(config.samples, laboratory.CHUNK, 2)),
     ):
-        found[name] = sampling.measure(
+        measurements[name] = sampling.measure(
             make(simulate(env)), subject, parameters, initial, how, draws, level="plan"
         )
-    return agreement("G2 no contacts", found, [np.arange(16)])
+    return agreement("G2 no contacts", measurements, [np.arange(16)])
 
 
 def single_step(
@@ -92,12 +92,12 @@ def single_step(
     States that are about to end are left out: the jump of what an end costs is no gradient's.
     """
     pair = {name: table[name] for name in _PAIR}
-    found = laboratory.measure(config, bench, pair, "plan", 1, tick, bootstrap=False)
+    measurements = laboratory.measure(config, bench, pair, "plan", 1, tick, bootstrap=False)
     groups = laboratory.strata(bench.starts)
     kept = [ids for name, ids in groups.items() if name != "ending"]
     if not kept:
         return Gate("G3 single step", None, "every start state is about to end", {})
-    return agreement("G3 single step", found, kept)
+    return agreement("G3 single step", measurements, kept)
 
 
 def ticks(config: Config, table: dict[str, Entry]) -> int:
@@ -106,7 +106,7 @@ def ticks(config: Config, table: dict[str, Entry]) -> int:
     return 2 + config.resolution + chunks
 
 
-def truth(levels: dict[str, tuple[Found, bool]], strata: Sequence[NDArray]) -> Gate:
+def truth(levels: dict[str, tuple[Measurements, bool]], strata: Sequence[NDArray]) -> Gate:
     """The standard error of the zeroth-order mean, as a share of the gradient.
 
     Args:
@@ -114,15 +114,15 @@ def truth(levels: dict[str, tuple[Found, bool]], strata: Sequence[NDArray]) -> G
         strata: start states by stratum.
     """
     shares = {}
-    for level, (found, pooled) in levels.items():
-        sums = found[TRUTH].sums
+    for level, (measurements, pooled) in levels.items():
+        sums = measurements[TRUTH].sums
         per_state = sums.var.sum(axis=1) / np.maximum(sums.count, 1)
         states = len(sums.count)
         noise2 = per_state.sum() / states**2 if pooled else per_state.mean()
         over = metrics.over_states if pooled else metrics.by_state
         signal2 = over(sums, sums)(np.concatenate(strata))["truth2"]
         shares[level] = float(np.sqrt(noise2 / signal2)) if signal2 > 0 else float("inf")
-    said = ", ".join(
+    words = ", ".join(
         f"{share:.1%} ({level})" if np.isfinite(share) else f"unknown ({level})"
         for level, share in shares.items()
     )
@@ -131,15 +131,15 @@ def truth(levels: dict[str, tuple[Found, bool]], strata: Sequence[NDArray]) -> G
     pooled_alone = states < 2 and any(pooled for _, pooled in levels.values())
     remedy = "--states: one start state has no mean over states" if pooled_alone else "--truth"
     advice = "" if passed else f"; raise {remedy}"
-    return Gate("Truth", passed, f"its standard error is {said} of its length{advice}", shares)
+    return Gate("Truth", passed, f"its standard error is {words} of its length{advice}", shares)
 
 
-def finite(found: Found) -> Gate:
+def finite(measurements: Measurements) -> Gate:
     """G5: no gradient was dropped."""
-    shares = {name: float((~np.isfinite(m.norms)).mean()) for name, m in found.items()}
+    shares = {name: float((~np.isfinite(m.norms)).mean()) for name, m in measurements.items()}
     bad = {name: share for name, share in shares.items() if share}
-    said = ", ".join(f"{name} {share:.2%}" for name, share in bad.items())
-    return Gate("G5 finite", not bad, said or "every gradient was finite", {"share": shares})
+    words = ", ".join(f"{name} {share:.2%}" for name, share in bad.items())
+    return Gate("G5 finite", not bad, words or "every gradient was finite", {"share": shares})
 
 
 def untrained(env: Env, seed: int) -> Subject:

@@ -110,12 +110,12 @@ def _perturb(initial: Initial, key: PRNGKeyArray, size: Array) -> Initial:
 
 
 class Bench(NamedTuple):
-    """What all estimators get."""
+    """The inputs that all estimators have in common."""
 
     subject: Subject
     starts: Starts
     obs: Array
-    """Of the start states [S, o]."""
+    """Observations of the start states [S, o]."""
     plan: Array
     """Means before tanh of the policy's noiseless path from each start [S, H, a]."""
 
@@ -135,8 +135,8 @@ def prepare(config: Config, env: Env, subject: Subject, starts: Starts) -> Bench
     return Bench(subject, starts._replace(initial=initial), obs, plan)
 
 
-Found = dict[str, Measured]
-"""By estimator."""
+Measurements = dict[str, Measured]
+"""Measurements by the estimator's name."""
 
 
 def measure(
@@ -147,7 +147,7 @@ def measure(
     horizon: int,
     tick: Callable[[str], None],
     bootstrap: bool | None = None,
-) -> Found:
+) -> Measurements:
     """Every estimator of a level at one horizon.
 
     At level `plan` the plan acts alone and gradients are of the plan; at level `actor` the policy
@@ -157,13 +157,13 @@ def measure(
     plan = jnp.zeros_like(bench.plan) if feedback else bench.plan
     parameters = Parameters(bench.subject.actor, plan)
     value = config.bootstrap if bootstrap is None else bootstrap
-    found = {}
+    measurements = {}
     for i, (name, entry) in enumerate(table.items()):
         if entry.level not in (level, "both"):
             continue
         # The truth's noise is nobody else's; all first-order estimators share theirs.
         seed = seeds.after(config.seed, 1000 + i if entry.chunk == MANY else 0)
-        found[name] = sampling.measure(
+        measurements[name] = sampling.measure(
             entry.estimator,
             bench.subject,
             parameters,
@@ -174,7 +174,7 @@ def measure(
             head=bench.plan.shape[-1],
             tick=lambda name=name: tick(f"{level}, {horizon} steps: {name}"),
         )
-    return found
+    return measurements
 
 
 def ticks(config: Config, table: dict[str, Entry]) -> int:

@@ -115,14 +115,14 @@ def improvements(
         strata: start states by stratum.
         tick: called after each step.
     """
-    here, length = objective(objective.theta), np.linalg.norm(objective.theta)
+    start_values, length = objective(objective.theta), np.linalg.norm(objective.theta)
     choose, score = ([ids[i::2] for ids in strata if len(ids) > i] for i in (0, 1))
     rows = []
     for name, (gradient, samples) in gradients.items():
         direction = gradient / max(np.linalg.norm(gradient), 1e-300)
         gains = []
         for size in SIZES:
-            gains.append(objective(objective.theta + size * length * direction) - here)
+            gains.append(objective(objective.theta + size * length * direction) - start_values)
             tick(f"step along {name}")
         chosen = np.concatenate(choose) if choose else np.zeros(0, int)
         # A step to where the return is not finite gained nothing.
@@ -145,7 +145,7 @@ def lines(
     tick: Callable[[str], None],
 ) -> list[Line]:
     """The objective on a line through the parameters, in simulator and model, noise on and off."""
-    length, found = np.linalg.norm(objective.theta), []
+    length, drawn_lines = np.linalg.norm(objective.theta), []
     for name, direction in directions.items():
         unit = direction / max(np.linalg.norm(direction), 1e-300)
         for dynamics in ("simulator", "model"):
@@ -159,9 +159,9 @@ def lines(
                 rough = bootstrap(
                     lambda ids, v=values: {"": metrics.roughness(v[:, ids].mean(axis=1))}, strata
                 )[""]
-                found.append(Line(name, dynamics, noise, values.mean(axis=1).tolist(), rough))
+                drawn_lines.append(Line(name, dynamics, noise, values.mean(axis=1).tolist(), rough))
                 tick(f"line along {name}")
-    return found
+    return drawn_lines
 
 
 def random_direction(objective: Objective, seed: int) -> Float[NDArray, " d"]:

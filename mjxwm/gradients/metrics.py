@@ -43,16 +43,17 @@ def by_state(a: Sums, truth: Sums) -> Statistics:
     - norm: root mean square of a sample's length.
     - truth2: |truth|^2.
     """
-    known = (a.count > 1) & (truth.count > 1)
+    sampled = (a.count > 1) & (truth.count > 1)
     live = (a.var > 0).any(axis=0)  # entries past the horizon or dead in the policy say nothing
     ratio = a.mean[:, live] ** 2 / (a.var[:, live] + 1e-9) - 1 / np.maximum(a.count, 1)[:, None]
-    own = ratio.mean(axis=1) if live.any() else np.full(len(a.count), np.nan)
+    mean_ratio = ratio.mean(axis=1) if live.any() else np.full(len(a.count), np.nan)
     columns = np.stack(
-        [length2(a), length2(truth), product(a, truth), a.var.sum(axis=1), a.square, own], axis=1
+        [length2(a), length2(truth), product(a, truth), a.var.sum(axis=1), a.square, mean_ratio],
+        axis=1,
     )
 
     def statistics(ids: NDArray) -> dict[str, float]:
-        kept = ids[known[ids]]
+        kept = ids[sampled[ids]]
         if not kept.size:
             return dict.fromkeys(_NAMES, float("nan"))
         norm2, truth2, inner, variance, square, ratio = columns[kept].mean(axis=0)
@@ -68,12 +69,12 @@ def over_states(a: Sums, truth: Sums) -> Statistics:
     variance counts how gradients differ from state to state. Squared lengths are means of products
     of different states' means, which share no noise, so that nothing needs to be debiased.
     """
-    known = (a.count > 1) & (truth.count > 1)
+    sampled = (a.count > 1) & (truth.count > 1)
     grams = [x @ y.T for x, y in ((a.mean, a.mean), (truth.mean, truth.mean), (a.mean, truth.mean))]
     within = a.var * (1 - 1 / np.maximum(a.count, 1))[:, None] + a.mean**2
 
     def statistics(ids: NDArray) -> dict[str, float]:
-        weight = np.bincount(ids, minlength=len(known)) * known
+        weight = np.bincount(ids, minlength=len(sampled)) * sampled
         pairs = weight.sum() ** 2 - (weight**2).sum()
         if not pairs:
             return dict.fromkeys(_NAMES, float("nan"))
@@ -149,6 +150,6 @@ def tails(norms: Float[NDArray, "S N"]) -> dict[str, float]:
 
 
 def roughness(values: Float[NDArray, " n"]) -> float:
-    """Of a function on a line: sum of squared second differences over that of first ones."""
+    """Roughness of a function on a line: squared second differences over squared first ones."""
     first, second = np.diff(values), np.diff(values, n=2)
     return float((second**2).sum() / max((first**2).sum(), 1e-300))

@@ -20,14 +20,14 @@ Step = Callable[[State, Float[Array, " a"]], State]
 
 
 class Path(NamedTuple):
-    """What a rollout went through."""
+    """A rollout of H steps."""
 
     total: Float[Array, ""]
     reward: Float[Array, " H"]
     going_on: Float[Array, " H"]
     """Whether the episode goes on after the step, 1 or 0; in the model, the probability."""
     value: Float[Array, " H"]
-    """Of the state that the step leads to."""
+    """The critic's value of the state that the step leads to."""
     z: Float[Array, "H z"]
     """Latents that were acted on."""
     next_z: Float[Array, "H z"]
@@ -69,8 +69,8 @@ def through_simulator(
         return kept, (after.reward, going_on, subject.value(next_z), z, next_z, before)
 
     state = env.place(jax.lax.stop_gradient(initial))
-    _, seen = jax.lax.scan(advance, state, (noise, parameters.plan))
-    return _path(subject, seen, how)
+    _, steps = jax.lax.scan(advance, state, (noise, parameters.plan))
+    return _path(subject, steps, how)
 
 
 def through_model(
@@ -90,8 +90,8 @@ def through_model(
         return next_z, (reward, going_on, subject.value(next_z), z, next_z, before)
 
     z = jax.lax.stop_gradient(subject.encode(obs))
-    _, seen = jax.lax.scan(advance, z, (noise, parameters.plan))
-    return _path(subject, seen, how)
+    _, steps = jax.lax.scan(advance, z, (noise, parameters.plan))
+    return _path(subject, steps, how)
 
 
 def hybrid(
@@ -122,8 +122,8 @@ def hybrid(
         return next_z, (reward, going_on, subject.value(next_z), z, next_z, before)
 
     x = (noise, parameters.plan, true.reward, true.going_on, true.next_z)
-    _, seen = jax.lax.scan(advance, true.z[0], x)
-    return _path(subject, seen, how)
+    _, steps = jax.lax.scan(advance, true.z[0], x)
+    return _path(subject, steps, how)
 
 
 def softened(env: Env, soft: Env) -> Step:
@@ -139,8 +139,8 @@ def softened(env: Env, soft: Env) -> Step:
     return step
 
 
-def _path(subject: Subject, seen: Any, how: Switches) -> Path:
-    reward, going_on, value, z, next_z, before = seen
+def _path(subject: Subject, steps: Any, how: Switches) -> Path:
+    reward, going_on, value, z, next_z, before = steps
     gain = total(subject, reward, going_on, value, how)
     return Path(gain, reward, going_on, value, z, next_z, before)
 

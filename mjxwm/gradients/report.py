@@ -81,18 +81,18 @@ def _gate_list(report: Report) -> str:
     rows = []
     for gate in report.gates:
         kind, word = marks[gate.passed]
-        said = html.escape(gate.verdict)
-        rows.append(f"<li>{html.escape(gate.name)}: <b class='{kind}'>{word}</b>: {said}</li>")
+        words = html.escape(gate.verdict)
+        rows.append(f"<li>{html.escape(gate.name)}: <b class='{kind}'>{word}</b>: {words}</li>")
     return f"<ul>{''.join(rows)}</ul>"
 
 
 def _facts(report: Report, facts: dict[str, Any]) -> str:
-    said = [f"{k}: {v}" for k, v in facts.items()]
-    said.append("start states: " + ", ".join(f"{n} {k}" for k, n in report.starts.items()))
-    said.append("values [95% bootstrap interval over start states]")
+    words = [f"{k}: {v}" for k, v in facts.items()]
+    words.append("start states: " + ", ".join(f"{n} {k}" for k, n in report.starts.items()))
+    words.append("values [95% bootstrap interval over start states]")
     if sum(report.starts.values()) < LEAST_GROUPS:
-        said.append(f"no intervals: they need {LEAST_GROUPS} start states or more (--states)")
-    return f"<p><small>{html.escape('; '.join(said))}</small></p>"
+        words.append(f"no intervals: they need {LEAST_GROUPS} start states or more (--states)")
+    return f"<p><small>{html.escape('; '.join(words))}</small></p>"
 
 
 def _table(rows: Rows) -> str:

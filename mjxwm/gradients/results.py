@@ -26,7 +26,7 @@ class Report(NamedTuple):
     horizons: dict[int, summary.Rows]
     """`plan` by horizon, the longest included."""
     growth: dict[str, dict[str, Any]]
-    """Of the first action's gradient with the horizon, see `summary.growth`."""
+    """Growth of the first action's gradient with the horizon, see `summary.growth`."""
     ahead: dict[str, dict[str, Interval]]
     """By level and stratum: the model's statistics less the simulator's, on the same draws."""
     lines: list[landscape.Line]

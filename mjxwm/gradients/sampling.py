@@ -34,7 +34,7 @@ class Sampling(NamedTuple):
     chunk: int
     """Samples at once, at least 2; of zeroth-order ones at least 4, as halves serve each other."""
     seed: int
-    """Of the noise; equal seeds and chunks give equal noise."""
+    """Seed of the noise; equal seeds and chunks give equal noise."""
     few: int = 1
     """Samples that `Measured.early` is of."""
 
@@ -70,8 +70,8 @@ def measure(
         key = jax.random.fold_in(seeds.key(sampling.seed), i)
         noise = jax.random.normal(key, (worlds, sampling.chunk, *shape))
         keys = jax.random.split(jax.random.fold_in(key, 1), (worlds, sampling.chunk))
-        found = estimator(subject, parameters, world, noise, keys, how)[which]
-        gradient = np.asarray(jax.device_get(found))
+        samples = estimator(subject, parameters, world, noise, keys, how)[which]
+        gradient = np.asarray(jax.device_get(samples))
         norms, heads = (np.linalg.norm(g, axis=-1) for g in (gradient, gradient[..., :head]))
         parts.append((summarize(gradient)[0], norms, heads))
         left = sampling.few - i * sampling.chunk

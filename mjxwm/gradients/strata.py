@@ -50,13 +50,13 @@ def play(env: Env, subject: Subject, key: PRNGKeyArray, worlds: int, steps: int)
         action = subject.actor.sample(subject.encode(state.obs), noise)
         sim = state.state.sim
         view = sim.physics
-        here = Initial(view.qpos, view.qvel, view.act, view.goal, sim.fields)
+        initial = Initial(view.qpos, view.qvel, view.act, view.goal, sim.fields)
         state, result = batch.step(state, action)
-        return state, (here, result)
+        return state, (initial, result)
 
     run = jax.jit(lambda state, noise: jax.lax.scan(step, state, noise)[1])
-    here, result = jax.device_get(run(batch.reset(key_reset, stagger=True), noise))
-    return Episode(here, result.terminated, result.truncated)
+    initial, result = jax.device_get(run(batch.reset(key_reset, stagger=True), noise))
+    return Episode(initial, result.terminated, result.truncated)
 
 
 def choose(
@@ -121,8 +121,8 @@ def label(touches: Bool[NDArray, "T B"], episode: Episode, horizon: int) -> NDAr
         ahead = slice(t + 1, t + horizon + 1)
         # Of this episode: what follows a cut is another one.
         cuts = np.asarray(episode.cut)[t : t + 2 * horizon]
-        own = np.cumsum(cuts, axis=0) - cuts == 0
-        near = (ended[t : t + 2 * horizon] & own).any(axis=0)
+        same_episode = np.cumsum(cuts, axis=0) - cuts == 0
+        near = (ended[t : t + 2 * horizon] & same_episode).any(axis=0)
         whole = ~broken[t : t + horizon].any(axis=0)
         lands = touches[ahead].any(axis=0)
         kind = np.where(touches[t], "stance", np.where(lands, "impact", "flight"))

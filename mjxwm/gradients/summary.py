@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mjxwm.gradients import metrics
 from mjxwm.gradients.bootstrap import Interval, Statistics, bootstrap
-from mjxwm.gradients.laboratory import TRUTH, Found
+from mjxwm.gradients.laboratory import TRUTH, Measurements
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 """Batch sizes for the mean squared error."""
@@ -17,18 +17,20 @@ Rows = dict[str, dict[str, Any]]
 """By estimator, by statistic; an `Interval`, or a list of them (mse, by batch size)."""
 
 
-def summarize(found: Found, strata: Sequence[NDArray], pooled: bool, seed: int = 0) -> Rows:
+def summarize(
+    measurements: Measurements, strata: Sequence[NDArray], pooled: bool, seed: int = 0
+) -> Rows:
     """Statistics with intervals, errors against batch size, break-even, tails; by estimator.
 
     Args:
-        found: measurements; the truth among them.
+        measurements: by estimator, the truth among them.
         strata: the start states that count, by stratum.
         pooled: whether the gradient in question is that of the mean over states, see `metrics`.
         seed: of the bootstrap.
     """
-    functions = {name: _statistics(found, name, pooled) for name in found}
+    functions = {name: _statistics(measurements, name, pooled) for name in measurements}
     rows: Rows = {}
-    for name, measured in found.items():
+    for name, measured in measurements.items():
         row: dict[str, Any] = dict(bootstrap(functions[name], strata, seed=seed))
         row["mse"] = [row.pop(f"mse {n}") for n in BATCHES]
         if name == TRUTH:
@@ -44,10 +46,15 @@ def summarize(found: Found, strata: Sequence[NDArray], pooled: bool, seed: int =
 
 
 def difference(
-    found: Found, one: str, other: str, strata: Sequence[NDArray], pooled: bool, seed: int = 0
+    measurements: Measurements,
+    one: str,
+    other: str,
+    strata: Sequence[NDArray],
+    pooled: bool,
+    seed: int = 0,
 ) -> dict[str, Interval]:
     """How much larger each statistic of `one` is than that of `other`, on the same draws."""
-    a, b = (_statistics(found, name, pooled) for name in (one, other))
+    a, b = (_statistics(measurements, name, pooled) for name in (one, other))
 
     def apart(ids: NDArray) -> dict[str, float]:
         x, y = a(ids), b(ids)
@@ -57,23 +64,23 @@ def difference(
 
 
 def growth(
-    found: dict[int, Found], strata: Sequence[NDArray], seed: int = 0
+    by_horizon: dict[int, Measurements], strata: Sequence[NDArray], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
     """How the first action's gradient grows with the horizon, by estimator.
 
     `length`: by horizon, the median over states of the median length of a sample. `rate`: the slope
     of its logarithm per step: above 0 gradients explode, below they vanish.
     """
-    horizons = np.array(sorted(found))
+    horizons = np.array(sorted(by_horizon))
     rows: dict[str, dict[str, Any]] = {}
-    for name in found[int(horizons[0])]:
-        heads = np.array([np.nanmedian(found[int(h)][name].heads, axis=1) for h in horizons])
+    for name in by_horizon[int(horizons[0])]:
+        heads = np.array([np.nanmedian(by_horizon[int(h)][name].heads, axis=1) for h in horizons])
 
         def lengths(ids: NDArray, heads: NDArray = heads) -> dict[str, float]:
             median = np.median(heads[:, ids], axis=1)
-            known = np.isfinite(median) & (median > 0)
-            several = known.sum() > 1
-            rate = np.polyfit(horizons[known], np.log(median[known]), 1)[0] if several else np.nan
+            usable = np.isfinite(median) & (median > 0)
+            several = usable.sum() > 1
+            rate = np.polyfit(horizons[usable], np.log(median[usable]), 1)[0] if several else np.nan
             return {str(h): float(m) for h, m in zip(horizons, median, strict=True)} | {
                 "rate": float(rate)
             }
@@ -83,14 +90,14 @@ def growth(
     return rows
 
 
-def _statistics(found: Found, name: str, pooled: bool) -> Statistics:
+def _statistics(measurements: Measurements, name: str, pooled: bool) -> Statistics:
     """All statistics of an estimator that draws of states move."""
     over = metrics.over_states if pooled else metrics.by_state
-    own = over(found[name].sums, found[TRUTH].sums)
-    reference = over(found[TRUTH].sums, found[TRUTH].sums)
+    own_statistics = over(measurements[name].sums, measurements[TRUTH].sums)
+    reference = over(measurements[TRUTH].sums, measurements[TRUTH].sums)
 
     def statistics(ids: NDArray) -> dict[str, float]:
-        row, truth = own(ids), reference(ids)
+        row, truth = own_statistics(ids), reference(ids)
         bias2 = 0.0 if name == TRUTH else row["bias2"]
         errors = metrics.mse(bias2, row["variance"], BATCHES)
         row |= {f"mse {n}": error for n, error in zip(BATCHES, errors, strict=True)}

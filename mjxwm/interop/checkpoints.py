@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxwm.algos.tdmpc2 import config as settings
+from mjxwm.algos.tdmpc2 import config as tdmpc2_config
 from mjxwm.algos.tdmpc2.networks import Networks, init
 from mjxwm.interop import layouts
 from mjxwm.interop.files import load
@@ -30,7 +30,7 @@ _PLACES = {
 class Imported(NamedTuple):
     """What a checkpoint holds."""
 
-    config: settings.NetworkConfig
+    config: tdmpc2_config.NetworkConfig
     networks: Networks
     target: MLP
     obs_size: int
@@ -117,7 +117,7 @@ def _check_others(path: Path, others: dict[str, np.ndarray], sizes: tuple[int, i
 
 def _sizes(
     path: Path, layers: _Layers, embedding: np.ndarray | None
-) -> tuple[settings.NetworkConfig, int, int]:
+) -> tuple[tdmpc2_config.NetworkConfig, int, int]:
     """Settings, observation size and action size."""
 
     def out(part: str) -> list[int]:
@@ -144,7 +144,7 @@ def _sizes(
         )
     obs_size = into("_encoder") - task_size
     num_q = layers["_Qs"][0]["weight"].array.shape[0]
-    plain = settings.NetworkConfig()
+    plain = tdmpc2_config.NetworkConfig()
     model = dataclasses.replace(
         plain.model,
         latent=latent,

@@ -53,9 +53,9 @@ def check_chunk(path: Path, tasks: tuple[TaskInfo, ...]) -> None:
     _check(path, _arrays(path, load(path)), tasks)
 
 
-def _arrays(path: Path, found: Any) -> dict[str, np.ndarray]:
+def _arrays(path: Path, loaded: Any) -> dict[str, np.ndarray]:
     names = ("obs", "action", "reward", "task")
-    for mapping in mappings(found):
+    for mapping in mappings(loaded):
         if all(hasattr(mapping.get(name), "numpy") for name in names):
             return {name: mapping[name].numpy() for name in names}
     raise ValueError(f"{path}: not a chunk of TD-MPC2's data, which has tensors {', '.join(names)}")
@@ -80,8 +80,8 @@ def _check(path: Path, arrays: dict[str, np.ndarray], tasks: tuple[TaskInfo, ...
             )
         kind = "iu" if name == "task" else "f"
         if array.dtype.kind not in kind:
-            wanted = "whole numbers" if name == "task" else "floating-point numbers"
-            raise ValueError(f"{path}: {name} is of {array.dtype}; {wanted} were expected")
+            kind_words = "whole numbers" if name == "task" else "floating-point numbers"
+            raise ValueError(f"{path}: {name} is of {array.dtype}; {kind_words} were expected")
     if length < 2:
         raise ValueError(f"{path}: sequences of {length} rows hold no step")
     task = arrays["task"][:, 0].astype(int)

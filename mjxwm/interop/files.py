@@ -11,9 +11,9 @@ class Inert(dict):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Inert":
         """Whatever the arguments, they are kept alone."""
-        made = super().__new__(cls)
-        made.parts = [*args, kwargs]
-        return made
+        stand_in = super().__new__(cls)
+        stand_in.parts = [*args, kwargs]
+        return stand_in
 
     def __init__(self, *args: Any, **kwargs: Any):
         """Nothing: a dict would take the arguments for its items."""
@@ -65,14 +65,14 @@ def load(path: Path) -> Any:
         raise ValueError(f"{path} is broken, or not a file of torch's: {reason}") from error
 
 
-def mappings(found: Any) -> Iterator[dict]:
+def mappings(loaded: Any) -> Iterator[dict]:
     """All dictionaries in what was loaded, the outermost first."""
-    if isinstance(found, dict):
-        yield found
-        for value in found.values():
+    if isinstance(loaded, dict):
+        yield loaded
+        for value in loaded.values():
             yield from mappings(value)
-    if isinstance(found, (list, tuple)):
-        for value in found:
+    if isinstance(loaded, (list, tuple)):
+        for value in loaded:
             yield from mappings(value)
-    if isinstance(found, Inert):
-        yield from mappings(found.parts)
+    if isinstance(loaded, Inert):
+        yield from mappings(loaded.parts)

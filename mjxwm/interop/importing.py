@@ -48,25 +48,27 @@ def checkpoint(
         ConfigError: the file is no such checkpoint, or of other tasks.
     """
     try:
-        known = TASK_SETS[tasks] if tasks in TASK_SETS else (_task(tasks, action_repeat),)
-        known = _repeated(known, action_repeat)
-        found = interop.read_checkpoint(file, len(known))
+        task_infos = TASK_SETS[tasks] if tasks in TASK_SETS else (_task(tasks, action_repeat),)
+        task_infos = _repeated(task_infos, action_repeat)
+        imported = interop.read_checkpoint(file, len(task_infos))
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    wanted = sizes(known)
-    if (found.obs_size, found.action_size) != wanted:
+    expected = sizes(task_infos)
+    if (imported.obs_size, imported.action_size) != expected:
         raise ConfigError(
-            f"{file}: a model of {found.obs_size} observations and {found.action_size} actions; "
-            f"{tasks} has {wanted[0]} and {wanted[1]}"
+            f"{file}: a model of {imported.obs_size} observations and {imported.action_size} "
+            f"actions; {tasks} has {expected[0]} and {expected[1]}"
         )
-    _check_masks(file, found, known)
+    _check_masks(file, imported, task_infos)
     preset = dataclasses.replace(Config(), tasks=tasks, data=data)
     source = str(Path(data).resolve()) if data else ""
-    card = Card(known, found.config, source, preset, found.obs_size, found.action_size)
+    card = Card(
+        task_infos, imported.config, source, preset, imported.obs_size, imported.action_size
+    )
     # Whatever the file holds, embeddings are in the unit ball, as its own look-ups have them.
-    networks = tdmpc2.networks.project(found.networks)
+    networks = tdmpc2.networks.project(imported.networks)
     learner = tdmpc2.updates.init(models.optimizers(preset.pretrain), networks)
-    learner = learner._replace(target=jax.tree.map(jnp.asarray, found.target))
+    learner = learner._replace(target=jax.tree.map(jnp.asarray, imported.target))
     run = folders.create(folder, name, file.stem)
     pretrained.save(run, card, learner)
     return run, tdmpc2.networks.parameters(networks)
@@ -81,11 +83,11 @@ def _repeated(tasks: tuple[TaskInfo, ...], action_repeat: int | None) -> tuple[T
     return tuple(dataclasses.replace(task, action_repeat=action_repeat) for task in tasks)
 
 
-def _check_masks(file: Path, found: interop.Imported, known: tuple[TaskInfo, ...]) -> None:
+def _check_masks(file: Path, imported: interop.Imported, task_infos: tuple[TaskInfo, ...]) -> None:
     """Refuses tasks that have other actions than the file's own masks say."""
-    if found.action_masks is None:
+    if imported.action_masks is None:
         return
-    for number, (task, mask) in enumerate(zip(known, found.action_masks, strict=True)):
+    for number, (task, mask) in enumerate(zip(task_infos, imported.action_masks, strict=True)):
         if not np.array_equal(mask, np.arange(len(mask)) < task.action_size):
             raise ConfigError(
                 f"{file}: its task {number} has the actions {np.flatnonzero(mask).tolist()}, and "
@@ -122,16 +124,16 @@ def chunks(
     """
     rows: dict[str, int] = {}
     try:
-        known = _repeated(task_set(tasks), action_repeat)
-        there = sources(folder)
+        task_infos = _repeated(task_set(tasks), action_repeat)
+        added_sources = sources(folder)
         for file in files:  # all of them first: nothing is written where one is bad
-            if str(file.resolve()) in there:
+            if str(file.resolve()) in added_sources:
                 raise ValueError(f"{file} is in {folder} already")
-            interop.check_chunk(file, known)
+            interop.check_chunk(file, task_infos)
         for file in files:
-            parts = itertools.groupby(interop.read_chunk(file, known), lambda part: part[0])
+            parts = itertools.groupby(interop.read_chunk(file, task_infos), lambda part: part[0])
             for number, blocks in parts:
-                task = known[number]
+                task = task_infos[number]
                 with Writer(folder, task, source=str(file.resolve())) as writer:
                     for _, block in blocks:
                         writer.add(block)

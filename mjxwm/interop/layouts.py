@@ -47,7 +47,7 @@ Layer = dict[str, Tensor]
 """weight, bias, and those of the LayerNorm after it: ln.weight, ln.bias."""
 
 
-class Found(NamedTuple):
+class Contents(NamedTuple):
     """What a file holds."""
 
     layers: dict[str, list[Layer]]
@@ -68,11 +68,11 @@ class _Entry(NamedTuple):
         return tuple(int(step) for step in self.path if step.isdigit()), len(self.path)
 
 
-def read(path: Path, loaded: Any) -> Found:
+def read(path: Path, loaded: Any) -> Contents:
     """Finds the model in what was loaded, and reads its layers.
 
     Raises:
-        ValueError: there is none, there are several, or something in it is of another kind.
+        ValueError: there is no such part, there are several, or something in it is of another kind.
     """
     models = _models(loaded)
     if len(models) > 1 and "model" in models:
@@ -102,7 +102,7 @@ def read(path: Path, loaded: Any) -> Found:
             "it does would be missing here"
         )
     layers = {part: _layers(path, part, entries) for part, entries in parts.items()}
-    return Found(layers, {name: array(tensor) for name, tensor in others.items()})
+    return Contents(layers, {name: array(tensor) for name, tensor in others.items()})
 
 
 def array(tensor: Any) -> np.ndarray:
@@ -252,5 +252,5 @@ def _summary(loaded: Any) -> str:
     tops: dict[str, int] = {}
     for steps, _ in _flat(loaded):
         tops[steps[0] if steps else "a tensor"] = tops.get(steps[0] if steps else "a tensor", 0) + 1
-    said = [f"{top} ({count} tensors)" for top, count in tops.items()]
-    return ", ".join(said[:12]) + (", ..." if len(said) > 12 else "") or "no tensors"
+    words = [f"{top} ({count} tensors)" for top, count in tops.items()]
+    return ", ".join(words[:12]) + (", ..." if len(words) > 12 else "") or "no tensors"

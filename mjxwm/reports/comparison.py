@@ -34,7 +34,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ppo": ("ppo", {}),
     "sac": ("sac", {}),
 }
-"""By name: the algorithm, and the settings that make it this variant."""
+"""By name: the algorithm, and the fields of its configuration that make it this variant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Config:
     task: str = "cartpole-swingup"
     """Name of the task."""
     algorithms: tuple[str, ...] = ("pwm", "shac", "sapo", "apg")
-    """Of pwm, shac, sapo, apg, ppo, sac."""
+    """Names of the algorithms: pwm, shac, sapo, apg, ppo or sac."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Every algorithm runs with each."""
+    """Seeds; every algorithm runs with each."""
     minutes: float | None = None
     """Wall-clock time of each run; by default each preset's budget of env steps is spent."""
     actor: tuple[int, ...] = (64, 64)
@@ -56,11 +56,11 @@ class Config:
     init_std: float = 0.6
     """The policy's noise at the start, before tanh; PPO and SAC have noise of their own."""
     min_std: float = 0.2
-    """Its floor."""
+    """Least standard deviation of the policy's noise."""
     evaluations: int = 20
     """Evaluations of each run over its budget."""
     episodes: int = 10
-    """Episodes of each."""
+    """Episodes of each evaluation."""
 
 
 class Row(NamedTuple):
@@ -84,15 +84,16 @@ def preset(name: str, task: str) -> TrainConfig:
     SAPO and APG start from SHAC's, so that nothing else differs.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such preset.
     """
     algorithm, _ = VARIANTS[name]
-    found = [(n, presets.load_preset(TrainConfig, n)) for n in presets.preset_names()]
-    fitting = [(n, c) for n, c in found if (c.algorithm, c.task) == (algorithm, task)]
+    candidates = [(n, presets.load_preset(TrainConfig, n)) for n in presets.preset_names()]
+    fitting = [(n, c) for n, c in candidates if (c.algorithm, c.task) == (algorithm, task)]
     if not fitting:
         raise ConfigError(
             f"there is no preset of {algorithm} for task {task!r}; copy one of "
-            f"{', '.join(n for n, c in found if c.algorithm == algorithm)} and run it by itself"
+            f"{', '.join(n for n, c in candidates if c.algorithm == algorithm)} and run it by "
+            "itself"
         )
 
     on_cpu = jax.default_backend() == "cpu"
@@ -103,7 +104,7 @@ def preset(name: str, task: str) -> TrainConfig:
     return max(fitting, key=rank)[1]
 
 
-def settings(cfg: Config, name: str, seed: int) -> TrainConfig:
+def run_config(config: Config, name: str, seed: int) -> TrainConfig:
     """The configuration of one run.
 
     Raises:
@@ -114,76 +115,80 @@ def settings(cfg: Config, name: str, seed: int) -> TrainConfig:
             f"algorithm {name!r} is unknown{nearest(name, VARIANTS)}. "
             f"There are: {', '.join(VARIANTS)}"
         )
-    base = preset(name, cfg.task)
+    base = preset(name, config.task)
     algo = dataclasses.replace(base.algo, **VARIANTS[name][1])
     return dataclasses.replace(
         base,
-        algo=_equalised(cfg, name, algo),
+        algo=_equalised(config, name, algo),
         seed=seed,
-        minutes=cfg.minutes,
-        evaluations=cfg.evaluations,
-        episodes=cfg.episodes,
+        minutes=config.minutes,
+        evaluations=config.evaluations,
+        episodes=config.episodes,
         video=False,
         checkpoints=0,
     )
 
 
-def _equalised(cfg: Config, name: str, algo: Any) -> Any:
-    """The settings with the networks and the noise that all have."""
+def _equalised(config: Config, name: str, algo: Any) -> Any:
+    """The algorithm's configuration with the networks and the noise that all have."""
     if name == "ppo":
-        return dataclasses.replace(algo, policy_layers=cfg.actor, value_layers=cfg.critic)
+        return dataclasses.replace(algo, policy_layers=config.actor, value_layers=config.critic)
     if name == "sac":
-        return dataclasses.replace(algo, layers=cfg.actor)
+        return dataclasses.replace(algo, layers=config.actor)
     critics = {"sapo": 2, "pwm": algo.policy.critics}.get(name, 1)
-    policy = actor_critic.Config(cfg.actor, cfg.critic, critics, cfg.init_std, cfg.min_std)
+    policy = actor_critic.Config(
+        config.actor, config.critic, critics, config.init_std, config.min_std
+    )
     return dataclasses.replace(algo, policy=policy)
 
 
 def run(
-    cfg: Config, folder: Path, say: Callable[[str], None] = print
+    config: Config, folder: Path, say: Callable[[str], None] = print
 ) -> dict[str, list[tuple[RunFolder, TrainConfig]]]:
     """Trains everything, one run after another, each in its own run folder.
 
-    A finished run that is there already is kept, whatever its settings; one that was interrupted
+    A finished run that is there already is kept, however it is configured; one that was interrupted
     goes on where it stopped.
 
     Raises:
         ConfigError: a name is unknown or a value out of range; before anything is trained.
     """
     planned = {
-        (name, seed): settings(cfg, name, seed) for name in cfg.algorithms for seed in cfg.seeds
+        (name, seed): run_config(config, name, seed)
+        for name in config.algorithms
+        for seed in config.seeds
     }
     if not planned:
         raise ConfigError("compare needs at least one algorithm and one seed")
     for one in planned.values():
         build(one)
-    done: dict[str, list[tuple[RunFolder, TrainConfig]]] = {name: [] for name in cfg.algorithms}
+    done: dict[str, list[tuple[RunFolder, TrainConfig]]] = {name: [] for name in config.algorithms}
     for (name, seed), one in planned.items():
         done[name].append(_trained(one, f"{name}-{seed}", folder, say))
     return done
 
 
 def _trained(
-    cfg: TrainConfig, label: str, folder: Path, say: Callable[[str], None]
+    config: TrainConfig, label: str, folder: Path, say: Callable[[str], None]
 ) -> tuple[RunFolder, TrainConfig]:
     if not (folder / label / "config.yaml").is_file():
-        return loop.run(cfg, label, label, folder).run, cfg
-    found = folders.find(folder / label)
-    kept = presets.load_yaml(TrainConfig, found.config)
-    if finished(found, kept):
+        return loop.run(config, label, label, folder).run, config
+    run_folder = folders.find(folder / label)
+    kept_config = presets.load_yaml(TrainConfig, run_folder.config)
+    if finished(run_folder, kept_config):
         say(f"{label}: kept, it was there already")
     else:
-        loop.resume(found)
-    return found, kept
+        loop.resume(run_folder)
+    return run_folder, kept_config
 
 
-def finished(found: RunFolder, cfg: TrainConfig) -> bool:
+def finished(run_folder: RunFolder, config: TrainConfig) -> bool:
     """Whether a run has come to the end of its budget or of its time."""
-    rows = record.evaluations(found.metrics, "minutes")
-    if not rows or record.read(found.metrics)[-1] != rows[-1]:  # more was learned since
+    rows = record.evaluations(run_folder.metrics, "minutes")
+    if not rows or record.read(run_folder.metrics)[-1] != rows[-1]:  # more was learned since
         return False
-    late = cfg.minutes is not None and rows[-1]["minutes"] >= cfg.minutes
-    return late or rows[-1]["env_steps"] >= cfg.algo.env_steps
+    late = config.minutes is not None and rows[-1]["minutes"] >= config.minutes
+    return late or rows[-1]["env_steps"] >= config.algo.env_steps
 
 
 def updates(algo: Any) -> int:
@@ -194,13 +199,13 @@ def updates(algo: Any) -> int:
 def curves(
     done: dict[str, list[tuple[RunFolder, TrainConfig]]],
 ) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Of every run: env steps, minutes and actor updates of its evaluations, and their returns."""
-    return {name: [_curve(*one) for one in found] for name, found in done.items()}
+    """Env steps, minutes, actor updates and returns of every run's evaluations, each [n]."""
+    return {name: [_curve(*one) for one in runs] for name, runs in done.items()}
 
 
-def _curve(found: RunFolder, cfg: TrainConfig) -> dict[str, np.ndarray]:
-    rows = record.evaluations(found.metrics, "minutes")
-    each = updates(cfg.algo)
+def _curve(run_folder: RunFolder, config: TrainConfig) -> dict[str, np.ndarray]:
+    rows = record.evaluations(run_folder.metrics, "minutes")
+    each = updates(config.algo)
     return {
         "env steps, all worlds": np.array([r["env_steps"] for r in rows], float),
         "minutes, compilation included": np.array([r["minutes"] for r in rows], float),
@@ -210,10 +215,10 @@ def _curve(found: RunFolder, cfg: TrainConfig) -> dict[str, np.ndarray]:
 
 
 def summarize(done: dict[str, list[tuple[RunFolder, TrainConfig]]]) -> list[Row]:
-    """What each algorithm came to, the best first."""
+    """The result of each algorithm, the best first."""
     rows = []
-    for name, found in curves(done).items():
-        ends = np.array([curve["return"][-1] for curve in found])
+    for name, run_curves in curves(done).items():
+        ends = np.array([curve["return"][-1] for curve in run_curves])
         low, high = plot.mean_interval(ends[:, None])
         rows.append(
             Row(
@@ -223,18 +228,18 @@ def summarize(done: dict[str, list[tuple[RunFolder, TrainConfig]]]) -> list[Row]
                 float(ends.mean()),
                 float(low[0]),
                 float(high[0]),
-                [int(curve["env steps, all worlds"][-1]) for curve in found],
-                [float(curve["minutes, compilation included"][-1]) for curve in found],
+                [int(curve["env steps, all worlds"][-1]) for curve in run_curves],
+                [float(curve["minutes, compilation included"][-1]) for curve in run_curves],
             )
         )
     return sorted(rows, key=lambda row: -row.mean)
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
+    """The rows as text for people."""
     lines = [f"{'algorithm':10}{'return at the end, mean [95%]':36}{'env steps':>14}{'minutes':>9}"]
     for row in rows:
-        said = f"{row.mean:.1f} [{row.low:.1f}, {row.high:.1f}] of {len(row.runs)} seeds"
+        summary = f"{row.mean:.1f} [{row.low:.1f}, {row.high:.1f}] of {len(row.runs)} seeds"
         steps, minutes = np.mean(row.env_steps), np.mean(row.minutes)
-        lines.append(f"{row.algorithm:10}{said:36}{steps:14,.0f}{minutes:9.1f}")
+        lines.append(f"{row.algorithm:10}{summary:36}{steps:14,.0f}{minutes:9.1f}")
     return "\n".join(lines)

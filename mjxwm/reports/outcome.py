@@ -1,4 +1,4 @@
-"""What a run came to: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
+"""The result of a run: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
 
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,28 @@ from mjxwm.runs.presets import load_yaml
 from mjxwm.runs.start import eval_key, load
 
 
-def artifacts(cfg: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
+def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
     """Draws the learning curve and renders the policy; says so and goes on where it cannot."""
-    made = {}
+    files = {}
     if run.metrics.is_file():
-        made["curve"] = str(plot.learning_curve({run.path.name: run.metrics}, run.curve, cfg.task))
-    if cfg.video:
+        files["curve"] = str(
+            plot.learning_curve({run.path.name: run.metrics}, run.curve, config.task)
+        )
+    if config.video:
         try:
-            made["video"] = str(film(cfg, evaluation, run.video))
+            files["video"] = str(film(config, evaluation, run.video))
         except video.RenderingUnavailableError as error:
             print(f"no video: {error}")
-    return made
+    return files
 
 
-def film(cfg: Config, evaluation: Evaluation, path: Path) -> Path:
+def film(config: Config, evaluation: Evaluation, path: Path) -> Path:
     """Renders an evaluation's first episode.
 
     Raises:
         RenderingUnavailableError: there is nothing to render with, or no body to render.
     """
-    env = make_env(cfg)
+    env = make_env(config)
     scene = env.scene(evaluation.fields, evaluation.goal)
     if scene is None:
         raise video.RenderingUnavailableError(f"{env.name} is simulated elsewhere")

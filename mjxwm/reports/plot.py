@@ -25,10 +25,10 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
-    found = {label: read(path) for label, path in records.items()}
-    collected = any(row.get("env_steps") for rows in found.values() for row in rows)
+    rows_of = {label: read(path) for label, path in records.items()}
+    collected = any(row.get("env_steps") for rows in rows_of.values() for row in rows)
     first = "env_steps" if collected else "iteration"
-    for i, (label, rows) in enumerate(found.items()):
+    for i, (label, rows) in enumerate(rows_of.items()):
         for axis, x in zip(axes, (first, "minutes"), strict=True):
             _line(axis, rows, x, "collect/return", color=f"C{i}", alpha=0.3, linewidth=1)
             _line(axis, rows, x, "eval/return", color=f"C{i}", marker=".", label=_plain(label))

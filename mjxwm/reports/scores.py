@@ -26,7 +26,7 @@ UNIT = "ppo"
 
 
 class End(NamedTuple):
-    """What a run came to."""
+    """Result of a run."""
 
     run: str
     task: str
@@ -37,9 +37,10 @@ class End(NamedTuple):
     end_return: float
     """Mean return there, deterministic and closed loop."""
     budget: int | None = None
-    """Env steps that the run was to have."""
-    settings: tuple[tuple[str, str], ...] = ()
-    """What it was configured with, but for what seeds of one experiment may differ in."""
+    """Env steps that the run was configured to take."""
+    config: tuple[tuple[str, str], ...] = ()
+    """Names and values of its configuration, without those in which seeds of one experiment may
+    differ."""
 
 
 class Score(NamedTuple):
@@ -66,7 +67,7 @@ class Aggregate(NamedTuple):
 
 
 def read(run: RunFolder) -> End:
-    """What a run came to, from its configuration and its record.
+    """Reads a run's result from its configuration and its record.
 
     Raises:
         ConfigError: it was never evaluated.
@@ -91,18 +92,18 @@ def read(run: RunFolder) -> End:
         rows[-1]["env_steps"],
         float(rows[-1]["eval/return"]),
         values.get("algo", {}).get("env_steps"),
-        tuple(sorted((k, str(v)) for k, v in _flat(values) if k not in _NO_SETTINGS)),
+        tuple(sorted((k, str(v)) for k, v in _flat(values) if k not in _NOT_COMPARED)),
     )
 
 
-_NO_SETTINGS = {
+_NOT_COMPARED = {
     *("seed", "task", "task_fields", "task_folder"),
     *("video", "checkpoints", "evaluations", "episodes"),
 }
 
 
 def _algorithm(values: dict[str, Any]) -> str:
-    """What the settings make of it: SAPO and APG are settings of SHAC."""
+    """The algorithm's name; SAPO and APG are configurations of SHAC."""
     name = values.get("algorithm", "pwm")  # runs older than the field are all PWM's
     if name != "shac":
         return name
@@ -119,9 +120,9 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def distinguish(ends: Sequence[End]) -> list[End]:
-    """The runs, an algorithm's name with what its settings differ in where they do, per task.
+    """The runs; where runs of an algorithm on a task are configured differently, its name says how.
 
-    So two settings of one algorithm are two rows of a table, not seeds of one.
+    So two configurations of one algorithm are two rows of a table, not seeds of one.
 
     Raises:
         ConfigError: a run is given twice.
@@ -132,10 +133,10 @@ def distinguish(ends: Sequence[End]) -> list[End]:
             raise ConfigError(f"run {end.run} is given twice; each run counts once")
     named = []
     for end in ends:
-        kin = [dict(e.settings) for e in ends if e[1:3] == end[1:3]]
-        own = dict(end.settings)
-        apart = [k for k in own if any(other.get(k) != own[k] for other in kin)]
-        name = ", ".join(f"{k}={own[k]}" for k in apart)
+        kin = [dict(e.config) for e in ends if e[1:3] == end[1:3]]
+        own_values = dict(end.config)
+        apart = [k for k in own_values if any(other.get(k) != own_values[k] for other in kin)]
+        name = ", ".join(f"{k}={own_values[k]}" for k in apart)
         named.append(end._replace(algorithm=f"{end.algorithm} ({name})") if name else end)
     return named
 
@@ -165,15 +166,15 @@ def score(ends: Sequence[End], references: Sequence[End] = ()) -> list[Score]:
 
 def _unit(task: str, ends: Sequence[End], references: Sequence[End]) -> float:
     for pool in (references, ends):
-        found = [e for e in pool if e.task == task and _is_unit(e)]
-        kinds = list(dict.fromkeys(e.algorithm for e in found))
+        units = [e for e in pool if e.task == task and _is_unit(e)]
+        kinds = list(dict.fromkeys(e.algorithm for e in units))
         if len(kinds) > 1:
             raise ConfigError(
                 f"the runs of {UNIT} on task {task!r} are of several settings, so they are no "
                 f"unit: {'; '.join(kinds)}. Give those of one with --reference"
             )
-        if found:
-            mean = float(np.mean([e.end_return for e in found]))
+        if units:
+            mean = float(np.mean([e.end_return for e in units]))
             if mean <= 0:
                 raise ConfigError(
                     f"{UNIT}'s mean end return on task {task!r} is {mean:.4g}; scores are "
@@ -236,7 +237,7 @@ def aggregate(scores: Sequence[Score]) -> list[Aggregate]:
 
 
 def table(scores: Sequence[Score], aggregates: Sequence[Aggregate]) -> str:
-    """Both as text."""
+    """Scores and aggregates as text for people."""
     runs, tasks = (max(map(len, names)) for names in zip(*(s.end[:2] for s in scores), strict=True))
     lines = [
         f"{e.run:{runs}}  {e.task:{tasks}}  {e.algorithm:5}{e.env_steps:>13,} env steps"
@@ -252,7 +253,7 @@ def table(scores: Sequence[Score], aggregates: Sequence[Aggregate]) -> str:
 
 
 def _early(end: End) -> str:
-    """What is missing of the budget, in a run that was cut off."""
+    """The words " of <budget>" for a run that was cut off early."""
     cut = end.budget is not None and end.env_steps < 0.98 * end.budget
     return f" of {end.budget:,}" if cut else ""
 

@@ -30,7 +30,7 @@ class Row(NamedTuple):
     task: str
     score: float | None
     """0 to 100: a hundredth of what dm_control's tasks give at most is 10 of return; Meta-World's
-    is the share of episodes solved. None where there is none."""
+    is the share of episodes solved. None if there is no score."""
     returns: list[float]
     success: float | None
     missing: str = ""
@@ -58,57 +58,61 @@ class Config:
     """Engine of the worlds of prior and planner; a policy's are those of its run."""
 
 
-def run(cfg: Config, say: Callable[[str], None]) -> list[Row]:
+def run(config: Config, say: Callable[[str], None]) -> list[Row]:
     """Evaluates task by task; what cannot be evaluated has the reason in its row.
 
     Raises:
         ConfigError: there is no such suite or model, or the model knows none of its tasks.
     """
-    ranges.sound(cfg)
-    if cfg.episodes < 1:
-        raise ConfigError(f"episodes={cfg.episodes} is out of range; it must be at least 1")
+    ranges.sound(config)
+    if config.episodes < 1:
+        raise ConfigError(f"episodes={config.episodes} is out of range; it must be at least 1")
     try:
-        model = load(cfg.model)
-        known = {task.name: task for task in model.card.tasks}
-        tasks = _tasks(cfg.suite, known)
+        model = load(config.model)
+        model_tasks = {task.name: task for task in model.card.tasks}
+        tasks = _tasks(config.suite, model_tasks)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    unknown = [task.name for task in tasks if task.name not in known]
+    unknown = [task.name for task in tasks if task.name not in model_tasks]
     if unknown:
         raise ConfigError(
-            f"{cfg.model} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+            f"{config.model} does not know {', '.join(unknown)}; it knows "
+            f"{', '.join(sorted(model_tasks))}"
         )
-    found = extracted(cfg.model) if cfg.who == "policies" else {}
+    policy_folders = extracted(config.model) if config.who == "policies" else {}
     rows = []
     for task in tasks:
-        rows.append(_row(cfg, model, task, found))
+        rows.append(_row(config, model, task, policy_folders))
         say(line(rows[-1]))
     return rows
 
 
-def _tasks(suite: str, known: dict[str, TaskInfo]) -> tuple[TaskInfo, ...]:
+def _tasks(suite: str, model_tasks: dict[str, TaskInfo]) -> tuple[TaskInfo, ...]:
     """The tasks of a set as the model knows them, your own among them where they are named."""
     names = [name for name in suite.split(",") if name]
-    if names and all(name in known for name in names):
-        return tuple(known[name] for name in names)
-    return tuple(known.get(task.name, task) for task in task_set(suite))
+    if names and all(name in model_tasks for name in names):
+        return tuple(model_tasks[name] for name in names)
+    return tuple(model_tasks.get(task.name, task) for task in task_set(suite))
 
 
-def _row(cfg: Config, model: Model, task: TaskInfo, found: dict[str, list[Path]]) -> Row:
+def _row(
+    config: Config, model: Model, task: TaskInfo, policy_folders: dict[str, list[Path]]
+) -> Row:
     try:
-        if cfg.who != "policies":
-            return row(task.name, [_of_model(cfg, model, task)])
-        if task.name not in found:
+        if config.who != "policies":
+            return row(task.name, [_of_model(config, model, task)])
+        if task.name not in policy_folders:
             command = (
-                f"mjxwm extract {folders.quoted(task.name)} --model {folders.quoted(cfg.model)}"
+                f"mjxwm extract {folders.quoted(task.name)} --model {folders.quoted(config.model)}"
             )
             return Row(task.name, None, [], None, f"no policy yet: {command}")
-        policies = [RunFolder(path) for path in found[task.name]]
+        policies = [RunFolder(path) for path in policy_folders[task.name]]
         learned = [each for each in policies if checkpoint.latest(each.checkpoints) is not None]
         if not learned:
             return Row(task.name, None, [], None, f"{policies[0].path} has no checkpoint")
         return row(
-            task.name, [outcome.evaluate_run(each, cfg.episodes, cfg.seed)[1] for each in learned]
+            task.name,
+            [outcome.evaluate_run(each, config.episodes, config.seed)[1] for each in learned],
         )
     except ConfigError as error:  # a package or an engine that is missing
         return Row(task.name, None, [], None, str(error))
@@ -129,44 +133,44 @@ def row(task: str, evaluations: list[Evaluation]) -> Row:
 
 def extracted(model: Path) -> dict[str, list[Path]]:
     """The runs beside a model's that are policies extracted from it, by task."""
-    found: dict[str, list[Path]] = {}
+    policy_folders: dict[str, list[Path]] = {}
     for file in sorted(model.resolve().parent.glob("*/config.yaml")):
         try:
-            cfg = presets.load_yaml(TrainConfig, file)
+            config = presets.load_yaml(TrainConfig, file)
         except ConfigError:  # a run of another kind
             continue
-        if cfg.algorithm == "extract" and Path(cfg.algo.model).resolve() == model.resolve():
-            found.setdefault(cfg.task, []).append(file.parent)
-    return found
+        if config.algorithm == "extract" and Path(config.algo.model).resolve() == model.resolve():
+            policy_folders.setdefault(config.task, []).append(file.parent)
+    return policy_folders
 
 
-def _of_model(cfg: Config, model: Model, task: TaskInfo) -> Evaluation:
-    repeat = cfg.action_repeat
+def _of_model(config: Config, model: Model, task: TaskInfo) -> Evaluation:
+    repeat = config.action_repeat
     if repeat is None:
         repeat, assumed = action_repeats.action_repeat(task)
         if assumed:
             print(f"note     {assumed}", flush=True)
-    env = make_env(TrainConfig(task=task.name, engine=cfg.engine, action_repeat=repeat))
-    here = TaskInfo.of(env.spec)
-    if not here.fits(task):
-        raise ConfigError(f"the model knows {task}; here it is {here}")
+    env = make_env(TrainConfig(task=task.name, engine=config.engine, action_repeat=repeat))
+    world_task = TaskInfo.of(env.spec)
+    if not world_task.fits(task):
+        raise ConfigError(f"the model knows {task}; here it is {world_task}")
     planning = tdmpc2.Planning()
 
-    def run(those: tdmpc2.TaskNetworks, key: jax.Array) -> Evaluation:
+    def run(task_networks: tdmpc2.TaskNetworks, key: jax.Array) -> Evaluation:
         def act(obs: jax.Array) -> jax.Array:
-            return those.act(those.model.encode(obs), None)[:, : task.action_size]
+            return task_networks.act(task_networks.model.encode(obs), None)[:, : task.action_size]
 
         def plan(plans: jax.Array, obs: jax.Array) -> tuple[jax.Array, jax.Array]:
             key = jax.random.key(0)  # the same noise in every step
-            plans, action = tdmpc2.plan_worlds(planning, those, plans, obs, key, False)
+            plans, action = tdmpc2.plan_worlds(planning, task_networks, plans, obs, key, False)
             return plans, action[:, : task.action_size]
 
-        if cfg.who == "prior":
-            return evaluate(env, act, key, cfg.episodes)
-        none = jnp.zeros((cfg.episodes, planning.plan_horizon, model.card.action_size))
-        return evaluate_with_memory(env, plan, none, key, cfg.episodes)
+        if config.who == "prior":
+            return evaluate(env, act, key, config.episodes)
+        no_plans = jnp.zeros((config.episodes, planning.plan_horizon, model.card.action_size))
+        return evaluate_with_memory(env, plan, no_plans, key, config.episodes)
 
-    key = eval_key(cfg.seed)
+    key = eval_key(config.seed)
     return jax.device_get(jax.jit(run)(model.for_task(task.name), key))
 
 

@@ -14,7 +14,7 @@ from mjxwm.runs.config import Config as RunConfig
 
 def test_what_should_be_equal_is():
     cfg = comparison.Config(task="hopper", seeds=(3,), actor=(8, 8), init_std=0.5, min_std=0.3)
-    found = {name: comparison.settings(cfg, name, 3) for name in ("pwm", "shac", "sapo", "apg")}
+    found = {name: comparison.run_config(cfg, name, 3) for name in ("pwm", "shac", "sapo", "apg")}
     for name, one in found.items():
         assert (one.task, one.seed) == ("hopper", 3)
         policy = one.algo.policy
@@ -30,7 +30,7 @@ def test_what_should_be_equal_is():
 @pytest.mark.parametrize("task", ["hopper", "cartpole-swingup", "muscle-humanoid"])
 def test_shac_sapo_and_apg_differ_in_what_defines_them_alone(task):
     cfg = comparison.Config(task=task)
-    base, *others = (comparison.settings(cfg, name, 0) for name in ("shac", "sapo", "apg"))
+    base, *others = (comparison.run_config(cfg, name, 0) for name in ("shac", "sapo", "apg"))
     own = {"bootstrap", "entropy", "tune_entropy", "actor_value", "target_tau", "policy"}
     for other in others:
         assert dataclasses.replace(other, algo=base.algo) == base

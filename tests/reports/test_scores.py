@@ -78,8 +78,8 @@ def test_a_score_is_a_quotient_and_the_unit_the_mean_of_ppo_on_the_task():
 
 def test_settings_of_one_algorithm_are_told_apart_and_seeds_are_not():
     ends = [
-        end("ant", "pwm", 1.0, "a")._replace(settings=(("gamma", "0.99"), ("lam", "0.9"))),
-        end("ant", "pwm", 2.0, "b")._replace(settings=(("gamma", "0.95"), ("lam", "0.9"))),
+        end("ant", "pwm", 1.0, "a")._replace(config=(("gamma", "0.99"), ("lam", "0.9"))),
+        end("ant", "pwm", 2.0, "b")._replace(config=(("gamma", "0.95"), ("lam", "0.9"))),
         end("ant", "ppo", 1.0, "c"),
         end("ant", "ppo", 3.0, "d"),
     ]
@@ -92,7 +92,7 @@ def test_settings_of_one_algorithm_are_told_apart_and_seeds_are_not():
 
 def test_ppo_with_two_budgets_is_no_unit():
     ends = [
-        end("ant", "ppo", 1.0, run)._replace(settings=(("env_steps", steps),))
+        end("ant", "ppo", 1.0, run)._replace(config=(("env_steps", steps),))
         for run, steps in (("a", "10"), ("b", "20"))
     ]
     with pytest.raises(ConfigError, match=r"several settings.*env_steps=10\)"):

@@ -12,7 +12,7 @@ _LESS = "take fewer worlds, smaller batches or networks, or a smaller replay (`c
 
 
 def line(error: BaseException) -> str | None:
-    """What to say of an error; None where it is not of a user's making."""
+    """The line to print for an error; None if no user or machine caused it."""
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, MemoryError):

@@ -26,7 +26,7 @@ def parse(
 
 
 def write(result: Any, target: Path | None) -> None:
-    """Writes a result, where a file is asked for."""
+    """Writes a result as JSON, if `target` is a path."""
     if target is None:
         return
     text = json.dumps(result, indent=1) + "\n"

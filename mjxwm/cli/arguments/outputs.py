@@ -27,15 +27,15 @@ def check(options: Any, folder_fields: tuple[str, ...] = ("folder",)) -> None:
     from mjxwm.runs import folders
 
     for name, value in _fields(options):
-        said = ""
+        refusal = ""
         if name in ("json", "html", "out") and isinstance(value, Path):
-            said = refused(name, value)
+            refusal = refused(name, value)
         elif name in folder_fields and isinstance(value, str | Path):
-            said = _refused_folder(name, Path(value))
+            refusal = _refused_folder(name, Path(value))
         elif name == "run" and isinstance(value, str):
             folders.check_name(value)
-        if said:
-            raise ConfigError(said)
+        if refusal:
+            raise ConfigError(refusal)
 
 
 def refused(name: str, path: Path) -> str:
@@ -59,10 +59,10 @@ def _refused_folder(name: str, folder: Path, whole: Path | None = None) -> str:
     """What is wrong with a folder to write to, which is there or will be made."""
     whole = whole or folder
     try:
-        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        if not there.is_dir():
-            return f"--{name} {whole} cannot be written: {there} is a file, not a folder"
-        with tempfile.TemporaryFile(dir=there):
+        existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not existing.is_dir():
+            return f"--{name} {whole} cannot be written: {existing} is a file, not a folder"
+        with tempfile.TemporaryFile(dir=existing):
             return ""
     except OSError as error:
         return f"--{name} {whole} cannot be written: {error.strerror}"

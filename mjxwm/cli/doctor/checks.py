@@ -108,27 +108,27 @@ def _attempt(
 
 
 def _python() -> Finding:
-    found = platform.python_version()
+    version = platform.python_version()
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
     remedy = "" if fits else "make the environment with Python 3.11, 3.12 or 3.13"
-    return Finding("versions", "python", OK if fits else BROKEN, found, remedy)
+    return Finding("versions", "python", OK if fits else BROKEN, version, remedy)
 
 
 def _package(name: str) -> Finding:
-    found = system.version(name)
+    version = system.version(name)
     if name in _PINS:
-        fits, wanted = found == _PINS[name], f"=={_PINS[name]}"
+        fits, requirement = version == _PINS[name], f"=={_PINS[name]}"
     else:
-        fits = found is not None and _numbers(found) >= _LEAST[name]
-        wanted = ">=" + ".".join(map(str, _LEAST[name]))
+        fits = version is not None and _numbers(version) >= _LEAST[name]
+        requirement = ">=" + ".".join(map(str, _LEAST[name]))
     if fits:
-        return Finding("versions", name, OK, str(found))
+        return Finding("versions", name, OK, str(version))
     return Finding(
         "versions",
         name,
         BROKEN,
-        f"{found or 'not installed'}; {wanted} is needed",
-        f"pip install '{name}{wanted}'",
+        f"{version or 'not installed'}; {requirement} is needed",
+        f"pip install '{name}{requirement}'",
     )
 
 
@@ -144,11 +144,11 @@ def _devices() -> tuple[str, str, str]:
         first = str(error).splitlines()[0]
         remedy = f"unset JAX_PLATFORMS, which is {platforms!r}" if platforms else _REINSTALL
         return BROKEN, first, remedy
-    found = ", ".join(f"{d.platform}: {d.device_kind}" for d in devices)
+    described = ", ".join(f"{d.platform}: {d.device_kind}" for d in devices)
     if not engines.has_nvidia() and Path("/proc/driver/nvidia").is_dir():
-        said = f"{found}; there is an NVIDIA driver, but JAX does not use it"
-        return WARNING, said, _why_no_gpu(platforms)
-    return OK, f"{found}; {os.cpu_count()} CPU cores; engine auto is {engines.default()}", ""
+        detail = f"{described}; there is an NVIDIA driver, but JAX does not use it"
+        return WARNING, detail, _why_no_gpu(platforms)
+    return OK, f"{described}; {os.cpu_count()} CPU cores; engine auto is {engines.default()}", ""
 
 
 def _why_no_gpu(platforms: str) -> str:
@@ -203,10 +203,10 @@ def _rendering() -> Finding:
 
 
 def _optional(name: str, remedy: str) -> Finding:
-    found = system.version(name)
-    if found is None:
+    version = system.version(name)
+    if version is None:
         return Finding("optional", name, MISSING, "not installed", remedy)
-    return Finding("optional", name, OK, found)
+    return Finding("optional", name, OK, version)
 
 
 def _tasks() -> tuple[str, str, str]:
