@@ -29,7 +29,6 @@ from mjxwm.algos.pwm import learner
 from mjxwm.data import rollout
 from mjxwm.runs import presets, system
 from mjxwm.runs.config import Config as RunConfig
-from mjxwm.runs.running import Iteration, Running
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--json", type=Path)
@@ -114,24 +113,25 @@ def collection(state):
     return pwm.collect(algo, batch, state._replace(key=key), key_act)
 
 
-def turn(running, stand_in):
-    """One unroll; ms per control step in all, in the callback, in physics or what stands for it."""
+def turn(part, state, stand_in):
+    """One unroll: the next state, and ms per control step in all, in the callback, in physics."""
     mujoco.batch.Batch.step = timed("physics", stand_in)
     spent.clear()
     start = time.perf_counter()
-    running()
-    running.wait()
+    state, _ = jax.block_until_ready(part(state))
     seconds = [time.perf_counter() - start, spent["callback"], spent["physics"]]
-    return [1e3 * s / algo.unroll for s in seconds]
+    return state, [1e3 * s / algo.unroll for s in seconds]
 
 
 rows = [(collection, physics), (collection, nothing), (collection, count)]
 rows += [(part, nothing) for part in (without_policy, engine, policy)]
-started = [Running(Iteration(part), init(jax.random.key(0))) for part, _ in rows]
+parts = [jax.jit(part, donate_argnums=0) for part, _ in rows]
+states = [init(jax.random.key(0)) for _ in rows]
 times = [[] for _ in rows]
 for _ in range(WARMUP + options.turns):
-    for (_, stand_in), running, found in zip(rows, started, times, strict=True):
-        found.append(turn(running, stand_in))
+    for i, (_, stand_in) in enumerate(rows):
+        states[i], milliseconds = turn(parts[i], states[i], stand_in)
+        times[i].append(milliseconds)
     physics_seconds = np.median([t[2] for t in times[0]]) / 1e3
 
 print("medians in ms per control step     program  callback   physics   outside of the callback")

@@ -31,6 +31,9 @@ class Analytic:
     def for_worlds(self, num_worlds: int) -> "Analytic":
         return self
 
+    def check_devices(self, num_devices: int) -> None:
+        """Any number will do."""
+
     def reset(self, initial: Initial) -> SimState:
         zero = jnp.zeros_like(initial.qvel)
         physics = Physics(zero[0], initial.qpos, initial.qvel, initial.act, zero, {})

@@ -11,6 +11,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.log import Log
 from mjxwm.runs.record import ConsoleLine
-from mjxwm.runs.running import Iteration, Running
 from mjxwm.types import Metrics, Transition
 
 _PARTS = ("physics", "policy", "insert", "task, resets, copies", "updates", "host")
@@ -64,7 +64,7 @@ class _Bench:
         self.batch = envs.BatchEnv(env, self.algo.worlds)
         self.algorithm = pwm.make(self.algo, env)
         self.programs = devices.programs(self.algorithm, "pwm", run_config.algo, devices.chosen(1))
-        self.iterate = self.programs.iteration
+        self.iterate = self.programs.iterate
         self.state = self.programs.init(seeds.key(config.seed))
         tx = learner.optimizers(self.algo)
 
@@ -91,8 +91,8 @@ class _Bench:
         def insert(state: pwm.TrainState, data: Any) -> tuple[pwm.TrainState, Metrics]:
             return state._replace(replay=replay.insert(state.replay, data)), {}
 
-        self.collect, self.update, self.act, self.insert = map(
-            Iteration, (collect, update, act, insert)
+        self.collect, self.update, self.act, self.insert = (
+            jax.jit(part, donate_argnums=0) for part in (collect, update, act, insert)
         )
         self.bare = simulation.bare_simulator(env, self.algo.worlds)
         shape = (self.algo.unroll, self.algo.worlds)
@@ -100,15 +100,11 @@ class _Bench:
         obs, off = jnp.ones((*shape, env.spec.obs_size)), jnp.zeros(shape, bool)
         self.data = Transition(obs, self.noise, off * 1.0, off, off, ~off, obs)
 
-    def timed(self, part: Iteration, *data: Any) -> float:
+    def timed(self, part: Callable[..., Any], *data: Any) -> float:
         """Seconds of one call, which takes the state on."""
-        running = Running(part, self.state)
         start = time.perf_counter()
-        jax.block_until_ready(running(*data))
-        running.wait()
-        seconds = time.perf_counter() - start
-        self.state = running.state
-        return seconds
+        self.state, _ = jax.block_until_ready(part(self.state, *data))
+        return time.perf_counter() - start
 
     def parts(self) -> dict[str, float]:
         """Seconds of each part of one iteration."""
@@ -127,30 +123,24 @@ class _Bench:
 
     def back_to_back(self, iterations: int) -> float:
         """Seconds per iteration when nothing is done between them."""
-        running = Running(self.iterate, self.state)
         start = time.perf_counter()
         for _ in range(iterations):
-            running()
-        running.wait()
-        seconds = time.perf_counter() - start
-        self.state = running.state
-        return seconds / iterations
+            self.state, _ = self.iterate(self.state)
+        jax.block_until_ready(self.state)
+        return (time.perf_counter() - start) / iterations
 
     def looped(self, log: Log, iterations: int) -> tuple[float, float]:
         """Seconds per iteration as a run has it: metrics are fetched, recorded and shown; and how
         many of them go by in that, with the device idle."""
-        running = Running(self.iterate, self.state)
         start, host = time.perf_counter(), 0.0
         for number in range(1, iterations + 1):
-            metrics = jax.block_until_ready(running())
-            running.wait()
+            self.state, metrics = jax.block_until_ready(self.iterate(self.state))
             done = time.perf_counter()
             log.add(metrics)
             log.row(number)
             log.write(None)
             host += time.perf_counter() - done
         seconds = time.perf_counter() - start
-        self.state = running.state
         return seconds / iterations, host / iterations
 
 

@@ -24,7 +24,6 @@ from mjxwm.runs import devices
 from mjxwm.runs import presets as configuration
 from mjxwm.runs.build import make_env
 from mjxwm.runs.config import Config as TrainConfig
-from mjxwm.runs.running import Running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,19 +93,23 @@ def _worlds(
 
 def _devices(config: Config, run_config: TrainConfig) -> list[Spread]:
     available = len(jax.devices())
-    running: dict[int, Running] = {}
+    states: dict[int, Any] = {}
     calls: dict[str, Callable[[], Any]] = {}
     counted: dict[int, tuple[int, int]] = {}
     for number in sorted({n for n in config.devices if n <= available}):
         algo = _sized(run_config.algo, config.worlds_per_device, number)
         algorithm = pwm.make(algo, make_env(run_config))
         programs = devices.programs(algorithm, "pwm", algo, devices.chosen(number))
-        running[number] = Running(programs.iteration, programs.init(jax.random.key(0)))
-        program = running[number].compiled().as_text()
-        counted[number] = (algo.steps_per_iteration, collectives(program))
-        calls[str(number)] = lambda number=number: jax.block_until_ready(running[number]())
+        states[number] = programs.init(jax.random.key(0))
+        program = programs.iterate.lower(states[number]).compile()
+        counted[number] = (algo.steps_per_iteration, collectives(program.as_text()))
+
+        def call(number: int = number, program: Any = program) -> None:
+            states[number], _ = jax.block_until_ready(program(states[number]))
+
+        calls[str(number)] = call
     times = timing.in_turns(calls, config.samples, 0.5)
-    return [Spread(n, times[str(n)], *counted[n]) for n in running]
+    return [Spread(n, times[str(n)], *counted[n]) for n in states]
 
 
 def _sized(algo: pwm.Config, worlds: int, number: int) -> pwm.Config:

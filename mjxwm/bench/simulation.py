@@ -28,7 +28,6 @@ from mjxwm import ConfigError
 from mjxwm.algos import pwm
 from mjxwm.bench.record import Series
 from mjxwm.maths import ranges
-from mjxwm.runs.running import Iteration, Running
 from mjxwm.types import Metrics
 
 Bare = Callable[[SimState, Float[Array, "T B u"]], float]
@@ -118,20 +117,20 @@ def measure(config: Config, algo: pwm.Config, env: envs.Env, worlds: int) -> Row
     algo = _sized(algo, worlds)
     env = env.for_worlds(worlds)
     init = jax.jit(pwm.make(algo, env).init)
-    running = Running(_collection(algo, env), init(seeds.key(config.seed)))
+    state = init(seeds.key(config.seed))
     start = time.perf_counter()
-    program = running.compiled()
+    program = _collection(algo, env).lower(state).compile()
     compile_s = time.perf_counter() - start
     bare = bare_simulator(env, worlds)
 
     def pair() -> tuple[float, float]:
+        nonlocal state
         # The program consumes its state: keep what the bare simulator starts from.
-        sim = jax.block_until_ready(jax.tree.map(jnp.copy, running.state.worlds.state.sim))
+        sim = jax.block_until_ready(jax.tree.map(jnp.copy, state.worlds.state.sim))
         start = time.perf_counter()
-        running()
-        running.wait()
+        state, _ = jax.block_until_ready(program(state))
         seconds = time.perf_counter() - start
-        return seconds, bare(sim, last_controls(algo, env, running.state))
+        return seconds, bare(sim, last_controls(algo, env, state))
 
     for _ in range(max(1, -(-config.warmup // algo.unroll))):
         pair()
@@ -222,14 +221,14 @@ def _sized(algo: pwm.Config, worlds: int) -> pwm.Config:
     return dataclasses.replace(algo, worlds=worlds, capacity=max(algo.capacity, worlds * rows))
 
 
-def _collection(algo: pwm.Config, env: envs.Env) -> Iteration:
+def _collection(algo: pwm.Config, env: envs.Env) -> Any:
     batch_env = envs.BatchEnv(env, algo.worlds)
 
     def collect(state: pwm.TrainState) -> tuple[pwm.TrainState, Metrics]:
         key, key_act = jax.random.split(state.key)
         return pwm.collect(algo, batch_env, state._replace(key=key), key_act)
 
-    return Iteration(collect)
+    return jax.jit(collect, donate_argnums=0)
 
 
 def last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Array:

@@ -15,7 +15,6 @@ from mjxwm_envs import shards
 
 from mjxwm import ConfigError
 from mjxwm.algos.budget import AlgorithmConfig
-from mjxwm.runs.running import Iteration
 from mjxwm.types import Algorithm
 
 
@@ -24,7 +23,8 @@ class Programs(NamedTuple):
 
     init: Any
     """key -> the first state."""
-    iteration: Iteration
+    iterate: Any
+    """(state, *batches) -> the next state and metrics; it consumes the state."""
     place: Any
     """abstract state -> the same with the sharding of every leaf."""
 
@@ -127,7 +127,7 @@ def programs(
         on = jax.sharding.SingleDeviceSharding(among[0])
         return Programs(
             algorithm.init,
-            Iteration(algorithm.iterate),
+            jax.jit(algorithm.iterate, donate_argnums=0),
             lambda abstract: jax.tree.map(lambda x: _placed(x, on), abstract),
         )
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0))
@@ -172,7 +172,7 @@ def _spread(algorithm: Algorithm, mesh: Mesh, layout: Any) -> Programs:
     def place(abstract: Any) -> Any:
         return jax.tree.map(lambda x, spec: _placed(x, NamedSharding(mesh, spec)), abstract, layout)
 
-    return Programs(jax.jit(init), Iteration(iterate), place)
+    return Programs(jax.jit(init), jax.jit(iterate, donate_argnums=0), place)
 
 
 def _placed(x: Any, sharding: Any) -> jax.ShapeDtypeStruct:

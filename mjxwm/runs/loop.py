@@ -21,7 +21,6 @@ from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.log import Log
 from mjxwm.runs.recorder import recorder
-from mjxwm.runs.running import Running
 from mjxwm.runs.schedule import Schedule
 from mjxwm.runs.start import eval_key, first_state, new_run
 from mjxwm.runs.stops import interruptible
@@ -91,8 +90,6 @@ def train(
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
     announce(trainer, run, state)
     rows = recorder(trainer, state, resume)
-    running = Running(trainer.programs.iteration, state)
-    del state  # the first iteration consumes it
     evaluation, late, stopped, failure, trouble = None, False, False, "", ""
     with (
         Log(trainer, run, began - seconds, iteration, resume) as log,
@@ -100,10 +97,10 @@ def train(
         algorithm.batches(iteration) as batches,
     ):
         while iteration < last and not (late or stopped):
-            metrics = running(*next(batches))
+            state, metrics = trainer.programs.iterate(state, *next(batches))
             iteration += 1
             if rows is not None:
-                rows.record(running.state)
+                rows.record(state)
             log.add(metrics)
             failure = failed(trainer, iteration == last, metrics)
             spent = time.monotonic() - began + seconds
@@ -114,10 +111,10 @@ def train(
             if evaluating or stopping or schedule.logs(iteration):
                 log.row(iteration)
                 if evaluating:
-                    evaluation = evaluated(trainer, running.state)
+                    evaluation = evaluated(trainer, state)
                 trouble = log.write(evaluation if evaluating else None)
             if stopping or trouble or schedule.saves(iteration):
-                checkpoint.save(run.checkpoints, iteration, running.state)
+                checkpoint.save(run.checkpoints, iteration, state)
                 if rows is not None:
                     rows.flush()
             if failure:

@@ -16,7 +16,6 @@ from mjxwm.algos.baselines import PPO, SAC
 from mjxwm.reports import outcome, scores
 from mjxwm.runs import build, checkpoint, loop, presets, start
 from mjxwm.runs.config import Config as RunConfig
-from mjxwm.runs.running import Running
 
 pytest.importorskip("brax")
 
@@ -44,16 +43,12 @@ def probe_env(monkeypatch):
 @pytest.mark.parametrize("name", TINY)
 def test_a_checkpoint_holds_all_that_matters(name, probe_env, tmp_path, key):
     trainer = build.build(RunConfig(algorithm=name, algo=TINY[name]))
-    straight = Running(trainer.programs.iteration, trainer.programs.init(key))
-    straight()
-    checkpoint.save(tmp_path, 1, straight.state)
+    iterate = trainer.programs.iterate
+    state, _ = iterate(trainer.programs.init(key))
+    checkpoint.save(tmp_path, 1, state)
     restored = checkpoint.restore(tmp_path, jax.eval_shape(trainer.algorithm.init, key))
-    resumed = Running(trainer.programs.iteration, restored)
-    for running in (straight, resumed):
-        running()
-    jax.tree.map(
-        lambda a, b: np.testing.assert_array_equal(bits(a), bits(b)), straight.state, resumed.state
-    )
+    straight, resumed = iterate(state)[0], iterate(restored)[0]
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(bits(a), bits(b)), straight, resumed)
 
 
 def bits(x):

@@ -18,7 +18,6 @@ import numpy as np
 from mjxwm.algos import pwm, shac, tdmpc2
 from mjxwm.models import actor_critic, world_model
 from mjxwm.runs import checkpoint, devices
-from mjxwm.runs.running import Running
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import probes
@@ -82,10 +81,9 @@ def programs(name: str, number: int) -> devices.Programs:
 def learned(name: str, number: int) -> tuple:
     """The learner, its worlds and data, and the last metrics; and the whole state."""
     made = programs(name, number)
-    running = Running(made.iteration, made.init(jax.random.key(0)))
+    state = made.init(jax.random.key(0))
     for _ in range(ITERATIONS):
-        metrics = running()
-    state = running.state
+        state, metrics = made.iterate(state)
     rest = numbers(state)._replace(learner=())
     # The bits of C's own numbers, of which the last one is rounding.
     sim = rest.worlds.state.sim._replace(hidden=())
@@ -141,7 +139,7 @@ def main() -> None:
     else:
         made = programs(name, 8)
         state = made.place(jax.eval_shape(made.init, jax.random.key(0)))
-        found = collectives(Running(made.iteration, state).compiled().as_text())
+        found = collectives(made.iterate.lower(state).compile().as_text())
     json.dump(found, sys.stdout)
 
 

@@ -15,7 +15,6 @@ from mjxwm import ConfigError
 from mjxwm.algos import pwm
 from mjxwm.runs import devices, folders, presets
 from mjxwm.runs.config import Config as RunConfig
-from mjxwm.runs.running import Running
 from mjxwm.runs.start import load
 
 PEER = Path(__file__).parent / "spread_peer.py"
@@ -110,7 +109,7 @@ def test_a_checkpoint_comes_back_on_another_number_of_devices(tmp_path):
     assert run.metrics.read_text() == record
     made, state, iteration = load(run)
     assert iteration == made.algorithm.iterations
-    metrics = Running(made.programs.iteration, state)()
+    _, metrics = made.programs.iterate(state)
     assert jax.tree.all(jax.tree.map(lambda x: bool(jax.numpy.isfinite(x)), metrics))
 
 
