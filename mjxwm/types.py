@@ -22,7 +22,8 @@ class Transition(NamedTuple):
     terminated: Bool[Array, "*s"]
     """The episode terminates at this step: its return has no further rewards."""
     truncated: Bool[Array, "*s"]
-    """The episode is cut off at this step: bootstrap from the value of `next_obs`."""
+    """The episode is cut off at this step, and its return goes on. Learning on the trajectory
+    itself bootstraps from `next_obs`; a replay does not store it and masks the step."""
     valid: Bool[Array, "*s"]
     """False if the physics diverged; reward and next_obs are then placeholders."""
     next_obs: Float[Array, "*s o"]

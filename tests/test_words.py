@@ -1,7 +1,7 @@
 """Plain words, as far as a program can tell: names that hold something, docstrings that say what.
 
-Names such as `found` or `given` tell how a value came about, not what it is. The rooms listed in
-`ROOMS` are checked.
+Names such as `found` or `given` tell how a value came about, not what it is. What
+the configurations of earlier runs have on disk keeps its name.
 """
 
 import ast
@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = (
-    "envs/mjxwm_envs",
-    *(f"mjxwm/algos/{name}" for name in ("baselines", "pwm", "shac", "tdmpc2")),
-    "mjxwm/data",
-    "mjxwm/maths",
-)
+ROOMS = ("envs/mjxwm_envs", "mjxwm")
 """Folders whose modules are checked."""
 
 RIDDLES = {
@@ -26,6 +21,8 @@ RIDDLES = {
 """Pronouns and participles that are no names of values."""
 SYNONYMS = {"cfg": "config", "settings": "config"}
 """Names that are not used, and the one name of the same thing that is."""
+KEPT = {("mjxwm/algos/multitask/extract.py", "settings")}
+"""Fields that the configurations of earlier runs have on disk."""
 PHRASES = ("None where", "none where", "is none ", "what is None", "asked for", "to be had")
 """Phrases that readers of docstrings have stumbled over."""
 
@@ -80,9 +77,13 @@ def docstring_faults(source: str) -> list[str]:
     return faults
 
 
+KEPT_FILES = {ROOT / path: name for path, name in KEPT}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_say_what_they_hold(path):
-    assert riddles(path.read_text()) == []
+    kept = KEPT_FILES.get(path, "")
+    assert [text for text in riddles(path.read_text()) if text.split(": ")[1] != kept] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -36,9 +36,9 @@ def network(cls: type[T]) -> type[T]:
     """
     cls = dataclasses.dataclass(frozen=True, kw_only=True, eq=False)(cls)
     fields = sorted(dataclasses.fields(cls), key=lambda field: field.name)  # pyright: ignore[reportArgumentType]
-    settings = [field.name for field in fields if field.metadata.get("static")]
-    parameters = [field.name for field in fields if field.name not in settings]
-    return jax.tree_util.register_dataclass(cls, parameters, settings)
+    constants = [field.name for field in fields if field.metadata.get("static")]
+    parameters = [field.name for field in fields if field.name not in constants]
+    return jax.tree_util.register_dataclass(cls, parameters, constants)
 
 
 def mish(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -126,7 +126,7 @@ class MLP:
 
     layers: tuple[Linear, ...]
     norms: tuple[LayerNorm, ...]
-    """Of the hidden layers, and of the last one where there is an `out_activation`."""
+    """One for each hidden layer, and one for the output if there is an `out_activation`."""
     out_activation: Activation | None = static(default=None)
     """With it the last layer is Linear - LayerNorm - out_activation."""
     norm_first: bool = static(default=True)

@@ -47,7 +47,7 @@ def build(config: Config, fits: bool = True) -> Trainer:
     among = devices.chosen(config.devices)
     if fits:
         devices.refuse(_too_large(config, env, algorithm, among))
-    _check_devices(config, env, among)
+    _check_devices(config, env, algorithm, among)
     programs = devices.programs(algorithm, config.algorithm, config.algo, among)
     if env is None:
         return Trainer(config, env, env, algorithm, programs, None)
@@ -165,7 +165,9 @@ def _too_large(config: Config, env: Any, algorithm: Algorithm, among: list[Any])
     return memory.too_many(config.algo.worlds, whole, with_half, among)
 
 
-def _check_devices(config: Config, env: envs.Source | None, among: list[Any]) -> None:
+def _check_devices(
+    config: Config, env: envs.Source | None, algorithm: Algorithm, among: list[Any]
+) -> None:
     """Raises ConfigError where the environment, or recording, is for fewer devices than these."""
     try:
         if env is not None:
@@ -176,8 +178,9 @@ def _check_devices(config: Config, env: envs.Source | None, among: list[Any]) ->
         return
     if jax.process_count() > 1:
         raise ConfigError(f"data={config.data!r}: one process records, not several")
-    if len(among) > 1 and config.algorithm not in ("pwm", "tdmpc2"):
+    state = jax.eval_shape(algorithm.init, jax.random.key(0))
+    if len(among) > 1 and "replay" not in state._fields:  # its worlds keep their latest steps
         raise ConfigError(
-            f"data={config.data!r}: {config.algorithm} is recorded on one device; pwm and tdmpc2, "
-            "which keep a replay, on several. Take `--devices 1`"
+            f"data={config.data!r}: {config.algorithm} is recorded on one device; algorithms that "
+            "keep a replay, such as pwm and tdmpc2, on several. Take `--devices 1`"
         )

@@ -133,7 +133,7 @@ def programs(
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0))
     if not hasattr(shapes, "layout"):
         raise ConfigError(
-            f"algorithm={name!r} runs on one device; several are for pwm, shac and tdmpc2. "
+            f"algorithm={name!r} runs on one device; pwm, shac and tdmpc2 run on several. "
             "Take `--devices 1`"
         )
     _check(config, len(among))

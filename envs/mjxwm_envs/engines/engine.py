@@ -37,7 +37,11 @@ class Engine(Protocol):
         ...
 
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
-        """`n_substeps` physics steps under constant `ctrl`."""
+        """`n_substeps` physics steps under constant `ctrl`.
+
+        The next state has `ctrl` in its physics, the same `goal` and `fields`, and the derived
+        fields of the last substep. A world that diverges has NaN in it; nothing is raised.
+        """
         ...
 
     def reset_where(self, done: Bool[Array, ""], initial: Initial, sim: SimState) -> SimState:

@@ -94,13 +94,13 @@ class TaskNetworks(NamedTuple):
 
     def gaussian(self, z: Float[Array, "*s z"]) -> tuple[Array, Array]:
         """Mean and log standard deviation of the Gaussian before tanh; log std is in [-10, 2]."""
-        mean, raw = jnp.split(self.policy(self.model.beside(z)), 2, axis=-1)
+        mean, raw = jnp.split(self.policy(self.model.with_task(z)), 2, axis=-1)
         log_range = _MAX_LOG_STD - _MIN_LOG_STD
         return mean, _MIN_LOG_STD + 0.5 * log_range * (jnp.tanh(raw) + 1)
 
     def squash(self, u: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
         """tanh(u), with 0 in action dimensions that the task does not have."""
-        return self.model.own(jnp.tanh(u))
+        return self.model.mask_action(jnp.tanh(u))
 
     def values(
         self,
@@ -137,7 +137,7 @@ def _logits(
     action: Float[Array, "*s a"],
     dropout_masks: Bool[Array, "k *s h"] | None,
 ) -> Float[Array, "k *s n"]:
-    x = jnp.concatenate([model.beside(z), model.own(action)], axis=-1)
+    x = jnp.concatenate([model.with_task(z), model.mask_action(action)], axis=-1)
     return jax.vmap(lambda q, mask: q(x, mask))(q, dropout_masks)
 
 

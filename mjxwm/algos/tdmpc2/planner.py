@@ -58,7 +58,7 @@ def plan(
         return mean, elites[-1, 0]  # elites are sorted: the first is the best
     chosen = elites[-1, jax.random.categorical(key_elite, jnp.log(score[-1]))]
     chosen = chosen + std[0] * jax.random.normal(key_act, (size,))
-    return mean, nets.model.own(jnp.clip(chosen, -1, 1))
+    return mean, nets.model.mask_action(jnp.clip(chosen, -1, 1))
 
 
 def plan_worlds(
@@ -107,7 +107,7 @@ def _refine(
     num_samples = config.samples - config.policy_samples
     noise = jax.random.normal(key_noise, (config.plan_horizon, num_samples, mean.shape[-1]))
     sampled = jnp.clip(mean[:, None] + std[:, None] * noise, -1, 1)
-    actions = nets.model.own(jnp.concatenate([proposals, sampled], axis=1))
+    actions = nets.model.mask_action(jnp.concatenate([proposals, sampled], axis=1))
     value = _value(nets, z, actions, pair, key_value)
     best, ids = jax.lax.top_k(value, config.elites)
     elites = actions[:, ids]

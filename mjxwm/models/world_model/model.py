@@ -179,18 +179,18 @@ class WorldModel:
 
 
 class Conditioned(NamedTuple):
-    """A world model of many tasks as one of the given tasks.
+    """A world model of many tasks, conditioned on one of them.
 
     Observations and actions may be of the task's own sizes; they are padded with zeros.
     """
 
     model: WorldModel
     embedding: Float[Array, "*b e"]
-    """Of the task, or of N tasks for inputs whose axis before the last is N."""
+    """The task's embedding; or those of N tasks, for inputs whose axis before the last is N."""
     action_mask: Float[Array, "*b a"]
-    """1 for the actions that the task has; what stands in the others reaches nothing."""
+    """1 for the action dimensions that the task has; the others are ignored, even if NaN."""
     obs: Moments | None = None
-    """Of the task's observations, which are seen in deviations; None: they are seen as they are."""
+    """Mean and variance that observations are normalised with; None: they are not normalised."""
 
     def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
@@ -199,38 +199,38 @@ class Conditioned(NamedTuple):
         if self.obs is not None:
             # A model that goes on learning must not bend its units.
             obs = moments.normalize(jax.lax.stop_gradient(self.obs), obs)
-        return self.model.encode(self.beside(obs))
+        return self.model.encode(self.with_task(obs))
 
     def predict(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s z"]:
         """See `LatentModel`."""
-        return self.model.predict(self.beside(z), self.own(action))
+        return self.model.predict(self.with_task(z), self.mask_action(action))
 
     def reward_logits(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s n"]:
         """See `LatentModel`."""
-        return self.model.reward_logits(self.beside(z), self.own(action))
+        return self.model.reward_logits(self.with_task(z), self.mask_action(action))
 
     def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.model.reward(self.beside(z), self.own(action))
+        return self.model.reward(self.with_task(z), self.mask_action(action))
 
     def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.model.going_on(self.beside(next_z))
+        return self.model.going_on(self.with_task(next_z))
 
     def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
         """See `LatentModel`."""
-        return self.model.continue_logit(self.beside(next_z))
+        return self.model.continue_logit(self.with_task(next_z))
 
-    def beside(self, x: Float[Array, "*s x"]) -> Float[Array, "*s xe"]:
+    def with_task(self, x: Float[Array, "*s x"]) -> Float[Array, "*s xe"]:
         """Inputs with the task's embedding after them."""
         shape = (*x.shape[:-1], self.embedding.shape[-1])
         return jnp.concatenate([x, jnp.broadcast_to(self.embedding, shape)], axis=-1)
 
-    def own(self, action: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
+    def mask_action(self, action: Float[Array, "*s a"]) -> Float[Array, "*s a"]:
         """Actions with 0 in the dimensions that the task lacks."""
         # Not a product: even a NaN there must reach nothing.
         action = _padded(action, self.action_mask.shape[-1])
