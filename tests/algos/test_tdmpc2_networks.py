@@ -179,7 +179,8 @@ def test_a_head_of_terminations_is_turned_around(tmp_path):
     task = np.array([0, 2])
     z = np.random.default_rng(0).standard_normal((2, 16)).astype(np.float32)
     with torch.no_grad():
-        ends = torch.sigmoid(ending(theirs.with_embedding(torch.tensor(z), torch.tensor(task))))[:, 0]
+        logits = ending(theirs.with_embedding(torch.tensor(z), torch.tensor(task)))
+        ends = torch.sigmoid(logits)[:, 0]
     info = networks.TaskTable(jnp.ones((4, 3)), jnp.full(4, 0.9))
     ours = networks.for_task(networks.project(got.networks), info, task).model.going_on(z)
     np.testing.assert_allclose(ours, 1 - ends, atol=1e-5)
