@@ -210,7 +210,7 @@ class Line:
     def going_on(self, next_z):
         return jnp.ones(next_z.shape[:-1])
 
-    def own(self, action):
+    def mask_action(self, action):
         return action
 
 
