@@ -115,11 +115,12 @@ def test_a_checkpoint_comes_back_on_another_number_of_devices(tmp_path):
 
 def test_what_cannot_be_spread_is_refused():
     """Sizes that devices do not divide, algorithms of one device, devices that are not there."""
-    made = pwm.make(pwm.Config(worlds=30), envs.make("cartpole-swingup"))
+    config = pwm.Config(worlds=30)
+    algorithm = pwm.make(config, envs.make("cartpole-swingup"))
     with pytest.raises(ConfigError, match=r"worlds=30 cannot be spread .*; worlds=32 can"):
-        devices.programs(made, "pwm", jax.devices() * 4)
+        devices.programs(algorithm, "pwm", config, jax.devices() * 4)
     with pytest.raises(ConfigError, match="'ppo' runs on one device"):
-        devices.programs(made._replace(layout=None), "ppo", jax.devices() * 4)
+        devices.programs(algorithm._replace(init=lambda key: ()), "ppo", config, jax.devices() * 4)
     with pytest.raises(ConfigError, match="devices=3 is out of range; here are 1"):
         devices.chosen(3)
     assert presets.from_dict(RunConfig, {"devices": "all"}).devices == "all"
