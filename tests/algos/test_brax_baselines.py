@@ -127,6 +127,7 @@ def test_ppo_is_brax_s_number_for_number(brax_runs):
     assert far(state.params, params)
 
 
+@pytest.mark.slow
 def test_sac_is_brax_s_number_for_number(brax_runs):
     from brax.training.agents.sac import train as theirs
 

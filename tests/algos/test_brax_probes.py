@@ -129,6 +129,7 @@ def test_sac_learns_the_best_action(sac_learned, probe, state, truth):
     assert abs(sac_learned[probe, state][1] - truth) < 0.1
 
 
+@pytest.mark.slow
 def test_every_env_step_is_counted(key):
     # Episodes of three steps: as many steps as the budget says, the warm-up included.
     env = probes.make(probes.ENDLESS)

@@ -40,7 +40,9 @@ def probe_env(monkeypatch):
     monkeypatch.setattr(build, "make_env", lambda cfg: probes.make(probes.BOTH))
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n == "sac" else ()) for n in TINY]
+)
 def test_a_checkpoint_holds_all_that_matters(name, probe_env, tmp_path, key):
     trainer = build.build(RunConfig(algorithm=name, algo=TINY[name]))
     iterate = trainer.programs.iterate

@@ -180,6 +180,7 @@ def _noisy(tree):
     return unravel(flat + 0.3 * jax.random.normal(jax.random.key(9), flat.shape))
 
 
+@pytest.mark.slow
 def test_each_worlds_gradient_is_the_slope_of_its_own_return(cartpole):
     total, flat, each = cartpole[False]
     with jax.enable_x64(True):
@@ -189,6 +190,7 @@ def test_each_worlds_gradient_is_the_slope_of_its_own_return(cartpole):
             np.testing.assert_allclose(each @ d, slopes, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_detaching_changes_the_gradient_and_not_the_return(cartpole):
     (total, flat, each), (cut, _, other) = cartpole[False], cartpole[True]
     with jax.enable_x64(True):

@@ -176,6 +176,7 @@ def test_what_follows_an_end_has_no_influence(pair):
     assert any((a != b).any() for a, b in zip(whole, jax.tree.leaves(ours_), strict=True))
 
 
+@pytest.mark.slow
 def test_the_encoder_learns_more_slowly():
     nets = networks.init(SMALL, O, A, 4, key=jax.random.key(0))
     data, task = windows(4)

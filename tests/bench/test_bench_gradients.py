@@ -70,12 +70,14 @@ def row():
         return gradients.measure(settings, puck())
 
 
+@pytest.mark.slow
 def test_both_gradients_are_the_same(row):
     assert row.cosine == pytest.approx(1, abs=1e-9)
     assert row.nonfinite == {"implicit": 0, "unrolled": 0}
     assert (row.precision, row.physics_steps) == ("float64", 2)
 
 
+@pytest.mark.slow
 def test_ratios_are_of_turns(row):
     seconds = {program.name: program.seconds for program in row.programs}
     assert list(seconds) == ["rollout", "implicit", "unrolled"]

@@ -36,7 +36,9 @@ def numbers(tree):
     return [x for x in jax.tree.leaves(tree) if not jnp.issubdtype(x.dtype, keys)]
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "shac" else pytest.mark.slow) for n in ALGORITHMS]
+)
 def test_all_that_is_collected_is_recorded(name, tmp_path):
     """As many rows as env steps, the first random ones included, with the rewards and ends that the
     probe gives to these observations and actions; and what is learned is what it would have been.

@@ -131,6 +131,7 @@ def test_derived_fields_agree_with_native_in_shape_and_value(engine, moment):
     assert touch[1] > 1 > touch[0] == 0  # [N]: the case is not an empty one
 
 
+@pytest.mark.slow
 def test_mjx_in_float64_agrees_with_native_for_twenty_steps_in_contact():
     # 1e-9 leaves room for the contacts to amplify the rounding of 80 physics steps.
     with jax.enable_x64(True):

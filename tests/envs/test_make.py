@@ -9,12 +9,16 @@ import pytest
 from mjxwm_envs import engines, registry
 from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
+# test_myosuite.py has the bodies that are an extra.
+NAMES = [name for name in envs.names() if not name.startswith("myo-")]
 
-def test_every_name_makes_an_environment_that_steps(key):
-    assert "hopper" in envs.names()
-    for name in envs.names():
-        if name.startswith("myo-"):  # test_myosuite.py: their bodies are an extra
-            continue
+
+@pytest.mark.parametrize(
+    "names", [NAMES[::5], pytest.param(NAMES, marks=pytest.mark.slow)], ids=["a fifth", "all"]
+)
+def test_every_name_makes_an_environment_that_steps(names, key):
+    assert "hopper" in NAMES
+    for name in names:
         env = envs.make(name, engine="native")
         spec = env.spec
         state = env.step(env.reset(key), jnp.zeros(spec.action_size))

@@ -72,7 +72,7 @@ def test_a_world_is_c_mujoco_on_its_own_model():
         np.testing.assert_allclose(worlds.state.sim.physics.qpos[world], data.qpos, atol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ["mjx", "warp"])
+@pytest.mark.parametrize("engine", [pytest.param("mjx", marks=pytest.mark.slow), "warp"])
 def test_engines_agree_on_randomised_worlds(engine):
     _, _, _, native = stepped("native")
     _, _, _, other = stepped(engine)

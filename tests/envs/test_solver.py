@@ -116,6 +116,7 @@ def test_what_holds_bodies_together_asks_for_what_c_mujoco_asks_for():
     np.testing.assert_allclose(found.qacc, data.qacc, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_step_of_a_body_in_contact():
     found = list(cases.errors(cases.CASES["hopper"], steps=1, number=4))
     assert_near(found, median=1e-7, most=1e-5)

@@ -100,6 +100,7 @@ def test_a_run_without_its_last_evaluation_is_not_finished(done):
     assert comparison.finished(run, dataclasses.replace(longer, minutes=1e-6))
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_a_run_with_an_evaluation(tmp_path):
     cfg = dataclasses.replace(
         presets.load_preset(RunConfig, "debug"), minutes=1e-6, video=False, evaluations=0

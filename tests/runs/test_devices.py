@@ -42,7 +42,7 @@ def output(process: subprocess.Popen) -> str:
     return out
 
 
-@pytest.fixture(scope="module", params=["pwm", "shac", slow("tdmpc2")])
+@pytest.fixture(scope="module", params=["pwm", slow("shac"), slow("tdmpc2")])
 def measured(request) -> dict:
     """What the peer says of an algorithm on 8 devices."""
     what = ("compare", "collectives")

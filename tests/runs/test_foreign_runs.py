@@ -46,6 +46,7 @@ def run(tmp_path, monkeypatch):
     return go
 
 
+@pytest.mark.slow
 def test_pwm_learns_from_foreign_worlds_and_evaluates_in_others(run, capsys):
     cfg, folder, result = run()
     assert result.iteration == TINY.iterations
