@@ -1,10 +1,11 @@
 """A replay buffer on the device: trajectories [U, B] are inserted, windows [L, N] are sampled.
 
-The arrays are [K, B, U, ...]: K blocks, one for each insert of U steps in B worlds. An insert is
-one contiguous `dynamic_update_slice` per array, in place if the state is donated. The U steps of a
-world are adjacent, and so are observation, action and reward of a step, so that fetching a window
-reads from few places in memory. Each observation is stored once; the one after the end of an
-episode is not stored, because windows mask what follows an end and never bootstrap from it.
+The arrays are [K, B, U, ...]: K blocks, one for each insert of U steps (an unroll, T elsewhere) in
+B worlds. An insert is one contiguous `dynamic_update_slice` per array, in place if the state is
+donated. The U steps of a world are adjacent, and so are observation, action and reward of a step,
+so that fetching a window reads from few places in memory.
+Each observation is stored once; the one after the end of an episode is not stored, because windows
+mask what follows an end and never bootstrap from it.
 Windows are contiguous in time and never cross the write head. Masking, instead of cutting windows
 at the end of an episode, keeps shapes fixed and samples episodes of all lengths alike.
 """
@@ -81,7 +82,8 @@ def init(capacity: int, unroll: int, num_worlds: int, obs_size: int, action_size
     """An empty buffer.
 
     Args:
-        capacity: steps per world; rounded up to a multiple of `unroll`: no insert wraps around.
+        capacity: steps per world, where configurations count over all worlds; rounded up to a
+            multiple of `unroll`: no insert wraps around.
         unroll: U, the steps of each trajectory to be inserted.
         num_worlds: B.
         obs_size: o.

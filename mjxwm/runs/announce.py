@@ -48,7 +48,7 @@ def announce(trainer: Trainer, run: RunFolder, state: Any) -> None:
     print(end="", flush=True)
 
 
-def failed(trainer: Trainer, last: bool, metrics: Any) -> str:
+def failure_text(trainer: Trainer, last: bool, metrics: Any) -> str:
     """What failed in foreign worlds, if that is to end the run; else it is only printed."""
     if trainer.env is None or trainer.eval_env is None:
         return ""

@@ -1,4 +1,4 @@
-"""What a configuration stands for: environment, algorithm, compiled programs, evaluation."""
+"""Builds environment, algorithm, compiled programs and evaluation from a configuration."""
 
 import dataclasses
 from collections.abc import Callable
@@ -52,8 +52,8 @@ def build(config: Config, fits: bool = True) -> Trainer:
     if env is None:
         return Trainer(config, env, env, algorithm, programs, None)
     eval_env = make_env(config, config.eval_engine) if config.eval_engine else env
-    episodes = evaluation(algorithm, eval_env, config.episodes)
-    return Trainer(config, env, eval_env, algorithm, programs, episodes)
+    evaluate = evaluation(algorithm, eval_env, config.episodes)
+    return Trainer(config, env, eval_env, algorithm, programs, evaluate)
 
 
 def make_env(config: Config, engine: str | None = None) -> envs.Source:
@@ -135,7 +135,7 @@ def evaluation(
     Raises:
         ConfigError: the memory here cannot hold a world for each episode.
     """
-    # Making a batch of worlds on the host is no dry run.
+    # Worlds on the host would really be started by `env.batch`: for them nothing is estimated.
     if not env.spec.on_host and (error := memory.too_many_episodes(episodes, env.batch)):
         raise ConfigError(error)
     policy = controller(algorithm)
@@ -159,7 +159,7 @@ def _too_large(config: Config, env: Any, algorithm: Algorithm, among: list[Any])
         half = dataclasses.replace(config.algo, worlds=config.algo.worlds // 2)
         try:
             return memory.size(jax.eval_shape(_make(config, half, env).init, key))
-        except ValueError:  # other settings do not go with it
+        except ValueError:  # half as many worlds are out of range with the other settings
             return whole // 2
 
     return memory.too_many(config.algo.worlds, whole, with_half, among)

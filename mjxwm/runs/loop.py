@@ -1,8 +1,8 @@
 """A run, from its environment to its last checkpoint.
 
-Everything else that a run is made of is in the modules beside this one: what it is configured with
-(`config`), what that stands for (`build`), where it is kept (`folders`, `checkpoint`, `record`),
-and what it is evaluated on (`evaluate`).
+The other modules of this room do the parts: `config` is the configuration, `build` makes
+environment and algorithm of it, `folders`, `checkpoint` and `record` keep the run on disk, and
+`evaluate` runs episodes.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import jax
 
 from mjxwm import ConfigError
 from mjxwm.runs import checkpoint, devices, folders, presets
-from mjxwm.runs.announce import announce, failed, say_failures
+from mjxwm.runs.announce import announce, failure_text, say_failures
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
 from mjxwm.runs.evaluate import Evaluation
@@ -27,14 +27,14 @@ from mjxwm.runs.stops import interruptible
 
 
 class Result(NamedTuple):
-    """What a run came to."""
+    """The outcome of a run."""
 
     config: Config
     run: RunFolder
     evaluation: Evaluation | None
     """The evaluation at its end; None if it was interrupted before, or has no environment."""
     finished: bool
-    """Whether it came to its end: of its budget, or of its time."""
+    """Whether its budget, or its time (`minutes`), is spent; False after Ctrl-C or `stop_at`."""
     iteration: int
     env_steps: int
     seconds: float
@@ -72,7 +72,7 @@ def resume(run: RunFolder, **changes: Any) -> Result:
 def train(
     trainer: Trainer, run: RunFolder, resume: bool = False, stop_at: int | None = None
 ) -> Result:
-    """Trains until the budget of env steps is spent, or Ctrl-C.
+    """Trains until the budget of env steps or `minutes` is spent, or Ctrl-C.
 
     Args:
         trainer: of `build.build`.
@@ -89,25 +89,25 @@ def train(
     last = min(algorithm.iterations, stop_at or algorithm.iterations)
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
     announce(trainer, run, state)
-    rows = recorder(trainer, state, resume)
-    evaluation, late, stopped, failure, trouble = None, False, False, "", ""
+    dataset_recorder = recorder(trainer, state, resume)
+    evaluation, out_of_time, stopped, failure, trouble = None, False, False, "", ""
     with (
         Log(trainer, run, began - seconds, iteration, resume) as log,
         interruptible() as interrupted,
         algorithm.batches(iteration) as batches,
     ):
-        while iteration < last and not (late or stopped):
+        while iteration < last and not (out_of_time or stopped):
             state, metrics = trainer.programs.iterate(state, *next(batches))
             iteration += 1
-            if rows is not None:
-                rows.record(state)
+            if dataset_recorder is not None:
+                dataset_recorder.record(state)
             log.add(metrics)
-            failure = failed(trainer, iteration == last, metrics)
+            failure = failure_text(trainer, iteration == last, metrics)
             spent = time.monotonic() - began + seconds
-            late = config.minutes is not None and spent > 60 * config.minutes
-            late, stopped = devices.any_of(late, bool(interrupted))
-            stopping = iteration == last or late or stopped or bool(failure)
-            evaluating = trainer.evaluate and (late or schedule.evaluates(iteration))
+            out_of_time = config.minutes is not None and spent > 60 * config.minutes
+            out_of_time, stopped = devices.any_of(out_of_time, bool(interrupted))
+            stopping = iteration == last or out_of_time or stopped or bool(failure)
+            evaluating = trainer.evaluate and (out_of_time or schedule.evaluates(iteration))
             if evaluating or stopping or schedule.logs(iteration):
                 log.row(iteration)
                 if evaluating:
@@ -115,8 +115,8 @@ def train(
                 trouble = log.write(evaluation if evaluating else None)
             if stopping or trouble or schedule.saves(iteration):
                 checkpoint.save(run.checkpoints, iteration, state)
-                if rows is not None:
-                    rows.flush()
+                if dataset_recorder is not None:
+                    dataset_recorder.flush()
             if failure:
                 raise ConfigError(
                     f"{failure} The run is saved: `mjxwm train --resume {folders.quoted(run.path)}`"
@@ -124,7 +124,7 @@ def train(
                 )
             if trouble:
                 raise ConfigError(f"run {run.path} ends at {iteration=}: {trouble}")
-    finished = late or iteration == algorithm.iterations
+    finished = out_of_time or iteration == algorithm.iterations
     say_failures(trainer)
     seconds = time.monotonic() - began
     steps = algorithm.env_steps(iteration)

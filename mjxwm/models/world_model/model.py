@@ -31,17 +31,18 @@ class Config:
     consistency: float = 1.0
     """Weight of the latent prediction error."""
     reward: float = 0.0625
-    """Weight of the reward error. PWM's is 1/16: its mean over 16 steps is divided by 16 again."""
+    """Weight of the reward error. 1/16 is that of PWM's released code, which divides the mean over
+    16 steps by 16 once more."""
     continuation: float = 0.0625
-    """Weight of the continuation error; 0, for tasks that nothing ends, goes without it: episodes
-    always go on."""
+    """Weight of the continuation error. 0 removes the head, for tasks without terminations: the
+    probability that an episode goes on is then 1."""
     ends: tuple[int, ...] | None = None
     """Hidden layers of the continuation head; by default the encoder's."""
     rho: float = 0.99
     """Decay of the loss per predicted step."""
     encoder_init: Literal["torch", "normal"] = "torch"
     """First weights of the encoder; TD-MPC2's normal ones, with biases at zero, make the first
-    LayerNorm blind to the observation's size."""
+    LayerNorm's output independent of the scale of the observations."""
 
 
 def validate(config: Config) -> None:
@@ -197,7 +198,7 @@ class Conditioned(NamedTuple):
         size = self.model.encoder.layers[0].kernel.shape[0] - self.embedding.shape[-1]
         obs = _padded(obs, size)
         if self.obs is not None:
-            # A model that goes on learning must not bend its units.
+            # No gradient into the statistics: fine-tuning the model must not change them.
             obs = moments.normalize(jax.lax.stop_gradient(self.obs), obs)
         return self.model.encode(self.with_task(obs))
 
