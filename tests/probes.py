@@ -21,6 +21,7 @@ class Analytic:
     name = "analytic"
     n_substeps = 1
     differentiable = True
+    derived = ()
     # Only its sizes and its control range are used.
     model = mujoco.MjModel.from_xml_string("""
         <mujoco>
@@ -33,6 +34,9 @@ class Analytic:
 
     def check_devices(self, num_devices: int) -> None:
         """Any number will do."""
+
+    def can_differ(self, name: str) -> bool:
+        return False
 
     def reset(self, initial: Initial) -> SimState:
         zero = jnp.zeros_like(initial.qvel)
