@@ -111,3 +111,14 @@ ACTION = Numbers(cost=1.0, goal=0.5)
 BOTH = Numbers(sign=1.0, cost=1.0, goal_by_sign=0.5)
 ENDLESS = Numbers(constant=1.0, steps=jnp.inf)
 THREE_STEPS = Numbers(clock=1.0, constant=1.0, steps=3.0)
+
+BY_NAME = {
+    "constant": CONSTANT,
+    "observation": OBSERVATION,
+    "delayed": DELAYED,
+    "action": ACTION,
+    "both": BOTH,
+    "endless": ENDLESS,
+    "three steps": THREE_STEPS,
+}
+"""The probes whose values and best actions are known, which every learner has to find."""

@@ -11,15 +11,7 @@ pytest.importorskip("brax")
 
 from mjxwm.algos.baselines import ppo, sac
 
-PROBES = {
-    "constant": probes.CONSTANT,
-    "observation": probes.OBSERVATION,
-    "delayed": probes.DELAYED,
-    "action": probes.ACTION,
-    "both": probes.BOTH,
-    "endless": probes.ENDLESS,
-    "three steps": probes.THREE_STEPS,
-}
+PROBES = probes.BY_NAME
 START, SECOND, THIRD, PLUS, MINUS = STATES = ((0, 0), (0, 1), (0, 2), (1, 0), (-1, 0))
 
 

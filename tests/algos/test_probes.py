@@ -17,15 +17,7 @@ from mjxwm.algos import pwm
 from mjxwm.models import actor_critic, world_model
 
 GAMMA, TOLERANCE = 0.8, 0.1
-PROBES = {
-    "constant": probes.CONSTANT,
-    "observation": probes.OBSERVATION,
-    "delayed": probes.DELAYED,
-    "action": probes.ACTION,
-    "both": probes.BOTH,
-    "endless": probes.ENDLESS,
-    "three steps": probes.THREE_STEPS,
-}
+PROBES = probes.BY_NAME
 STATES = {"start": (0, 0), "second": (0, 1), "third": (0, 2), "plus": (1, 0), "minus": (-1, 0)}
 CONFIG = pwm.Config(
     env_steps=128 * 64,

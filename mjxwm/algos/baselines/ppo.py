@@ -35,7 +35,7 @@ class TrainState(NamedTuple):
 
     @property
     def replay(self) -> Any:
-        """The latest steps, of worlds that keep them (`mjxwm.data.recorded`)."""
+        """The latest steps, of worlds that keep them (`mjxwm.data.recording`)."""
         worlds: Any = self.worlds.pipeline_state
         return worlds.replay
 
