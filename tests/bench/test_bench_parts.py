@@ -120,7 +120,6 @@ TINY = {
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=pytest.mark.slow if n in ("scaling", "train") else ()) for n in TINY],
-    [pytest.param(n, marks=pytest.mark.slow if n in ("scaling", "train") else ()) for n in TINY],
 )
 def test_a_benchmark_from_the_command_line(name, tmp_path, capsys):
     """It prints a table and writes series that can be compared with themselves."""
