@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from mjxwm_envs import shards
+from mjxwm_envs import shards, vmapped
 from mjxwm_envs.core import Initial, State, Step, World, Worlds
 
 _RESET_SHARE = 8
@@ -138,7 +138,9 @@ class BatchEnv:
         def reset_all(key: PRNGKeyArray, state: State) -> State:
             return self._restart(done, self._initial(key, jnp.arange(size)), state)
 
-        case = (count > 0).astype(jnp.int32) + (count > slots)
+        # What resets a few, or all, leaves alone those that did not end: so the worlds of several
+        # seeds, of which some have more ends than others, take one of the branches together.
+        case = vmapped.largest((count > 0).astype(jnp.int32) + (count > slots))
         return jax.lax.switch(case, (reset_none, reset_few, reset_all), key, state)
 
     def _initial(self, key: PRNGKeyArray, ids: Int[Array, " n"]) -> Initial:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped, UInt8
-from mjxwm_envs import shards
+from mjxwm_envs import shards, vmapped
 
 from mjxwm.types import StepCounts, Trajectory
 
@@ -115,6 +115,8 @@ def layout(replay: Replay) -> Replay:
 def insert(replay: Replay, trajectory: Trajectory) -> Replay:
     """Writes a trajectory of U steps at the head; once the buffer is full, over the oldest steps.
 
+    Under `vmap` over several buffers, those of several seeds, all have the same head.
+
     Raises:
         ValueError: the trajectory is not [U, B].
     """
@@ -132,7 +134,8 @@ def insert(replay: Replay, trajectory: Trajectory) -> Replay:
     ).astype(jnp.uint8)
     parts = (trajectory.obs, trajectory.action, trajectory.reward[..., None])
     rows = jnp.concatenate([x.astype(replay.rows.dtype) for x in parts], axis=-1)
-    block = replay.head // unroll
+    # Buffers of several seeds are filled alike: they have one head, and the write stays in place.
+    block = vmapped.largest(replay.head // unroll)
     return dataclasses.replace(
         replay,
         rows=_write_in_place(replay.rows, rows, block),

@@ -187,3 +187,19 @@ def test_windows_are_within_the_buffer_in_float64_too(key):
     assert within.max() < 4
     assert (4 * block + within).max() < 12
     np.testing.assert_array_equal(world, np.repeat(np.arange(8), 8))
+
+
+def test_buffers_of_several_seeds_are_written_in_place_each_with_its_own():
+    rows = [np.zeros((UNROLL, WORLDS), int), np.full((UNROLL, WORLDS), TRUNCATED)]
+    steps = [trajectory(40 * seed, flags) for seed, flags in enumerate(rows)]
+    before = [filled(np.zeros((6, WORLDS), int))] * 2
+    stack = functools.partial(jax.tree.map, lambda *x: jnp.stack(x))
+    together = jax.vmap(replay.insert)(stack(*before), stack(*steps))
+    for seed in range(2):
+        expected = insert(before[seed], steps[seed])
+        own = jax.tree.map(lambda x, s=seed: x[s], together)
+        jax.tree.map(np.testing.assert_array_equal, own, expected)
+    # A loop over indices that differ would choose between old and new for all of the buffer.
+    program = jax.make_jaxpr(jax.vmap(replay.insert))(stack(*before), stack(*steps))
+    loops = [e.params for e in program.eqns if e.primitive.name == "while"]
+    assert [loop["cond_jaxpr"].out_avals[0].shape for loop in loops] == [(), ()]
