@@ -28,7 +28,8 @@ class Trainer(NamedTuple):
     algorithm: Algorithm
     programs: devices.Programs
     evaluate: Callable[[Any, jax.Array], Evaluation] | None
-    """(state, key) -> episodes, each from its own start; None without an environment."""
+    """(state on one device, key) -> episodes, each from its own start; None without an
+    environment."""
 
 
 def build(config: Config, fits: bool = True) -> Trainer:
@@ -147,7 +148,7 @@ def evaluation(
 
         return evaluate_with_memory(env, act, policy.start(episodes), key, episodes)
 
-    return lambda state, key: run(devices.local(state), key)
+    return run
 
 
 def _too_large(config: Config, env: Any, algorithm: Algorithm, among: list[Any]) -> str:

@@ -184,3 +184,16 @@ def local(state: Any) -> Any:
     return jax.tree.map(
         lambda x: x if len(x.sharding.device_set) == 1 else x.addressable_data(0), state
     )
+
+
+def local_shapes(state: Any) -> Any:
+    """The abstract value of `local` of a state.
+
+    Args:
+        state: abstract values with their shardings, as `Programs.place` returns them.
+    """
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.sharding.shard_shape(x.shape), x.dtype, sharding=here),
+        state,
+    )

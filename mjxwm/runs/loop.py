@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, devices, folders, presets
+from mjxwm.runs import checkpoint, compilation, devices, folders, presets
 from mjxwm.runs.announce import announce, failure_text, say_failures
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
@@ -85,10 +85,13 @@ def train(
     """
     began = time.monotonic()
     config, algorithm = trainer.config, trainer.algorithm
-    state, iteration, seconds = first_state(trainer, run, resume)
+    restored = first_state(trainer, run, resume) if resume else None
+    trainer = compilation.side_by_side(trainer, resume)
+    state, iteration, seconds = restored or first_state(trainer, run, resume)
     last = min(algorithm.iterations, stop_at or algorithm.iterations)
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
     announce(trainer, run, state)
+    compilation.wait(trainer)
     dataset_recorder = recorder(trainer, state, resume)
     evaluation, out_of_time, stopped, failure, trouble = None, False, False, "", ""
     with (
@@ -136,4 +139,5 @@ def train(
 def evaluated(trainer: Trainer, state: Any) -> Evaluation:
     """Evaluates a state: the same start states every time, and never those of the training."""
     assert trainer.evaluate is not None
-    return jax.device_get(trainer.evaluate(state, eval_key(trainer.config.seed)))
+    key = eval_key(trainer.config.seed)
+    return jax.device_get(trainer.evaluate(devices.local(state), key))

@@ -1,0 +1,90 @@
+"""A run's programs, compiled side by side before they are needed.
+
+The first state, the iteration and the evaluation are programs of their own. Each is traced in
+turn, and compiled in a thread: while the first states are computed, the others go on compiling.
+"""
+
+import threading
+import time
+from typing import Any
+
+import jax
+from mjxwm_envs import seeds
+
+from mjxwm.runs import devices
+from mjxwm.runs.build import Trainer
+from mjxwm.types import no_batches
+
+
+class Compiling:
+    """A jitted function that is being compiled for arguments of certain shapes.
+
+    It is called as the function itself; the first call waits until it is compiled.
+    """
+
+    def __init__(self, function: Any, *shapes: Any):
+        """Traces the function here, since JAX's contexts hold in one thread only.
+
+        Args:
+            function: what `jax.jit` returned.
+            shapes: abstract values of its arguments, with their shardings where they matter.
+        """
+        lowered = function.lower(*shapes)
+        self._compiled: Any = None
+        self._error: BaseException | None = None
+        self._began, self.seconds = time.monotonic(), 0.0
+        self._thread = threading.Thread(target=self._compile, args=(lowered,))
+        self._thread.start()
+
+    def _compile(self, lowered: Any) -> None:
+        try:
+            self._compiled = lowered.compile()
+        except BaseException as error:  # raised where the program is needed
+            self._error = error
+        self.seconds = time.monotonic() - self._began
+
+    def wait(self) -> None:
+        """Returns once it is compiled; raises what the compiler raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def __call__(self, *args: Any) -> Any:
+        """The function's value."""
+        self.wait()
+        return self._compiled(*args)
+
+
+def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
+    """The same trainer with its programs on their way to be compiled.
+
+    A resumed run needs no program for its first state. An iteration that takes batches of a data
+    set is compiled at its first call, which has the first ones.
+
+    Args:
+        trainer: of `build.build`.
+        resume: whether the first state comes from a checkpoint.
+    """
+    programs, algorithm = trainer.programs, trainer.algorithm
+    key = seeds.key(trainer.config.seed)
+    state = programs.place(jax.eval_shape(algorithm.init, key))
+    if not resume:
+        programs = programs._replace(init=Compiling(programs.init, key))
+    if algorithm.batches is no_batches:
+        programs = programs._replace(iterate=Compiling(programs.iterate, state))
+    evaluate: Any = trainer.evaluate
+    if evaluate is not None:
+        evaluate = Compiling(evaluate, devices.local_shapes(state), key)
+    return trainer._replace(programs=programs, evaluate=evaluate)
+
+
+def wait(trainer: Trainer) -> None:
+    """Returns once the iteration is compiled, and says how long that took."""
+    iterate = trainer.programs.iterate
+    if not isinstance(iterate, Compiling):
+        return
+    if devices.leads():
+        print("compile  iteration and evaluation: ", end="", flush=True)
+    iterate.wait()
+    if devices.leads():
+        print(f"{iterate.seconds:.0f} s", flush=True)
