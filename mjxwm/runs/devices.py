@@ -192,8 +192,8 @@ def local_shapes(state: Any) -> Any:
     Args:
         state: abstract values with their shardings, as `Programs.place` returns them.
     """
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    first = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.sharding.shard_shape(x.shape), x.dtype, sharding=here),
+        lambda x: jax.ShapeDtypeStruct(x.sharding.shard_shape(x.shape), x.dtype, sharding=first),
         state,
     )
