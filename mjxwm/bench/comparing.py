@@ -56,7 +56,7 @@ def _change(old: record.Series, new: record.Series) -> Change:
     ratio = statistics.median(new.samples) / statistics.median(old.samples)
     low, high = interval(old.samples, new.samples)
     verdict = "same"
-    if min(len(old.samples), len(new.samples)) < _LEAST:
+    if not new.exact and min(len(old.samples), len(new.samples)) < _LEAST:
         verdict = "unknown"
     elif not low <= 1 <= high:
         verdict = "better" if (ratio > 1) == new.more_is_better else "worse"

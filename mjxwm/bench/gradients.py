@@ -9,19 +9,18 @@ solver iterations unrolled by a scan (`mjxwm.bench.unrolled`).
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import mjxwm_envs as envs
-from jax.experimental.compilation_cache import compilation_cache
 from jaxtyping import Array, Float
 from mjxwm_envs import seeds
 from mjxwm_envs.engines.mjx import Mjx
 
 from mjxwm import ConfigError
+from mjxwm.bench import compiling
 from mjxwm.bench.unrolled import Unrolled
 from mjxwm.maths import ranges
 
@@ -176,24 +175,10 @@ def _functions(config: Config, env: envs.Env) -> dict[str, Function]:
 
 
 def _compile(function: Function, *arguments: Any) -> tuple[Any, float]:
-    with _no_cache():
+    with compiling.no_cache():
         start = time.perf_counter()
         program = function.lower(*arguments).compile()  # type: ignore[attr-defined]
         return program, time.perf_counter() - start
-
-
-@contextmanager
-def _no_cache() -> Iterator[None]:
-    """Compile times are the compiler's, not those of a disk."""
-    before = jax.config.values["jax_enable_compilation_cache"]
-    jax.config.update("jax_enable_compilation_cache", False)
-    # Whether there is a cache is looked up once, and remembered until this.
-    compilation_cache.reset_cache()
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_compilation_cache", before)
-        compilation_cache.reset_cache()
 
 
 def _row(

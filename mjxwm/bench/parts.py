@@ -5,7 +5,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mjxwm import ConfigError
-from mjxwm.bench import buffers, gradients, iteration, learner, planning, scaling, simulation
+from mjxwm.bench import (
+    buffers,
+    gradients,
+    iteration,
+    learner,
+    meter,
+    planning,
+    scaling,
+    simulation,
+)
 from mjxwm.bench.record import Report, Series
 from mjxwm.runs import presets as configuration
 from mjxwm.runs.config import Config as TrainConfig
@@ -84,6 +93,9 @@ PARTS = {
         lambda config, say: iteration.run(config),
     ),
     "scaling": Part("worlds from few to many, devices from 1 to 8", scaling.Config, scaling.run),
+    "kernels": Part(
+        "a preset's programs compiled for a GPU that need not be here", meter.Config, meter.run
+    ),
     "planner": Part("time per action: planner, policy, torch", planning.Config, _planner),
     "gradients": Part(
         "a gradient's cost, against the rollout and an unrolled solver",

@@ -19,6 +19,8 @@ class Series(NamedTuple):
     samples: list[float]
     more_is_better: bool = False
     """As for rates; times are better when they are less."""
+    exact: bool = False
+    """The same in every run, as counts are: one sample says it all."""
 
 
 class Report(NamedTuple):

@@ -21,6 +21,7 @@ USAGE = """usage: mjxwm COMMAND ...
   bench learner                        parameters and updates/s, against torch
   bench train                          where an iteration's time goes
   bench scaling                        worlds from few to many, devices from 1 to 8
+  bench kernels                        a preset's programs compiled for a GPU: kernels, time, memory
   bench planner                        time per action: planner, policy, torch's planner
   bench gradients                      a gradient's cost, against the rollout and an unrolled solver
   bench compare OLD NEW                what changed between two reports, beyond the noise

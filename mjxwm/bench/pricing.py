@@ -1,0 +1,61 @@
+"""Time of a program's kernels on a GPU, estimated from what each of them moves and multiplies.
+
+A kernel takes the time to start it, and then that of its traffic or of its matrix products,
+whichever is longer. This leaves out what the text of a program cannot say: which tiling a GPU would
+choose after trying several, what is still in its cache from the kernel before (then traffic costs
+less), how well the reads of a kernel coalesce, and gaps where the host is slower than the GPU. The
+constants are of one H100, see docs/performance.md; other GPUs are scaled by their data sheets.
+"""
+
+import math
+from collections.abc import Iterable
+
+from mjxwm.bench.gpus import Gpu
+from mjxwm.bench.hlo import Product
+from mjxwm.bench.kernels import CALL, WAIT, WARP, Kernel, Kernels
+
+LAUNCH = 2.2e-6
+"""Seconds from a small kernel to the next within a CUDA graph."""
+_FIRST_TILE = 4.5e-6
+"""Seconds more that a small matrix product takes until its inputs are on the multiprocessor."""
+_WAIT = 15e-6
+"""Seconds until the host has read a number and goes on."""
+_CALL = 0.55e-3
+"""Seconds of a call of Warp in which the GPU has nothing to do."""
+_WARP = 4.2e-6
+"""Seconds of one of Warp's kernels, on average over those of 4096 hoppers."""
+_OF_BANDWIDTH = 0.78
+"""Share of the data sheet's bandwidth that kernels reach."""
+_OF_PEAK = 0.6
+"""Share of the data sheet's rate that a large matrix product reaches."""
+_TILE = 64
+"""Rows and columns of the result that one multiprocessor works out at a time."""
+
+_FIXED = {WAIT: _WAIT, CALL: _CALL, WARP: _WARP}
+
+
+def seconds(gpu: Gpu, kernels: Kernels) -> float:
+    """Estimated time of a program [s]."""
+    return sum(n * of_kernel(gpu, kernel) for kernel, n in kernels.runs.items())
+
+
+def of_kernel(gpu: Gpu, kernel: Kernel) -> float:
+    """Estimated time of a kernel [s]."""
+    if kernel.kind in _FIXED:
+        return _FIXED[kernel.kind]
+    moving = (kernel.read + kernel.written) / (_OF_BANDWIDTH * gpu.bandwidth)
+    return LAUNCH + max(moving, multiplying(gpu, kernel.products))
+
+
+def multiplying(gpu: Gpu, products: Iterable[Product]) -> float:
+    """Time of matrix products in which only as many multiprocessors work as there are tiles [s]."""
+    return sum(_product(gpu, product) for product in products)
+
+
+def _product(gpu: Gpu, product: Product) -> float:
+    batch, rows, columns = product.outputs
+    tiles = batch * math.ceil(rows / _TILE) * math.ceil(columns / _TILE)
+    # A whole number of rounds, each with all multiprocessors at once.
+    rounds = math.ceil(tiles / gpu.cores)
+    rate = _OF_PEAK * gpu.flops.get(product.kind, gpu.flops["f32"]) / gpu.cores
+    return _FIRST_TILE + rounds * 2 * product.depth * _TILE**2 / rate

@@ -1,0 +1,229 @@
+"""The meter of kernels as a command: what it compiles, what it refuses, what it measures."""
+
+import dataclasses
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mjxwm import ConfigError, cli
+from mjxwm.bench import comparing, compiling, kernels, meter, meter_report, programs, record
+from mjxwm.bench.gpus import GPUS
+from mjxwm.maths import platform
+from mjxwm.runs import memory
+
+H100 = GPUS["h100"]
+INSTALLED = all(
+    importlib.util.find_spec(name) for name in ("jax_cuda13_plugin", "jax_plugins", "nvidia")
+)
+compiles = pytest.mark.skipif(not INSTALLED, reason="the extra gpu-compile is not installed")
+
+
+@pytest.fixture(autouse=True)
+def _no_gpu_is_looked_for():
+    compiling.leave_out_gpus_that_are_not_here()
+
+
+def compiled(function, *shapes):
+    done = compiling.compile_for(H100, function, *shapes, donate=False)
+    return kernels.of(done.text)
+
+
+def floats(*shape, dtype=jnp.float32):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+@compiles
+@pytest.mark.parametrize("scan", [jax.lax.scan, platform.scan])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_products_of_a_loop_unrolled_or_not(scan, dtype):
+    """Five steps are five products, of the type that they are of."""
+
+    def rolled(x, w):
+        return scan(lambda x, _: (jnp.tanh(x @ w), None), x, None, 5)[0]
+
+    found = compiled(rolled, floats(256, 128, dtype=dtype), floats(128, 128, dtype=dtype))
+    assert found.by_kind()[kernels.PRODUCT] == 5
+    assert found.flops == 5 * 2 * 256 * 128 * 128
+    kinds = {product.kind for kernel in found.runs for product in kernel.products}
+    assert kinds == {"tf32" if dtype == jnp.float32 else "bf16"}
+
+
+@compiles
+def test_a_kernel_of_pallas():
+    """It is one kernel; what it reads and writes is known, what it multiplies is not."""
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    def double(x_ref, y_ref):
+        y_ref[...] = 2 * x_ref[...]
+
+    block = pl.BlockSpec((64, 128), lambda i: (i, 0))
+
+    def run(x):
+        shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        return pl.pallas_call(
+            double,
+            shape,
+            grid=(4,),
+            in_specs=[block],
+            out_specs=block,
+            compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
+        )(x)
+
+    found = compiled(run, floats(256, 128))
+    ((kernel, times),) = found.runs.items()
+    assert (kernel.kind, times) == (kernels.PALLAS, 1)
+    assert kernel.read == kernel.written == 4 * 256 * 128
+
+
+@compiles
+def test_small_products_that_xla_finds_no_tiling_for():
+    """They are compiled all the same."""
+    exact = jax.lax.Precision.HIGHEST
+    found = compiled(lambda x, w: jnp.dot(x, w, precision=exact), floats(1536, 3), floats(3, 3))
+    assert found.count >= 1
+
+
+@compiles
+def test_a_donated_array_is_updated_in_place():
+    """Of a large array one row is written."""
+    done = compiling.compile_for(
+        H100, lambda x, row: x.at[3].set(2 * row), floats(1000, 512), floats(512)
+    )
+    assert kernels.of(done.text).moved < 4 * 512 * 4
+    assert done.memory.temp_size_in_bytes < 4 * 512 * 4
+
+
+def test_the_extra_is_asked_for(monkeypatch, capsys):
+    """Without it, or with one for another version of jax, the message says what to install."""
+    monkeypatch.setattr(compiling, "_version", lambda name: None)
+    assert cli.main(["bench", "kernels"]) == 2
+    assert "pip install 'mjxwm[gpu-compile]'" in capsys.readouterr().err
+    monkeypatch.setattr(compiling, "_version", lambda name: "0.1")
+    with pytest.raises(ConfigError, match=r"is of version 0\.1, but jax of"):
+        compiling.check_installed()
+
+
+def subject(preset="debug", **changes):
+    return meter._subject(meter.Config(preset=preset, engine="native", **changes))
+
+
+def shapes(tree):
+    return [(x.shape, x.dtype) for x in jax.tree.leaves(tree)]
+
+
+@pytest.mark.parametrize(
+    ("preset", "names"),
+    [
+        ("debug", ["model update", "actor and critics update", "collection", "iteration"]),
+        ("tdmpc2-dmc-cpu", ["update", "planner", "iteration"]),
+        pytest.param("shac-cartpole", ["gradients", "critics update"], marks=pytest.mark.slow),
+    ],
+)
+def test_programs_take_the_state_on(preset, names):
+    """What a program returns first has the shapes of its first argument: so it can run again."""
+    found = subject(preset) if "shac" not in preset else meter._subject(meter.Config(preset))
+    assert [*found.programs][: len(names)] == names
+    for name in names:
+        program = found.programs[name]
+        args = jax.eval_shape(program.args, found.state)
+        after, _ = jax.eval_shape(program.function, *args)
+        assert shapes(after) == shapes(args[0])
+        assert program.runs >= 1
+
+
+def row(name, temporary=0, **values):
+    fields = {
+        "runs": 1, "kernels": 10, "kinds": {kernels.COPY: 10}, "open_loops": 0, "moved": 0,
+        "flops": 0, "seconds": 1e-3, "state": 0, "compile_s": 1.0, "measured": [], "slowest": [],
+    }  # fmt: skip
+    return meter_report.Row(name=name, temporary=temporary, **{**fields, **values})
+
+
+def test_as_many_worlds_fit_as_their_state_and_their_temporaries_take():
+    """The state that so many worlds really have, and temporaries in proportion, fill the room."""
+    found, temporary = subject(worlds=64), 2_000_000
+    rows = [row("collection", temporary), row("model update", 3_000_000)]
+    fits = meter.fits(H100, found, rows)
+    assert fits.worlds is not None
+    many = dataclasses.replace(found.config.algo, worlds=fits.worlds)
+    many = dataclasses.replace(many, capacity=fits.worlds * 100)
+    per_world = dataclasses.replace(found.config, algo=many)
+    state = memory.size(
+        jax.eval_shape(meter.make_algorithm(per_world, found.env).init, jax.random.key(0))
+    )
+    assert fits.worlds > 64
+    taken = temporary * fits.worlds / 64
+    assert taken < meter.SHARE * H100.memory < 2 * (state + taken)
+    whole = memory.size(found.state)
+    assert fits.batch == pytest.approx((meter.SHARE * H100.memory - whole) / 3e6 * 16, rel=1e-3)
+    assert meter.fits(H100, found, []) == meter_report.Fits(None, None)
+
+
+def test_programs_are_measured_in_turns():
+    """Each run goes on from the one before, and the state stays as it was."""
+    state = jnp.zeros(3)
+    program = programs.Program(lambda x, y: (x + y, {}), lambda s: (s, s + 1), 1, "both")
+    times = meter.measure(program, state, 3)
+    assert len(times) == 3
+    assert min(times) > 0
+    np.testing.assert_array_equal(state, 0)
+
+
+def test_mistakes_are_named(capsys, monkeypatch):
+    monkeypatch.setattr(compiling, "check_installed", lambda: None)
+    cases = {
+        "--preset ppo-ant": "takes presets of pwm, tdmpc2, shac, not of ppo",
+        "--preset debug --programs modl": "program 'modl' is unknown; there are: model update",
+        "--preset shac-cartpole --batch 3": "no batch of windows",
+    }
+    for args, message in cases.items():
+        assert cli.main(["bench", "kernels", "--engine", "native", *args.split()]) == 2, args
+        assert message in capsys.readouterr().err
+
+
+def test_counts_are_compared_exactly():
+    """Fewer kernels are better, however few samples there are."""
+    old, new = (record.Series("update, kernels", "", [n], exact=True) for n in (5000.0, 500.0))
+    assert comparing._change(old, new).verdict == "better"
+    assert comparing._change(old, old).verdict == "same"
+
+
+def test_a_report_in_words():
+    found = row("model update", 5_000_000_000, measured=[2e-3], slowest=[("dot", "copy", 3, 1e-3)])
+    text = meter_report.line(found, rows=1)
+    for part in ("10 kernels", "about 1.00 ms", "measured 2.00 ms", "5.00 GB", "3 x dot"):
+        assert part in text
+    text = meter_report.summary([found, row("iteration")], meter_report.Fits(7, 8), H100)
+    assert "1 x model update 1.0 ms; together 1.0 ms" in text
+    assert "7 worlds or a batch of 8" in text
+
+
+MOST = {
+    ("pwm-hopper", "model update"): 1800,
+    ("pwm-hopper", "actor and critics update"): 3400,
+    ("tdmpc2-dmc", "update"): 620,
+    ("tdmpc2-dmc", "planner"): 620,
+    ("pwm-hopper", "collection"): 16 * 350,
+}
+"""Kernels that an update, an action of the planner, and 16 control steps must not exceed."""
+
+
+@compiles
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "name"), MOST)
+def test_no_more_kernels_than_before(preset, name):
+    report = meter.run(
+        meter.Config(
+            preset=preset,
+            programs=(name,),
+            engine="warp" if name == "collection" else "native",
+            worlds={"collection": 4096, "planner": 64}.get(name),
+        ),
+        print,
+    )
+    (found,) = report.details["programs"]
+    assert found["kernels"] <= MOST[preset, name]
