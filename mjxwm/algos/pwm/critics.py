@@ -11,7 +11,7 @@ from mjxwm_envs import shards
 from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
 from mjxwm.data.replay import Sequence
-from mjxwm.maths import returns
+from mjxwm.maths import platform, returns
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Critic
 from mjxwm.models.optimizer import moved_towards
@@ -67,7 +67,7 @@ def fit_critic(
         return (critic, slow, opt), error
 
     start = (learner.critic, learner.target, learner.critic_opt)
-    (critic, slow, opt), errors = jax.lax.scan(step, start, None, config.critic_steps)
+    (critic, slow, opt), errors = platform.scan(step, start, None, config.critic_steps)
     return learner._replace(critic=critic, target=slow, critic_opt=opt), errors
 
 

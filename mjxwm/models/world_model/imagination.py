@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from mjxwm.models.world_model.model import LatentModel
+from mjxwm.models.world_model.rollout import rollout
 
 
 class Imagined(NamedTuple):
@@ -28,12 +28,7 @@ def imagine(
 ) -> Imagined:
     """Rolls `policy(z, noise)` out for H steps in the model; differentiable throughout."""
 
-    def step(z: Array, noise: Array) -> tuple[Array, tuple[Array, Array]]:
-        action = policy(z, noise)
-        next_z = model.predict(z, action)
-        return next_z, (next_z, action)
-
-    _, (next_z, action) = jax.lax.scan(step, z, noise)
+    next_z, action = rollout(policy, model.predict, z, noise)
     # The heads see all H steps at once: H small matrix products fewer than inside the scan.
     before = jnp.concatenate([z[None], next_z[:-1]])
     going_on = model.going_on(next_z)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from mjxwm.maths import twohot
 from mjxwm.models.world_model.model import Config, LatentModel
+from mjxwm.models.world_model.rollout import rollout
 from mjxwm.types import Metrics, StepCounts
 
 
@@ -45,12 +46,8 @@ def loss(
         The loss, and beside it its parts and the predicted latents.
     """
 
-    def step(z: Array, action: Array) -> tuple[Array, Array]:
-        next_z = model.predict(z, action)
-        return next_z, next_z
-
     z0 = model.encode(batch.obs[0])
-    _, next_z = jax.lax.scan(step, z0, batch.action)
+    next_z, _ = rollout(lambda z, action: action, model.predict, z0, batch.action)
     z = jnp.concatenate([z0[None], next_z])
     target = jax.lax.stop_gradient(model.encode(batch.obs[1:]))
     logits = model.reward_logits(z[:-1], batch.action)
