@@ -1,6 +1,7 @@
 """What a compiled program runs on a GPU: each kernel, its kind, and how often."""
 
 import collections
+import math
 import re
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ class Kernels(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """Operations of the matrix products that XLA compiles, those within Pallas left out."""
+        """Operations of the matrix products."""
         return sum(n * sum(p.flops for p in k.products) for k, n in self.runs.items())
 
     def by_kind(self) -> dict[str, int]:
@@ -117,6 +118,8 @@ class _Reader:
         read, written = hlo.traffic(self.module, computation, instruction)
         products = tuple(hlo.products(self.module, computation, instruction))
         kind = _library(instruction) if instruction.op == "custom-call" else None
+        if kind == PALLAS:
+            products = (_of_pallas(computation, instruction),)
         kind = kind or (PRODUCT if products else self._kind(computation, instruction))
         plain = re.sub(r"[.\d]+$", "", instruction.name)
         if instruction.op == "custom-call":
@@ -143,6 +146,35 @@ def _and_waits(kernels: Kernels) -> Kernels:
     """The host reads a value from the GPU before it goes on."""
     waits = collections.Counter([Kernel(WAIT, WAIT, 0, 0)])
     return kernels._replace(runs=kernels.runs + waits)
+
+
+_SIDE = 64
+"""Rows and columns that a block of Pallas is taken to work out."""
+
+
+def _of_pallas(computation: hlo.Computation, instruction: hlo.Instruction) -> hlo.Product:
+    """Products of a kernel of Pallas: their type and blocks; how large they are is not in HLO."""
+    grid = re.findall(r"grid_[xyz] = (\d+)", instruction.attributes)
+    shapes = [computation[name].shape for name in instruction.operands if name in computation]
+    halves = any(kind == "bf16" for shape in shapes for kind, _ in hlo.arrays(shape))
+    blocks = math.prod(int(n) for n in grid)
+    return hlo.Product(0, "bf16" if halves else "tf32", (blocks, _SIDE, _SIDE), 0)
+
+
+def with_pallas(kernels: Kernels, flops: int) -> Kernels:
+    """With operations [in all runs] spread over the kernels of Pallas, as their traffic is."""
+    moved = sum(n * (k.read + k.written) for k, n in kernels.runs.items() if k.kind == PALLAS)
+    runs: collections.Counter[Kernel] = collections.Counter()
+    for kernel, n in kernels.runs.items():
+        if kernel.kind == PALLAS and flops:
+            (product,) = kernel.products
+            share = round(flops * (kernel.read + kernel.written) / max(1, moved))
+            depth = -(-share // (2 * math.prod(product.outputs)))
+            priced = product._replace(flops=share, depth=depth)
+            runs[kernel._replace(products=(priced,))] += n
+        else:
+            runs[kernel] += n
+    return kernels._replace(runs=runs)
 
 
 def _target(instruction: hlo.Instruction) -> str:

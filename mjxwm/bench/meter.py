@@ -15,7 +15,7 @@ import mjxwm_envs as envs
 from mjxwm_envs import engines, seeds
 
 from mjxwm import ConfigError
-from mjxwm.bench import compiling, kernels, pricing, programs, simulation, warp_kernels
+from mjxwm.bench import compiling, flops, kernels, pricing, programs, simulation, warp_kernels
 from mjxwm.bench.gpus import GPUS, Gpu
 from mjxwm.bench.meter_report import SHARE, Fits, Row, line, series, summary
 from mjxwm.bench.record import Report
@@ -137,6 +137,7 @@ def _row(config: Config, gpu: Gpu, subject: _Subject, name: str, state: Any) -> 
     shapes = jax.eval_shape(program.args, subject.state)
     done = compiling.compile_for(gpu, program.function, *shapes)
     counted = _with_warp(kernels.of(done.text), program, subject.env)
+    counted = kernels.with_pallas(counted, _in_pallas(counted, program.function, shapes))
     held = simulation.held(done.memory)
     return Row(
         name=name,
@@ -162,6 +163,16 @@ def _with_warp(counted: kernels.Kernels, program: programs.Program, env: Any) ->
     number = program.control_steps * warp_kernels.in_control_step(env)
     launch = kernels.Kernel("MuJoCo Warp", kernels.WARP, 0, 0)
     return counted._replace(runs=counted.runs + collections.Counter({launch: number}))
+
+
+def _in_pallas(counted: kernels.Kernels, function: Callable, shapes: Any) -> int:
+    """Operations of products within Pallas' kernels, which the program's text does not show."""
+    if not any(kernel.kind == kernels.PALLAS for kernel in counted.runs):
+        return 0
+    try:
+        return flops.in_pallas(function, *shapes)
+    except ValueError:  # in a loop of unknown length
+        return 0
 
 
 def _slowest(gpu: Gpu, counted: kernels.Kernels, rows: int) -> list[tuple[str, str, int, float]]:
@@ -215,22 +226,32 @@ def fits(gpu: Gpu, subject: _Subject, rows: list[Row]) -> Fits:
             temporary[kind] = max(temporary[kind], row.temporary)
     worlds = batch = None
     if temporary["worlds"]:
-        each = _state_of_a_world(subject, whole)
-        constant = whole - each * algo.worlds
-        collecting = (room - constant) / (each + temporary["worlds"] / algo.worlds)
-        updating = (room - constant - temporary["batch"]) / max(each, 1)
-        worlds = max(0, int(min(collecting, updating)))
+        worlds = _most_worlds(subject, room, temporary["worlds"] / algo.worlds, temporary["batch"])
     if temporary["batch"]:
         batch = max(0, int((room - whole) / temporary["batch"] * algo.batch))
     return Fits(worlds, batch)
 
 
-def _state_of_a_world(subject: _Subject, whole: int) -> float:
-    algo = subject.config.algo
-    fewer = dataclasses.replace(algo, worlds=max(1, algo.worlds // 2))
-    half = dataclasses.replace(subject.config, algo=fewer)
-    shapes = jax.eval_shape(make_algorithm(half, subject.env).init, jax.random.key(0))
-    return (whole - memory.size(shapes)) / max(1, algo.worlds - fewer.worlds)
+def _most_worlds(subject: _Subject, room: float, each: float, updating: float) -> int:
+    """Worlds whose state fills the room together with temporaries, `each` or those of an update."""
+    first, number = subject.config.algo.worlds, 2 * subject.config.algo.worlds
+    start = memory.size(subject.state)
+    for _ in range(4):  # the state grows faster once the replay's capacity has to
+        slope = max(1.0, (_state_size(subject, number) - start) / (number - first))
+        collecting = (room - start - each * first) / (slope + each)
+        number = first + min(collecting, (room - start - updating) / slope)
+        if number <= first:
+            break
+        number = int(number)
+    return max(0, int(number))
+
+
+def _state_size(subject: _Subject, worlds: int) -> int:
+    config = dataclasses.replace(
+        subject.config, algo=_sized(subject.config.algo, Config(worlds=worlds))
+    )
+    algorithm = make_algorithm(config, subject.env)
+    return memory.size(jax.eval_shape(algorithm.init, jax.random.key(0)))
 
 
 def _details(gpu: Gpu, subject: _Subject, rows: list[Row], room: Fits) -> dict[str, Any]:

@@ -53,6 +53,8 @@ def multiplying(gpu: Gpu, products: Iterable[Product]) -> float:
 
 
 def _product(gpu: Gpu, product: Product) -> float:
+    if not product.flops:
+        return 0.0
     batch, rows, columns = product.outputs
     tiles = batch * math.ceil(rows / _TILE) * math.ceil(columns / _TILE)
     # A whole number of rounds, each with all multiprocessors at once.

@@ -1,6 +1,5 @@
 """The meter of kernels as a command: what it compiles, what it refuses, what it measures."""
 
-import dataclasses
 import importlib.util
 
 import jax
@@ -9,7 +8,17 @@ import numpy as np
 import pytest
 
 from mjxwm import ConfigError, cli
-from mjxwm.bench import comparing, compiling, kernels, meter, meter_report, programs, record
+from mjxwm.bench import (
+    comparing,
+    compiling,
+    flops,
+    kernels,
+    meter,
+    meter_report,
+    pricing,
+    programs,
+    record,
+)
 from mjxwm.bench.gpus import GPUS
 from mjxwm.maths import platform
 from mjxwm.runs import memory
@@ -77,6 +86,37 @@ def test_a_kernel_of_pallas():
     ((kernel, times),) = found.runs.items()
     assert (kernel.kind, times) == (kernels.PALLAS, 1)
     assert kernel.read == kernel.written == 4 * 256 * 128
+    assert kernel.products[0].outputs[0] == 4
+
+
+@compiles
+def test_products_within_pallas():
+    """The program's text hides them; their operations are those of the function."""
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    def times(x_ref, w_ref, y_ref):
+        y_ref[...] = jnp.dot(x_ref[...], w_ref[...], preferred_element_type=jnp.float32)
+
+    def run(x, w):
+        return pl.pallas_call(
+            times,
+            jax.ShapeDtypeStruct((256, 64), jnp.float32),
+            grid=(8,),
+            in_specs=[
+                pl.BlockSpec((32, 128), lambda i: (i, 0)),
+                pl.BlockSpec((128, 64), lambda i: (0, 0)),
+            ],
+            out_specs=pl.BlockSpec((32, 64), lambda i: (i, 0)),
+            compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
+        )(x, w)
+
+    shapes = floats(256, 128, dtype=jnp.bfloat16), floats(128, 64, dtype=jnp.bfloat16)
+    counted = kernels.with_pallas(compiled(run, *shapes), flops.in_pallas(run, *shapes))
+    assert counted.flops == 2 * 256 * 128 * 64
+    ((kernel, _),) = counted.runs.items()
+    assert (kernel.kind, kernel.products[0].kind) == (kernels.PALLAS, "bf16")
+    assert pricing.of_kernel(H100, kernel) > pricing.LAUNCH
 
 
 @compiles
@@ -149,15 +189,9 @@ def test_as_many_worlds_fit_as_their_state_and_their_temporaries_take():
     rows = [row("collection", temporary), row("model update", 3_000_000)]
     fits = meter.fits(H100, found, rows)
     assert fits.worlds is not None
-    many = dataclasses.replace(found.config.algo, worlds=fits.worlds)
-    many = dataclasses.replace(many, capacity=fits.worlds * 100)
-    per_world = dataclasses.replace(found.config, algo=many)
-    state = memory.size(
-        jax.eval_shape(meter.make_algorithm(per_world, found.env).init, jax.random.key(0))
-    )
-    assert fits.worlds > 64
-    taken = temporary * fits.worlds / 64
-    assert taken < meter.SHARE * H100.memory < 2 * (state + taken)
+    state = memory.size(subject(worlds=fits.worlds).state)
+    taken = state + temporary * fits.worlds / 64
+    assert taken == pytest.approx(meter.SHARE * H100.memory, rel=0.02)
     whole = memory.size(found.state)
     assert fits.batch == pytest.approx((meter.SHARE * H100.memory - whole) / 3e6 * 16, rel=1e-3)
     assert meter.fits(H100, found, []) == meter_report.Fits(None, None)
