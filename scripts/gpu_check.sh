@@ -8,12 +8,12 @@
 # docs/results/<device>-<date> by default. A part that fails is named at the end, with status 1.
 # Without network, install first with scripts/wheelhouse.sh.
 #
-# Parts: doctor tests sim sim-staged sim-humanoid replay learner planner iteration scaling
+# Parts: doctor tests sim sim-humanoid replay learner planner iteration scaling
 #        hopper ant muscle-humanoid
 set -uo pipefail
 
 LIMIT=${LIMIT:-600} # seconds a part
-ALL="doctor tests sim sim-staged sim-humanoid replay learner planner iteration scaling hopper ant muscle-humanoid"
+ALL="doctor tests sim sim-humanoid replay learner planner iteration scaling hopper ant muscle-humanoid"
 FAST=${FAST:-} # set: the smallest sizes, to see on any machine that everything starts
 
 fail() { echo "gpu_check: $*" >&2; exit 2; }
@@ -29,7 +29,7 @@ command_of() {
     doctor) echo "$MJXWM doctor $json" ;;
     tests) echo "python -m pytest -q -m gpu tests" ;;
     sim) echo "$MJXWM bench sim --engine ${ENGINES} --preset pwm-hopper --worlds ${WORLDS} $json" ;;
-    sim-staged) echo "env MJXWM_WARP_GRAPH=WARP_STAGED $MJXWM bench sim --engine ${ENGINES%% *} --preset pwm-hopper --worlds ${WORLDS} $json" ;;
+   ) echo "env MJXWM_WARP_GRAPH=WARP_STAGED $MJXWM bench sim --engine ${ENGINES%% *} --preset pwm-hopper --worlds ${WORLDS} $json" ;;
     sim-humanoid) echo "$MJXWM bench sim --engine ${ENGINES%% *} --task humanoid --preset pwm-humanoid --worlds ${WORLDS} $json" ;;
     replay) echo "$MJXWM bench replay ${FAST:+--samples 1} $json" ;;
     learner) echo "$MJXWM bench learner --sizes ${SIZES} ${FAST:+--samples 1 --seconds 0} --no-peer $json" ;;

@@ -81,9 +81,9 @@ def test_what_keeps_jax_from_a_gpu_is_said(environ, remedy, monkeypatch):
 
 def test_a_refusal_of_ours_is_not_answered_with_pip(monkeypatch):
     def refuse(*args, **kwargs):
-        raise ValueError("MJXWM_WARP_GRAPH='x' is unknown; choose WARP")
+        raise ValueError("rows_per_world='x' is unknown; choose a number")
 
     monkeypatch.setattr(checks.envs, "make_task", refuse)
     finding = checks._engine("warp")
-    assert finding.detail.endswith("choose WARP")
+    assert finding.detail.endswith("choose a number")
     assert not finding.remedy

@@ -5,9 +5,9 @@ import mjxwm_envs as envs
 import mujoco
 import numpy as np
 import pytest
-from mjxwm_envs import shards
 from mjxwm_envs.check import contact_counts
 from mjxwm_envs.engines.buffer_sizes import BufferSizes
+from mjxwm_envs.engines.warp_worlds import Sizes
 from mjxwm_envs.env import load_model
 from mjxwm_envs.tasks.locomotion.hopper import Hopper
 
@@ -45,7 +45,7 @@ def test_room_is_asked_for_by_name():
     )
     env = envs.make("hopper", "warp", contacts_per_world=2)
     assert env.engine.buffer_sizes == BufferSizes(2, 27)
-    assert env.for_worlds(8).engine._data(())._impl.naconmax == 16
+    assert env.for_worlds(8).engine._simulator._sizes == Sizes(16, 27)
     assert envs.make("hopper", "warp", rows_per_world=9).engine.buffer_sizes == BufferSizes(6, 9)
     for value in (0, -1, 2.5):
         with pytest.raises(ValueError, match=f"rows_per_world={value} is out of range"):
@@ -59,17 +59,3 @@ def test_room_is_for_engine_warp_and_for_our_own_tasks():
         build.make_env(RunConfig("hopper", engine="mjx", rows_per_world=3))
     with pytest.raises(ValueError, match="foreign environment; contacts_per_world"):
         envs.make("gymnasium/Hopper-v5", contacts_per_world=3)
-
-
-@pytest.mark.filterwarnings("ignore:engine='warp' without")
-@pytest.mark.parametrize("mode", ["WARP_STAGED", "WARP_STAGED_EX"])
-def test_staged_buffers_on_several_devices_are_refused_by_name(monkeypatch, mode):
-    monkeypatch.setenv("MJXWM_WARP_GRAPH", mode)
-    engine = envs.make("cartpole-swingup", "warp").engine
-    engine.check_devices(1)
-    assert engine.for_worlds(4).for_worlds(2)
-    monkeypatch.setattr(shards, "count", lambda: 2)
-    with pytest.raises(ValueError, match=f"MJXWM_WARP_GRAPH={mode} runs on one device"):
-        engine.for_worlds(4)
-    monkeypatch.setenv("MJXWM_WARP_GRAPH", "WARP")
-    assert engine.for_worlds(4)

@@ -105,14 +105,3 @@ def test_on_an_nvidia_gpu_many_hoppers_run_on_warp(key):
     for _ in range(20):
         worlds, result = step(worlds, jnp.zeros((1024, 3)))
         assert result.valid.all()
-
-
-@pytest.mark.filterwarnings("ignore:engine='warp' without")
-def test_the_way_warp_captures_is_chosen_by_name(monkeypatch):
-    """By one of Warp's names; what it does on a GPU is measured there."""
-    monkeypatch.setenv("MJXWM_WARP_GRAPH", "WARP_STAGED")
-    env = envs.make("cartpole-swingup", "warp")
-    assert env.engine._model.opt._impl.graph_mode.name == "WARP_STAGED"
-    monkeypatch.setenv("MJXWM_WARP_GRAPH", "STAGED")
-    with pytest.raises(ValueError, match="'STAGED' is unknown; choose NONE, WARP, WARP_STAGED"):
-        envs.make("cartpole-swingup", "warp")

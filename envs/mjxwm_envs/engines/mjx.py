@@ -145,7 +145,7 @@ class Mjx:
         data, _ = jax.lax.scan(substep, self._load(sim, ctrl), None, self.n_substeps)
         data = self._forces(model, data)
         after = self._refresh(model, data) if self.derived else data
-        return self._view(after, sim)._replace(hidden=_real(data.qacc_warmstart))
+        return self._view(after, sim)._replace(hidden=real(data.qacc_warmstart))
 
     def _substep(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
         # Under x64, step returns some int32 fields as int64, which a scan's carry cannot do.
@@ -197,10 +197,9 @@ class Mjx:
         return solver.obstacle(self._model, self._template)
 
     def _with(self, fields: dict[str, Array]) -> mjx.Model:
-        # `eq_active0` is part of the state, see `_from_model`; nothing else reads it.
+        # `eq_active0` is part of the state, see `from_model`; nothing else reads it.
         fields = self._open({k: x for k, x in fields.items() if k != "eq_active0"})
         old = {k: operator.attrgetter(k)(self._model) for k in fields}
-        # Warp has boxes as pairs of vectors, where MjModel has rows of six numbers.
         new = {k: jnp.asarray(x, old[k].dtype).reshape(old[k].shape) for k, x in fields.items()}
         return self._model.tree_replace(new)
 
@@ -225,25 +224,24 @@ class Mjx:
     def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
         view, old = sim.physics, self._data(sim.fields)
         new = {"qpos": view.qpos, "qvel": view.qvel, "act": view.act, "ctrl": ctrl}
-        new |= _from_model(self.model, sim.fields)
+        new |= from_model(self.model, sim.fields)
         new = self._open(new) | {"time": view.time, "qacc_warmstart": sim.hidden}
         return old.replace(**{k: jnp.asarray(x, getattr(old, k).dtype) for k, x in new.items()})
 
     def _view(self, data: mjx.Data, before: SimState) -> SimState:
-        derived = {k: _real(field_of(data, k)).reshape(s) for k, s in self._shapes.items()}
+        derived = {k: real(field_of(data, k)).reshape(s) for k, s in self._shapes.items()}
         time, qpos, qvel, act, ctrl = map(
-            _real, (data.time, data.qpos, data.qvel, data.act, data.ctrl)
+            real, (data.time, data.qpos, data.qvel, data.act, data.ctrl)
         )
         view = Physics(time, qpos, qvel, act, ctrl, derived, before.physics.goal)
         return SimState(view, data.qacc_warmstart, before.fields)
 
     def _derived_shapes(self) -> dict[str, tuple[int, ...]]:
-        data, template = mujoco.MjData(self.model), self._data(())
+        data = mujoco.MjData(self.model)
         shapes: dict[str, tuple[int, ...]] = {}
         for name in self.derived:
             shape: tuple[int, ...] = np.shape(getattr(data, name, None))  # type: ignore[arg-type]
-            field = field_of(template, name)
-            if field is None or np.size(field) != np.prod(shape):
+            if self._size(name) != np.prod(shape):
                 raise ValueError(
                     f"derived field {name!r} is not available with engine={self.name!r}; "
                     "declare a sensor for it in the MJCF, or use engine='native'"
@@ -251,8 +249,13 @@ class Mjx:
             shapes[name] = shape
         return shapes
 
+    def _size(self, name: str) -> int | None:
+        """Numbers in a field of the engine's data; None if there is no such field."""
+        field = field_of(self._data(()), name)
+        return None if field is None else np.size(field)
 
-def _from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Array]:
+
+def from_model(model: mujoco.MjModel, fields: dict[str, Array]) -> dict[str, Array]:
     """State that `mj_resetData` initialises from the model, as the world's `fields` change it."""
     bodies = np.flatnonzero(model.body_mocapid >= 0)
     bodies = bodies[np.argsort(model.body_mocapid[bodies])]
@@ -286,5 +289,6 @@ def _refuse_gradients(reason: str) -> Any:
     return identity
 
 
-def _real(x: Array) -> Array:
+def real(x: Array) -> Array:
+    """`x` in the precision that JAX has now."""
     return x.astype(jnp.result_type(float))

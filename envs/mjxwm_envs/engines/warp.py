@@ -1,36 +1,31 @@
 """MuJoCo Warp: the fastest engine on an NVIDIA GPU. float32 only, no gradients.
 
-Warp captures its kernels in a CUDA graph, once per set of buffer addresses. If XLA moves the
-buffers between calls the graph is captured again, which can cost three quarters of the speed; with
-MJXWM_WARP_GRAPH=WARP_STAGED they are copied into fixed buffers instead. `mjxwm bench sim` counts
-the captures.
+Worlds live in Warp's own buffers while a control step runs, see `mjxwm_envs.engines.warp_worlds`;
+between two steps their state is in JAX's arrays, as with the other engines.
 """
 
 import copy
 import functools
-import os
 import warnings
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import mujoco
-import numpy as np
-import warp
 from jaxtyping import Array, Float
-from mujoco import mjx
 from mujoco.mjx.third_party.mujoco_warp import OverflowType
 
-from mjxwm_envs import shards
-from mjxwm_envs.core import SimState
+from mjxwm_envs.core import Initial, Physics, SimState
 from mjxwm_envs.engines import derived_fields, limit_rows
 from mjxwm_envs.engines.buffer_sizes import BufferSizes, RequestedSizes, largest_sizes
-from mjxwm_envs.engines.mjx import ACCELERATION_STAGE, Mjx, field_of
+from mjxwm_envs.engines.mjx import ACCELERATION_STAGE, Mjx, from_model, real
+from mjxwm_envs.engines.precision import in_full
+from mjxwm_envs.engines.warp_calls import Inputs, Simulator
+from mjxwm_envs.engines.warp_worlds import HELD, Sizes, Work, own_fields
 
-GRAPH_VARIABLE = "MJXWM_WARP_GRAPH"
-"""Environment variable with the name of a `warp.JaxCallableGraphMode`."""
-GraphMode: Any = getattr(warp, "JaxCallableGraphMode", None)
+_STATE = ("time", "qpos", "qvel", "act", "qacc_warmstart")
+"""Fields of Warp's data that a physics step changes and the next one needs."""
 
 # Flags of dropped contacts or rows; the others mean that the solver used all its iterations.
 DROPPED = int(
@@ -44,7 +39,7 @@ DROPPED = int(
 
 
 class Warp(Mjx):
-    """MuJoCo Warp through MJX. Its buffers hold `num_worlds` worlds, see `for_worlds`.
+    """MuJoCo Warp. Its buffers hold `num_worlds` worlds, see `for_worlds`.
 
     All worlds that are stepped together share one contact buffer; by default it is sized for the
     most contacts that the model can have, so that none is ever dropped.
@@ -101,122 +96,100 @@ class Warp(Mjx):
 
     def for_worlds(self, num_worlds: int) -> "Warp":
         """This engine with buffers for `num_worlds` worlds; itself if they are large enough."""
-        self.check_devices(shards.count() // jax.process_count())
         if num_worlds <= self._num_worlds:
             return self
         larger = copy.copy(self)
         larger._num_worlds = num_worlds
-        # This may be called while tracing: no tracer must get into the buffers.
-        with jax.ensure_compile_time_eval():
-            larger._template = larger._make_template()
+        larger._simulator = larger._make_simulator()
         return larger
 
-    def check_devices(self, num_devices: int) -> None:
-        """Refuses several devices of one process if Warp stages its buffers: it would crash.
+    def can_differ(self, name: str) -> bool:
+        """See `Engine`."""
+        return name == "eq_active0" or name in own_fields()
 
-        Raises:
-            ValueError: the message names the environment variable to unset.
-        """
-        name = os.environ.get(GRAPH_VARIABLE, "")
-        if num_devices > 1 and name.startswith("WARP_STAGED"):
-            raise ValueError(
-                f"{GRAPH_VARIABLE}={name} runs on one device of a process, not on {num_devices}, "
-                f"where Warp's staged buffers crash; unset {GRAPH_VARIABLE}, or take one device"
+    @in_full
+    def reset(self, initial: Initial) -> SimState:
+        """See `Engine`."""
+        view = Physics(jnp.zeros(()), *initial[:3], jnp.zeros(self.model.nu), {}, initial.goal)
+        sim = SimState(view, jnp.zeros(self.model.nv), initial.fields)
+        if not self.derived:
+            return self._view(self._state(sim, view.ctrl), sim, {})
+        work = Work(0, "forward" if self._needs_acceleration else "refresh")
+        return self._run(work, sim, view.ctrl, ("overflow", *self.derived))
+
+    @in_full
+    def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
+        """See `Engine`."""
+        work = Work(self.n_substeps, "refresh" if self._refreshes else "nothing")
+        held = (HELD,) if self._refreshes and self._sensor_held.any() else ()
+        return self._run(work, sim, ctrl, (*_STATE, "overflow", *self.derived, *held))
+
+    @in_full
+    def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
+        """T control steps of physics alone, for benchmarks. Returns the positions at the end."""
+        work, derived = Work(self.n_substeps, "nothing"), sim.physics.derived
+
+        def step(sim: SimState, ctrl: Array) -> tuple[SimState, None]:
+            after = self._run(work, sim, ctrl, _STATE)
+            return after._replace(physics=after.physics._replace(derived=derived)), None
+
+        return jax.lax.scan(step, sim, ctrls)[0].physics.qpos
+
+    def _run(
+        self, work: Work, sim: SimState, ctrl: Float[Array, " nu"], results: Collection[str]
+    ) -> SimState:
+        """The state after `work`, with those of the results that a state has."""
+        if not limit_rows.FIELDS.isdisjoint(sim.fields):
+            warnings.warn(
+                "engine='warp' pushes away from the nearer limit alone in worlds whose own "
+                f"{', '.join(sorted(limit_rows.FIELDS.intersection(sim.fields)))} let both push",
+                stacklevel=2,
             )
+        state = self._state(sim, ctrl)
+        own = self._open({k: x for k, x in sim.fields.items() if k in own_fields()})
+        inputs = Inputs(state | from_model(self.model, sim.fields), own)
+        return self._view(state, sim, self._simulator(work, inputs, results))
 
-    def _graph_mode(self) -> Any:
-        name = os.environ.get(GRAPH_VARIABLE)
-        if not name or not GraphMode:  # Warp's default
-            return None
-        # Graphs captured by JAX lack features that MuJoCo Warp needs.
-        modes = [mode.name for mode in GraphMode if mode.name != "JAX"]
-        if name not in modes:
-            raise ValueError(f"{GRAPH_VARIABLE}={name!r} is unknown; choose {', '.join(modes)}")
-        return GraphMode[name]
+    def _state(self, sim: SimState, ctrl: Float[Array, " nu"]) -> dict[str, Array]:
+        """The state of a world as fields of Warp's data, in float32."""
+        state = dict(zip(_STATE, (*sim.physics[:4], sim.hidden), strict=True)) | {"ctrl": ctrl}
+        return self._open({k: jnp.asarray(x, jnp.float32) for k, x in state.items()})
+
+    def _view(self, old: dict[str, Array], before: SimState, results: dict[str, Array]) -> SimState:
+        """The state after Warp's results; what is not among them is as in `old`."""
+        state = {k: results.get(k, x) for k, x in old.items()}
+        if "overflow" in results:
+            dropped = (results["overflow"] & DROPPED) != 0
+            state["qpos"] = jnp.where(dropped, jnp.nan, state["qpos"])
+        if HELD in results:
+            sensors = jnp.where(self._sensor_held, results[HELD], results["sensordata"])
+            results = {**results, "sensordata": sensors}
+        derived = {k: real(results[k]).reshape(s) for k, s in self._shapes.items() if k in results}
+        state = {k: real(x) for k, x in state.items()}
+        view = (state[k] for k in Physics._fields[:5])
+        physics = Physics(*view, derived=derived, goal=before.physics.goal)
+        return SimState(physics, state["qacc_warmstart"], before.fields)
+
+    @functools.cached_property
+    def _refreshes(self) -> bool:
+        """Whether a derived field is of the new state, not of the last physics step."""
+        rest = set(self.derived) - ACCELERATION_STAGE
+        if self._sensor_held.all():
+            rest.discard("sensordata")
+        return bool(rest)
 
     def _find_obstacle(self) -> str:
         return "engine='warp' has no gradients; use engine='mjx'"
 
-    def _physics_step(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        return mjx.step(model, data)
+    def _make_template(self) -> None:
+        """There is none: the buffers are Warp's own."""
+        self._simulator = self._make_simulator()
 
-    def _forward(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        return mjx.forward(model, data)
-
-    def _make_template(self) -> Any:
+    def _make_simulator(self) -> Simulator:
         sizes = self.buffer_sizes
         # At least 1: kernels may fail on buffers of size zero.
-        contacts, rows = max(1, sizes.contacts * self._num_worlds), max(1, sizes.rows)
-        data = mjx.make_data(self._supported, impl="warp", naconmax=contacts, njmax=rows)
-        return jax.tree.map(_compact, data)
+        room = Sizes(max(1, sizes.contacts * self._num_worlds), max(1, sizes.rows))
+        return Simulator(self._supported, room, self._num_worlds)
 
-    def _data(self, fields: Collection[str]) -> Any:
-        if not limit_rows.FIELDS.isdisjoint(fields):
-            warnings.warn(
-                "engine='warp' pushes away from the nearer limit alone in worlds whose own "
-                f"{', '.join(sorted(limit_rows.FIELDS.intersection(fields)))} let both push",
-                stacklevel=2,
-            )
-        return jax.tree.map(_expand, self._template, is_leaf=lambda x: isinstance(x, _Uniform))
-
-    def _load(self, sim: SimState, ctrl: Float[Array, " nu"]) -> mjx.Data:
-        data = super()._load(sim, ctrl)
-        # Worlds are counted by the batch axes of both: a planner batches the controls only.
-        qpos, ctrl = _at_most(self._num_worlds)((data.qpos, data.ctrl))
-        return data.replace(qpos=qpos, ctrl=ctrl)
-
-    def _refresh(self, model: mjx.Model, data: mjx.Data) -> mjx.Data:
-        # Warp has no separate stages: compute all, then restore the fields of the last step.
-        after = mjx.forward(model, data)
-        public = {f.name for f in data.fields()}
-        held: dict[str, Any] = {
-            k if k in public else f"_impl.{k}": field_of(data, k)
-            for k in ACCELERATION_STAGE.intersection(self.derived)
-        }
-        sensordata = jnp.where(self._sensor_held, data.sensordata, after.sensordata)
-        return after.tree_replace({**held, "sensordata": sensordata})
-
-    def _view(self, data: mjx.Data, before: SimState) -> SimState:
-        sim = super()._view(data, before)
-        impl: Any = data._impl
-        overflowed = (impl.overflow & DROPPED) != 0
-        qpos = jnp.where(overflowed, jnp.nan, sim.physics.qpos)
-        return sim._replace(physics=sim.physics._replace(qpos=qpos))
-
-
-def _at_most(capacity: int, worlds: int = 1) -> Any:
-    """The identity; raises ValueError if it is vmapped over more than `capacity` worlds."""
-
-    @jax.custom_batching.custom_vmap
-    def identity(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        return arrays
-
-    @identity.def_vmap
-    def _(axis_size: int, in_batched: list[Any], arrays: tuple[Array, ...]) -> tuple[Any, Any]:
-        total = worlds * axis_size
-        if total > capacity:
-            raise ValueError(
-                f"{total} worlds or more are stepped together, but the buffers of engine='warp' "
-                f"are made for {capacity}; use env.for_worlds(n) with the number of all worlds"
-            )
-        return _at_most(capacity, total)(arrays), in_batched[0]
-
-    return identity
-
-
-class _Uniform(NamedTuple):
-    """A constant array, created inside the program: stored as a literal it would bloat it."""
-
-    shape: tuple[int, ...]
-    value: Any
-
-
-def _compact(leaf: Any) -> Any:
-    x = np.asarray(leaf)
-    if isinstance(leaf, jax.Array) and x.size > 1 and (x == x.flat[0]).all():
-        return _Uniform(x.shape, x.flat[0])
-    return leaf
-
-
-def _expand(leaf: Any) -> Any:
-    return jnp.full(leaf.shape, leaf.value) if isinstance(leaf, _Uniform) else leaf
+    def _size(self, name: str) -> int | None:
+        return self._simulator.size(name)
