@@ -11,6 +11,7 @@ PRODUCT, REDUCTION, ELEMENTWISE = "matrix product", "reduction", "element-wise"
 STORE, COPY, FILL, SORT = "store of a step", "copy", "fill", "sort"
 PALLAS, LIBRARY = "Pallas", "library"
 CALL, WARP, WAIT = "call of Warp", "Warp", "wait of the host"
+_FOREIGN = (CALL, WARP, WAIT)
 
 _MOVES = {
     "parameter", "copy", "transpose", "bitcast", "slice", "dynamic-slice", "concatenate",
@@ -44,12 +45,12 @@ class Kernels(NamedTuple):
     @property
     def count(self) -> int:
         """Kernels of XLA's, copies included; Warp's are not."""
-        return sum(n for kernel, n in self.runs.items() if kernel.kind not in (CALL, WARP, WAIT))
+        return sum(n for kernel, n in self.runs.items() if kernel.kind not in _FOREIGN)
 
     @property
     def moved(self) -> int:
-        """Bytes that they read and write."""
-        return sum(n * (kernel.read + kernel.written) for kernel, n in self.runs.items())
+        """Bytes that XLA's kernels read and write."""
+        return sum(n * (k.read + k.written) for k, n in self.runs.items() if k.kind not in _FOREIGN)
 
     @property
     def flops(self) -> int:
@@ -175,6 +176,21 @@ def with_pallas(kernels: Kernels, flops: int) -> Kernels:
         else:
             runs[kernel] += n
     return kernels._replace(runs=runs)
+
+
+_SHARE = 1 / 15
+"""Share of what a call of Warp is given and returns that one of its kernels moves, on average."""
+
+
+def with_warp(kernels: Kernels, started: int) -> Kernels:
+    """With the kernels that Warp starts within its calls, of which HLO knows nothing."""
+    calls = [(kernel, n) for kernel, n in kernels.runs.items() if kernel.kind == CALL]
+    number = sum(n for _, n in calls)
+    if not number:
+        return kernels
+    moved = sum(n * (kernel.read + kernel.written) for kernel, n in calls) / number
+    launch = Kernel("MuJoCo Warp", WARP, round(_SHARE * moved), 0)
+    return kernels._replace(runs=kernels.runs + collections.Counter({launch: started}))
 
 
 def _target(instruction: hlo.Instruction) -> str:

@@ -157,12 +157,10 @@ def _row(config: Config, gpu: Gpu, subject: _Subject, name: str, state: Any) -> 
 
 
 def _with_warp(counted: kernels.Kernels, program: programs.Program, env: Any) -> kernels.Kernels:
-    """With the kernels that Warp starts in its calls, of which the program's text knows nothing."""
     if not any(kernel.kind == kernels.CALL for kernel in counted.runs):
         return counted
-    number = program.control_steps * warp_kernels.in_control_step(env)
-    launch = kernels.Kernel("MuJoCo Warp", kernels.WARP, 0, 0)
-    return counted._replace(runs=counted.runs + collections.Counter({launch: number}))
+    started = program.control_steps * warp_kernels.in_control_step(env)
+    return kernels.with_warp(counted, started)
 
 
 def _in_pallas(counted: kernels.Kernels, function: Callable, shapes: Any) -> int:

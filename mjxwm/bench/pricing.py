@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from mjxwm.bench.gpus import Gpu
 from mjxwm.bench.hlo import Product
-from mjxwm.bench.kernels import CALL, WAIT, WARP, Kernel, Kernels
+from mjxwm.bench.kernels import CALL, WAIT, Kernel, Kernels
 
 LAUNCH = 2.2e-6
 """Seconds from a small kernel to the next within a CUDA graph."""
@@ -20,10 +20,8 @@ _FIRST_TILE = 4.5e-6
 """Seconds more that a small matrix product takes until its inputs are on the multiprocessor."""
 _WAIT = 15e-6
 """Seconds until the host has read a number and goes on."""
-_CALL = 0.55e-3
+_CALL = 0.6e-3
 """Seconds of a call of Warp in which the GPU has nothing to do."""
-_WARP = 4.2e-6
-"""Seconds of one of Warp's kernels, on average over those of 4096 hoppers."""
 _OF_BANDWIDTH = 0.78
 """Share of the data sheet's bandwidth that kernels reach."""
 _OF_PEAK = 0.6
@@ -31,7 +29,7 @@ _OF_PEAK = 0.6
 _TILE = 64
 """Rows and columns of the result that one multiprocessor works out at a time."""
 
-_FIXED = {WAIT: _WAIT, CALL: _CALL, WARP: _WARP}
+_FIXED = {WAIT: _WAIT, CALL: _CALL}
 
 
 def seconds(gpu: Gpu, kernels: Kernels) -> float:

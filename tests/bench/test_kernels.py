@@ -191,6 +191,22 @@ def test_kinds(line, kind):
     assert kernels.of(text).count == (kind != kernels.CALL)
 
 
+def test_kernels_within_calls_of_warp():
+    """They are started and move a part of what the call is given; XLA's numbers stay."""
+    text = program("""
+%x = f32[512,512]{1,0} parameter(0)
+%copy.1 = f32[512,512]{1,0} copy(%x)
+%y = f32[512,512]{1,0} custom-call(%copy.1), custom_call_target="jax_callable_step"
+""")
+    alone = kernels.of(text)
+    both = kernels.with_warp(alone, started=100)
+    assert both.by_kind() == {kernels.WARP: 100, kernels.COPY: 1, kernels.CALL: 1}
+    assert (both.count, both.moved) == (alone.count, alone.moved) == (1, 2 * 512 * 512 * 4)
+    more = pricing.seconds(H100, both) - pricing.seconds(H100, alone)
+    assert more > 100 * pricing.LAUNCH
+    assert kernels.with_warp(kernels.of(program("%c = f32[4]{0} copy(%x)")), 9).count == 1
+
+
 def products_of(line, *computations):
     kernel, _ = only(
         program(
