@@ -20,10 +20,10 @@ def shared_programs():
 
     trainers, real = {}, building.build
 
-    def build(config, fits=True):
-        settings = repr(dataclasses.replace(config, seed=0))  # a seed changes no program
+    def build(config, fits=True, seeds=None):
+        settings = repr((dataclasses.replace(config, seed=0), seeds))  # a seed changes no program
         if settings not in trainers:
-            trainers[settings] = real(config)
+            trainers[settings] = real(config, seeds=seeds)
         return trainers[settings]._replace(config=config)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -184,7 +184,7 @@ def _measured(config: Config, bench: _Bench, folder: Path) -> dict[str, list[flo
     ):
         # A row in every iteration is the most that a run does; nothing is evaluated or saved.
         trainer = Trainer(bench.config, bench.env, bench.env, bench.algorithm, bench.programs, None)
-        log = Log(trainer, run, time.monotonic(), 0, False, console)
+        log = Log(trainer, [run], time.monotonic(), 0, False, console)
         bench.parts()
         bench.looped(log, 1)
         times: dict[str, list[float]] = {}

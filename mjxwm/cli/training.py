@@ -18,6 +18,9 @@ class _Output:
     """Name of the run; by default the preset's name with the date and time."""
     folder: Path = Path("runs")
     """Where runs are kept."""
+    seeds: int = 1
+    """How many seeds to train in one program, from --seed on: runs NAME-seed0, NAME-seed1, ...,
+    each as it would be alone, and one curve of them all."""
     distributed: bool = False
     """Join the other processes of a SLURM or Kubernetes job; with `--devices all`."""
     json: Path | None = None
@@ -26,8 +29,9 @@ class _Output:
 
 @dataclasses.dataclass(frozen=True)
 class _Resume:
-    resume: Path
-    """The run folder to go on with; its own config.yaml holds, other options are refused."""
+    resume: tuple[Path, ...]
+    """The run folder to go on with; its own config.yaml holds, other options are refused. Several,
+    which differ in their seeds alone, go on in one program."""
     devices: int | Literal["all"] | None = None
     """Another number of devices than before."""
     distributed: bool = False
@@ -52,15 +56,20 @@ class _Eval:
 
 def train(args: list[str]) -> int:
     """Trains a preset, or goes on with a run."""
-    from mjxwm.runs import folders, loop
+    from mjxwm.cli import seeds
+    from mjxwm.runs import folders, loop, several
     from mjxwm.runs.config import Config
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
         options = parse(_Resume, args, "train", ("resume",))
-        run = folders.find(options.resume)
+        runs = [folders.find(path) for path in options.resume]
+        if not runs:
+            raise ConfigError("--resume needs the folder of a run")
         _join(options.distributed)
         changes = {} if options.devices is None else {"devices": options.devices}
-        return report(loop.resume(run, **changes), options.json)
+        if len(runs) > 1:
+            return seeds.report(several.resume(runs, **changes), options.json)
+        return report(loop.resume(runs[0], **changes), options.json)
     fields, args = task_fields.take(args)
     preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
     default = load_preset(Config, preset)
@@ -78,8 +87,10 @@ def train(args: list[str]) -> int:
     )
     output = options.output
     _join(output.distributed)
-    result = loop.run(options.config, preset, output.run, output.folder)
-    return report(result, output.json)
+    place = preset, output.run, output.folder
+    if output.seeds != 1:
+        return seeds.report(several.run(options.config, output.seeds, *place), output.json)
+    return report(loop.run(options.config, *place), output.json)
 
 
 def _join(distributed: bool) -> None:
@@ -116,7 +127,7 @@ def report(result: Any, target: Path | None) -> int:
         print(f"stopped at iteration {result.iteration}; checkpoint saved. Go on with")
         print(f"  mjxwm train --resume {folders.quoted(run.path)}")
     else:
-        summary |= _returns(result.evaluation)
+        summary |= outcome.returns(result.evaluation)
         write(summary, target)  # before pictures, which may fail
         summary |= outcome.artifacts(result.config, run, result.evaluation)
         print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
@@ -127,18 +138,6 @@ def report(result: Any, target: Path | None) -> int:
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
     write(summary, target)
     return 0
-
-
-def _returns(evaluation: Any) -> dict[str, Any]:
-    returns, success = [float(r) for r in evaluation.episode_return], evaluation.success
-    return {
-        "eval_return_mean": float(evaluation.episode_return.mean()),
-        "eval_return_std": float(evaluation.episode_return.std()),
-        "eval_returns": returns,
-        "eval_length_mean": float(evaluation.length.mean()),
-        **({} if success is None else {"eval_success": float(success.mean())}),
-        **({"eval_diverged": evaluation.lost} if evaluation.lost else {}),
-    }
 
 
 def _sentence(evaluation: Any, when: str) -> str:
@@ -173,7 +172,9 @@ def evaluate(args: list[str]) -> int:
     )
     print(_sentence(evaluation, f"at iteration {iteration}"))
     # Before the video, which may fail.
-    write({"run": str(run.path), "iteration": iteration, **_returns(evaluation)}, options.json)
+    write(
+        {"run": str(run.path), "iteration": iteration, **outcome.returns(evaluation)}, options.json
+    )
     if refused:
         raise ConfigError(f"no video: {refused}")
     if options.video:

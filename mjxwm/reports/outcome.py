@@ -17,6 +17,19 @@ from mjxwm.runs.presets import load_yaml
 from mjxwm.runs.start import eval_key, load
 
 
+def returns(evaluation: Any) -> dict[str, Any]:
+    """Returns, lengths and success of an evaluation, as JSON has them."""
+    each, success = [float(r) for r in evaluation.episode_return], evaluation.success
+    return {
+        "eval_return_mean": float(evaluation.episode_return.mean()),
+        "eval_return_std": float(evaluation.episode_return.std()),
+        "eval_returns": each,
+        "eval_length_mean": float(evaluation.length.mean()),
+        **({} if success is None else {"eval_success": float(success.mean())}),
+        **({"eval_diverged": evaluation.lost} if evaluation.lost else {}),
+    }
+
+
 def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
     """Draws the learning curve and renders the policy; says so and goes on where it cannot."""
     files = {}

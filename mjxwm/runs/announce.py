@@ -1,31 +1,37 @@
 """What a run says: what it is made of when it starts, and what failed in foreign worlds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
+from mjxwm import ConfigError
 from mjxwm.models import nets
-from mjxwm.runs import contradictions, devices, folders
+from mjxwm.runs import contradictions, devices, folders, together
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.folders import RunFolder
 
 
-def announce(trainer: Trainer, run: RunFolder, state: Any) -> None:
-    """Prints what the run is made of, once for all processes, and keeps its configuration.
+def announce(trainer: Trainer, runs: Sequence[RunFolder], state: Any) -> None:
+    """Prints what runs are made of, once for all processes, and keeps their configurations.
 
     Args:
         trainer: what is trained.
-        run: its folder.
-        state: its first state, of which the networks' sizes are shown.
+        runs: the folder of its run, or those of its seeds.
+        state: the first state, stacked over several seeds, of which networks' sizes are shown.
     """
     if not devices.leads():
         return
-    folders.keep_trained(run)
     config, algo = trainer.config, trainer.config.algo
+    state = state if trainer.seeds is None else jax.eval_shape(together.take, state, 0)
     networks = trainer.algorithm.networks(state).items()
     sizes = [f"{name} {nets.num_parameters(tree):,} parameters" for name, tree in networks]
     device = devices.described(config.devices)
-    print(f"run      {run.path}")
+    for run in runs:
+        folders.keep_trained(run)
+        print(f"run      {run.path}")
+    if trainer.seeds is not None:
+        print(f"seeds    {len(runs)} in one program; what follows is of each")
     if trainer.env is not None:
         spec = trainer.env.spec
         print(
@@ -71,3 +77,16 @@ def say_failures(trainer: Trainer) -> None:
         return
     for failure in trainer.eval_env.failures():
         print(f"{trainer.eval_env.name}: in this evaluation {failure}", flush=True)
+
+
+def say_ended(troubles: dict[RunFolder, str], iteration: int, others: bool) -> None:
+    """Prints which runs end here and why, while the other seeds of their program go on.
+
+    Raises:
+        ConfigError: there are no others.
+    """
+    texts = [f"run {run.path} ends at {iteration=}: {why}" for run, why in troubles.items()]
+    if not others:
+        raise ConfigError("\n".join(texts))
+    for text in texts:
+        print(f"{text} The other seeds go on.", flush=True)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import mjxwm_envs as envs
 from mjxwm_envs import registry
 
 from mjxwm import ConfigError
 from mjxwm.data import TaskInfo, Writer, recording
-from mjxwm.runs import devices, memory, pretrained
+from mjxwm.runs import devices, memory, pretrained, together
 from mjxwm.runs.config import Config, check, entry
 from mjxwm.runs.evaluate import Evaluation, evaluate_with_memory
 from mjxwm.types import Algorithm, controller
@@ -30,31 +31,44 @@ class Trainer(NamedTuple):
     evaluate: Callable[[Any, jax.Array], Evaluation] | None
     """(state on one device, key) -> episodes, each from its own start; None without an
     environment."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds that train in one program: `programs` and `evaluate` take and return what is stacked
+    over them, see `together`, and `algorithm` is one seed's. None if `config.seed` trains alone."""
+
+    def keys(self, key: Callable[[int], jax.Array]) -> jax.Array:
+        """A random key of the run's seed, or those [S] of several, by a function of a seed."""
+        if self.seeds is None:
+            return key(self.config.seed)
+        return jnp.stack([key(seed) for seed in self.seeds])
 
 
-def build(config: Config, fits: bool = True) -> Trainer:
+def build(config: Config, fits: bool = True, seeds: tuple[int, ...] | None = None) -> Trainer:
     """Makes the environment, then the algorithm on it, then its programs and its evaluation.
 
     Args:
         config: the configuration.
         fits: whether to refuse what the memory here cannot hold.
+        seeds: several seeds to train in one program, instead of the configuration's.
 
     Raises:
         ConfigError: a name is unknown or a value out of range.
     """
     check(config)
     env = make_env(config) if entry(config.algorithm).takes_env else None
-    algorithm = make_algorithm(config, env)
+    if seeds is not None:
+        together.check(config, env)
+    algorithm = make_algorithm(config, _for_seeds(env, config.algo.worlds, seeds))
     among = devices.chosen(config.devices)
     if fits:
-        devices.refuse(_too_large(config, env, algorithm, among))
+        devices.refuse(_too_large(config, env, algorithm, among, len(seeds or [config.seed])))
     _check_devices(config, env, algorithm, among)
-    programs = devices.programs(algorithm, config.algorithm, config.algo, among)
+    compiled = algorithm if seeds is None else together.of_seeds(algorithm)
+    programs = devices.programs(compiled, config.algorithm, config.algo, among)
     if env is None:
         return Trainer(config, env, env, algorithm, programs, None)
     eval_env = make_env(config, config.eval_engine) if config.eval_engine else env
-    evaluate = evaluation(algorithm, eval_env, config.episodes)
-    return Trainer(config, env, eval_env, algorithm, programs, evaluate)
+    evaluate = evaluation(algorithm, eval_env, config.episodes, seeds)
+    return Trainer(config, env, eval_env, algorithm, programs, evaluate, seeds)
 
 
 def make_env(config: Config, engine: str | None = None) -> envs.Source:
@@ -129,37 +143,49 @@ def data_writer(config: Config, env: Any) -> Writer:
 
 
 def evaluation(
-    algorithm: Algorithm, env: envs.Source, episodes: int
+    algorithm: Algorithm,
+    env: envs.Source,
+    episodes: int,
+    seeds: tuple[int, ...] | None = None,
 ) -> Callable[[Any, jax.Array], Evaluation]:
     """(state, key) -> that many episodes of what the algorithm acts with, compiled on first use.
+
+    With several seeds that is (stacked state, keys [S]) -> the episodes of each, stacked.
 
     Raises:
         ConfigError: the memory here cannot hold a world for each episode.
     """
     # Worlds on the host would really be started by `env.batch`: for them nothing is estimated.
-    if not env.spec.on_host and (error := memory.too_many_episodes(episodes, env.batch)):
+    worlds = episodes * len(seeds or [0])
+    if not env.spec.on_host and (error := memory.too_many_episodes(worlds, env.batch)):
         raise ConfigError(error)
     policy = controller(algorithm)
+    env = _for_seeds(env, episodes, seeds)
 
-    @jax.jit
     def run(state: Any, key: jax.Array) -> Evaluation:
         def act(carried: Any, obs: jax.Array) -> tuple[Any, jax.Array]:
             return policy.act(state, carried, obs)
 
         return evaluate_with_memory(env, act, policy.start(episodes), key, episodes)
 
-    return run
+    return jax.jit(run if seeds is None else jax.vmap(run))
 
 
-def _too_large(config: Config, env: Any, algorithm: Algorithm, among: list[Any]) -> str:
-    """Why the state does not fit into the memory here; empty where it does."""
+def _for_seeds(env: Any, worlds: int, seeds: tuple[int, ...] | None) -> Any:
+    """The environment with its engine's buffers sized for the worlds of all seeds together."""
+    return env if seeds is None else env.for_worlds(worlds * len(seeds))
+
+
+def _too_large(config: Config, env: Any, algorithm: Algorithm, among: list[Any], seeds: int) -> str:
+    """Why the state, of several seeds maybe, does not fit into the memory here; empty where it
+    does."""
     key = jax.random.key(0)
-    whole = memory.size(jax.eval_shape(algorithm.init, key))
+    whole = seeds * memory.size(jax.eval_shape(algorithm.init, key))
 
     def with_half() -> int:
         half = dataclasses.replace(config.algo, worlds=config.algo.worlds // 2)
         try:
-            return memory.size(jax.eval_shape(_make(config, half, env).init, key))
+            return seeds * memory.size(jax.eval_shape(_make(config, half, env).init, key))
         except ValueError:  # half as many worlds are out of range with the other settings
             return whole // 2
 

@@ -27,6 +27,20 @@ def latest(folder: Path) -> int | None:
         return checkpointer.latest.step if checkpointer.latest else None
 
 
+def iterations(folder: Path) -> list[int]:
+    """The iterations of all whole checkpoints, in order."""
+    if not folder.is_dir():
+        return []
+    with _checkpointer(folder) as checkpointer:
+        return sorted(checkpoint.step for checkpoint in checkpointer.checkpoints)
+
+
+def remove(folder: Path, iteration: int) -> None:
+    """Removes the checkpoint of an iteration."""
+    with _checkpointer(folder) as checkpointer:
+        checkpointer.delete(iteration)
+
+
 def restore(folder: Path, abstract: T) -> T:
     """Reads the newest checkpoint.
 

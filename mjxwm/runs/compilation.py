@@ -66,8 +66,8 @@ def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
         resume: whether the first state comes from a checkpoint.
     """
     programs, algorithm = trainer.programs, trainer.algorithm
-    key = seeds.key(trainer.config.seed)
-    state = programs.place(jax.eval_shape(algorithm.init, key))
+    key = trainer.keys(seeds.key)
+    state = programs.place(jax.eval_shape(programs.init, key))
     if not resume:
         programs = programs._replace(init=Compiling(programs.init, key))
     if algorithm.batches is no_batches:

@@ -73,6 +73,19 @@ def quoted(argument: object) -> str:
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
+def default_name(preset: str) -> str:
+    """The name of a run that is not given one: the preset's with the date and time."""
+    return f"{Path(preset).stem}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def exists(path: Path) -> str:
+    """What to say where a new run would have the folder of one that is there."""
+    return (
+        f"run {path} exists and is never overwritten. Continue it with "
+        f"--resume {quoted(path)}, or give another name with --run"
+    )
+
+
 def create(folder: Path, name: str | None, preset: str) -> RunFolder:
     """Makes the folder of a new run.
 
@@ -86,15 +99,11 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
     """
     if name is not None:
         check_name(name)
-    stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    path = folder / (f"{Path(preset).stem}-{stamp}" if name is None else name)
+    path = folder / (default_name(preset) if name is None else name)
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
-        raise ConfigError(
-            f"run {path} exists and is never overwritten. Continue it with "
-            f"--resume {quoted(path)}, or give another name with --run"
-        ) from error
+        raise ConfigError(exists(path)) from error
     run = RunFolder(path)
     (path / "system.json").write_text(
         json.dumps(system.describe(), indent=1) + "\n", encoding="utf-8"

@@ -1,6 +1,7 @@
 """Metrics of iterations as rows: in the record, on the console."""
 
 import time
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -12,18 +13,20 @@ from mjxwm.runs.build import Trainer
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.record import ConsoleLine, JsonLines, Tracker
+from mjxwm.runs.together import each
 
 
 class Log:
     """Collects the metrics of iterations and writes them as one row where one is due.
 
-    Metrics stay on the device until then: fetching them waits for it.
+    Metrics stay on the device until then: fetching them waits for it. Several seeds have a record
+    each, and on the console a line of means.
     """
 
     def __init__(
         self,
         trainer: Trainer,
-        run: RunFolder,
+        runs: Sequence[RunFolder],
         origin: float,
         iteration: int,
         resume: bool,
@@ -31,7 +34,7 @@ class Log:
     ):
         """Args:
         trainer: what is trained.
-        run: the run's folder.
+        runs: the folder of its run, or those of its seeds.
         origin: monotonic clock when the run began, earlier parts of it included [s].
         iteration: where this part begins.
         resume: whether rows of a record after `iteration` are dropped, since they come again.
@@ -39,13 +42,14 @@ class Log:
         """
         self._algo, self._env_steps = trainer.config.algo, trainer.algorithm.env_steps
         self._console = console or ConsoleLine(trainer.algorithm.iterations)
-        self._trackers: tuple[Tracker, ...] = ()
+        self._runs, self._seeds = runs, trainer.seeds
+        self._records: dict[RunFolder, Tracker] = {}
         if devices.leads():  # others do not even open the record: that would cut it
-            record = JsonLines(run.metrics, iteration if resume else None)
-            self._trackers = (record, self._console)
+            resume_at = iteration if resume else None
+            self._records = {run: JsonLines(run.metrics, resume_at) for run in runs}
         self._origin = origin
         self._metrics: list[Any] = []
-        self._row: dict[str, Any] = {}
+        self._rows: dict[RunFolder, dict[str, Any]] = {}
         self._last = (time.monotonic(), iteration)
 
     def __enter__(self) -> "Log":
@@ -68,10 +72,15 @@ class Log:
 
     def row(self, iteration: int) -> None:
         """Puts a row together of the metrics since the last one; waits for the device."""
-        row: dict[str, Any] = {"iteration": iteration, "env_steps": self._env_steps(iteration)}
-        metrics = summarize(jax.device_get(self._metrics))
-        before, first = self._last
+        metrics = jax.device_get(self._metrics)
         now = time.monotonic()
+        for run, of_run in zip(self._runs, each(metrics, self._seeds), strict=True):
+            self._rows[run] = self._row(iteration, summarize(of_run), now)
+        self._metrics, self._last = [], (now, iteration)
+
+    def _row(self, iteration: int, metrics: dict[str, Any], now: float) -> dict[str, Any]:
+        row: dict[str, Any] = {"iteration": iteration, "env_steps": self._env_steps(iteration)}
+        before, first = self._last
         steps = self._env_steps(iteration) - self._env_steps(first)
         if self._algo.env_steps:
             row |= metrics
@@ -83,23 +92,46 @@ class Log:
             row["perf/updates_per_s"] = count / (now - before)
         if steps and "collect/diverged" in row:
             row["collect/invalid"] = row["collect/diverged"] / steps
-        self._row, self._metrics, self._last = row, [], (now, iteration)
+        return row
 
-    def write(self, evaluation: Evaluation | None) -> str:
-        """Writes the row, with an evaluation where there was one.
+    def write(
+        self, evaluations: Sequence[Evaluation] | None, ended: Collection[RunFolder] = ()
+    ) -> dict[RunFolder, str]:
+        """Writes the row of each run, with an evaluation of each where there was one.
+
+        Args:
+            evaluations: one for each run.
+            ended: runs that ended before the others, and have no more rows.
 
         Returns:
-            Why the run has to end, as its algorithm reads it from the row; empty where it need not.
+            Why runs have to end, as their algorithm reads it from the row; those alone that have.
         """
-        row = self._row
-        trouble = self._algo.trouble(row)
-        if evaluation is not None:
-            row |= evaluation_row(evaluation)
-            self._last = (time.monotonic(), row["iteration"])  # evaluations are no env steps
-        row["minutes"] = (time.monotonic() - self._origin) / 60
-        for tracker in self._trackers:
-            tracker.log(row)
-        return trouble
+        if evaluations is not None:
+            self._last = (time.monotonic(), self._last[1])  # evaluations are no env steps
+        troubles, rows = {}, {}
+        for i, run in enumerate(self._runs):
+            if run in ended:
+                continue
+            row = self._rows[run]
+            if trouble := self._algo.trouble(row):
+                troubles[run] = trouble
+            if evaluations is not None:
+                row |= evaluation_row(evaluations[i])
+            row["minutes"] = (time.monotonic() - self._origin) / 60
+            rows[run] = row
+        self._track(rows)
+        return troubles
+
+    def _track(self, rows: dict[RunFolder, dict[str, Any]]) -> None:
+        if not devices.leads():
+            return
+        for run, row in rows.items():
+            self._records[run].log(row)
+        if self._seeds is None:
+            self._console.log(*rows.values())
+        else:
+            named = dict(zip(self._runs, self._seeds, strict=True))
+            self._console.log_means({f"seed {named[run]}": row for run, row in rows.items()})
 
 
 def evaluation_row(result: Evaluation) -> dict[str, float]:

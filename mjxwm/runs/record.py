@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TextIO
@@ -161,9 +162,16 @@ class ConsoleLine:
 
     def log(self, row: dict[str, Any]) -> None:
         """See `Tracker`."""
+        self._show(row, symptoms.symptoms(row))
+
+    def log_means(self, rows: dict[str, dict[str, Any]]) -> None:
+        """Shows one row for those of several runs by name: means, and symptoms with the name."""
+        self._show(means(rows.values()), symptoms.of_each(rows))
+
+    def _show(self, row: dict[str, Any], new: dict[str, float]) -> None:
         now = time.monotonic()
         self._eval = row.get("eval/return", self._eval)
-        self._symptoms = symptoms.worse(self._symptoms, symptoms.symptoms(row))
+        self._symptoms = symptoms.worse(self._symptoms, new)
         text = "  ".join([self._line(row, now), *symptoms.words(self._symptoms)])
         if self._console.is_terminal:
             self._live.update(Text(text), refresh=True)
@@ -190,6 +198,19 @@ class ConsoleLine:
             f"{_clock(left)} left",
         ]
         return "  ".join(part for part in parts if "nan" not in part)
+
+
+def means(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Means of the numbers that all of several rows have; whole ones that agree stay whole."""
+    first, *others = rows
+    row: dict[str, Any] = {}
+    for name, value in first.items():
+        values = [value, *(other.get(name) for other in others)]
+        if all(v == value for v in values):
+            row[name] = value
+        elif all(map(_is_number, values)):
+            row[name] = sum(values) / len(values)
+    return row
 
 
 def _clock(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Where a run begins: its folder, and its first state or that of its newest checkpoint."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax
 from mjxwm_envs import registry, seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, devices, folders, presets, record
+from mjxwm.runs import checkpoint, devices, folders, presets, record, together
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -43,26 +44,61 @@ def new_run(trainer: Trainer, preset: str, name: str | None, folder: Path) -> Ru
     return run
 
 
-def first_state(trainer: Trainer, run: RunFolder, resume: bool) -> tuple[Any, int, float]:
-    """Where a run begins or goes on: its state, its iteration, and seconds spent so far.
+def new_runs(trainer: Trainer, preset: str, name: str | None, folder: Path) -> list[RunFolder]:
+    """`new_run` for each of several seeds: NAME-seed0, NAME-seed1, ..., configured as if alone.
+
+    Raises:
+        ConfigError: one of the runs exists; then none is made.
+    """
+    assert trainer.seeds is not None
+    name = folders.default_name(preset) if name is None else name
+    names = [f"{name}-seed{seed}" for seed in trainer.seeds]
+    for one in names:
+        folders.check_name(one)
+        if (folder / one).exists():
+            raise ConfigError(folders.exists(folder / one))
+    configs = [dataclasses.replace(trainer.config, seed=seed) for seed in trainer.seeds]
+    return [
+        new_run(trainer._replace(config=config), preset, one, folder)
+        for config, one in zip(configs, names, strict=True)
+    ]
+
+
+def first_state(
+    trainer: Trainer, runs: Sequence[RunFolder], resume: bool
+) -> tuple[Any, int, float]:
+    """Where runs begin or go on: their state, its iteration, and seconds spent so far.
+
+    Args:
+        trainer: what is trained.
+        runs: one run, or those of `trainer.seeds`, whose states are returned as one, stacked.
+        resume: whether to go on from checkpoints, the newest that all runs have.
 
     Raises:
         ConfigError: there is no checkpoint to resume from.
     """
-    key = seeds.key(trainer.config.seed)
     if not resume:
-        return trainer.programs.init(key), 0, 0.0
+        return trainer.programs.init(trainer.keys(seeds.key)), 0, 0.0
+    if trainer.seeds is not None:
+        together.rewind(runs)
+    states = [_restored(trainer, run) for run in runs]
+    iteration = int(states[0].iteration)
+    state = states[0] if trainer.seeds is None else together.stack(states)
+    # The process that leads rewrites the record; nobody else looks at it meanwhile.
+    minutes = [record.minutes(run.metrics, iteration) for run in runs if devices.leads()]
+    return state, iteration, 60 * max(minutes, default=0.0)
+
+
+def _restored(trainer: Trainer, run: RunFolder) -> Any:
+    key = seeds.key(trainer.config.seed)
     shapes = trainer.programs.place(jax.eval_shape(trainer.algorithm.init, key))
     try:
-        state = checkpoint.restore(run.checkpoints, shapes)
+        return checkpoint.restore(run.checkpoints, shapes)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{error}: run {run.path} ended before its first one; it cannot be resumed or "
             "evaluated, train anew"
         ) from error
-    iteration = int(state.iteration)
-    # The process that leads rewrites the record; nobody else looks at it meanwhile.
-    return state, iteration, 60 * record.minutes(run.metrics, iteration) if devices.leads() else 0.0
 
 
 def load(run: RunFolder, **changes: Any) -> tuple[Trainer, Any, int]:
@@ -78,7 +114,7 @@ def load(run: RunFolder, **changes: Any) -> tuple[Trainer, Any, int]:
     config = dataclasses.replace(config, **{"devices": 1} | changes)
     # It was trained somewhere, maybe on more memory than a look at it takes here.
     trainer = build(config, fits=False)
-    state, iteration, _ = first_state(trainer, run, resume=True)
+    state, iteration, _ = first_state(trainer, [run], resume=True)
     return trainer, state, iteration
 
 

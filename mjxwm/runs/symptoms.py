@@ -31,6 +31,17 @@ def symptoms(row: dict[str, Any]) -> dict[str, float]:
     return severity
 
 
+def of_each(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """The worst symptom in each of several rows, with the row's name."""
+    worst_of = {}
+    for name, row in rows.items():
+        severity = symptoms(row)
+        if severity:
+            worst = max(severity, key=lambda what: severity[what])
+            worst_of[f"{worst} in {name}"] = severity[worst]
+    return worst_of
+
+
 def worse(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     """The symptoms of two rows together, each with the larger severity."""
     return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}

@@ -30,8 +30,9 @@ def check(options: Any, folder_fields: tuple[str, ...] = ("folder",)) -> None:
         refusal = ""
         if name in ("json", "html", "out") and isinstance(value, Path):
             refusal = refused(name, value)
-        elif name in folder_fields and isinstance(value, str | Path):
-            refusal = _refused_folder(name, Path(value))
+        elif name in folder_fields and isinstance(value, str | Path | tuple):
+            places = value if isinstance(value, tuple) else (value,)
+            refusal = next(filter(None, (_refused_folder(name, Path(x)) for x in places)), "")
         elif name == "run" and isinstance(value, str):
             folders.check_name(value)
         if refusal:

@@ -4,6 +4,7 @@ USAGE = """usage: mjxwm COMMAND ...
 
   train [PRESET] [--FIELD VALUE ...]   learn a policy; without a preset, cartpole-swingup
   train ... --task.FIELD VALUE         a field of the task itself: --task.episode_length 500
+  train ... --seeds 8                  several seeds in one program, each a run of its own
   train --resume RUN                   go on with a run
   eval RUN                             evaluate a run's policy: deterministic, closed loop
   eval --suite SET --model RUN         a model's policies on all its tasks: a table of scores

@@ -1,0 +1,59 @@
+"""What `mjxwm train --seeds N` says at its end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mjxwm import ConfigError
+from mjxwm.cli.arguments.options import write
+
+
+def report(results: Sequence[Any], target: Path | None) -> int:
+    """Says what came of runs of several seeds: the return of each, their mean, and one curve.
+
+    Raises:
+        ConfigError: some seeds ended before the others; after all else is said.
+    """
+    from mjxwm.reports import outcome, seeds
+    from mjxwm.runs.folders import quoted
+
+    rows = [_row(result) for result in results]
+    total = seeds.summary(results)
+    write({**total, "runs": rows}, target)  # before pictures, which may fail
+    for result, row in zip(results, rows, strict=True):
+        if result.evaluation is not None:
+            row.update(outcome.artifacts(result.config, result.run, result.evaluation))
+    print(seeds.table(results))
+    drawn = seeds.curve(results, results[0].config.task)
+    if drawn is not None:
+        print(f"{results[0].seconds / 60:.1f} minutes. Look closer:\n  {drawn}")
+    going = [result for result in results if not result.trouble]
+    if any(result.evaluation is None for result in going):
+        paths = " ".join(quoted(result.run.path) for result in going)
+        print(f"checkpoints saved. Go on, together or with some of them, with\n  {_RESUME} {paths}")
+    write({**total, **({"curve": str(drawn)} if drawn else {}), "runs": rows}, target)
+    ended = [
+        f"run {r.run.path} at iteration {r.iteration}: {r.trouble}" for r in results if r.trouble
+    ]
+    if ended:
+        raise ConfigError(f"{len(ended)} of {len(results)} seeds ended early: {'; '.join(ended)}")
+    return 0
+
+
+_RESUME = "mjxwm train --resume"
+
+
+def _row(result: Any) -> dict[str, Any]:
+    from mjxwm.reports import outcome
+
+    row = {
+        "run": str(result.run.path),
+        "seed": result.config.seed,
+        "iteration": result.iteration,
+        "env_steps": result.env_steps,
+        "seconds": round(result.seconds, 1),
+        "eval_return_mean": None,
+    }
+    if result.trouble:
+        row["trouble"] = result.trouble
+    return row if result.evaluation is None else {**row, **outcome.returns(result.evaluation)}

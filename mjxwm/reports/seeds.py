@@ -1,0 +1,83 @@
+"""Runs of several seeds that trained in one program: each one's return, their mean, one curve."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mjxwm.reports import plot
+from mjxwm.runs import record, symptoms
+from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.loop import Result
+
+
+def summary(results: Sequence[Result]) -> dict[str, Any]:
+    """Mean of the last evaluations over the seeds that have one, with its 95 % interval.
+
+    The interval is a bootstrap over seeds; one seed has none.
+    """
+    returns = [float(r.evaluation.episode_return.mean()) for r in results if r.evaluation]
+    if not returns:
+        return {"seeds": 0, "mean": None, "low": None, "high": None}
+    low, high = plot.mean_interval(np.array(returns)[:, None])
+    several = len(returns) > 1
+    return {
+        "seeds": len(returns),
+        "mean": float(np.mean(returns)),
+        "low": float(low[0]) if several else None,
+        "high": float(high[0]) if several else None,
+    }
+
+
+def table(results: Sequence[Result]) -> str:
+    """A line for each seed, and one for their mean, as text for people."""
+    lines = []
+    for result in results:
+        symptom = _symptoms(result.run)
+        if result.evaluation is None:
+            score = f"not evaluated, stopped at iteration {result.iteration:,}"
+        else:
+            returns = result.evaluation.episode_return
+            score = (
+                f"return {returns.mean():.1f} +- {returns.std():.1f} over {len(returns)} episodes"
+            )
+        lines.append(
+            "  ".join([f"seed {result.config.seed}", score, *symptom, str(result.run.path)])
+        )
+    total = summary(results)
+    if total["low"] is not None:
+        lines.append(
+            f"mean of {total['seeds']} seeds {total['mean']:.1f}, "
+            f"95% interval [{total['low']:.1f}, {total['high']:.1f}]"
+        )
+    return "\n".join(lines)
+
+
+def _symptoms(run: RunFolder) -> list[str]:
+    rows = record.read(run.metrics) if run.metrics.is_file() else []
+    return symptoms.words(symptoms.symptoms(rows[-1]), most=1) if rows else []
+
+
+def curve(results: Sequence[Result], title: str) -> Path | None:
+    """Draws the mean curve of the seeds that were evaluated, with its interval.
+
+    Returns:
+        The PNG beside the runs' folders, NAME-seeds.png; None if no seed was evaluated.
+    """
+    runs = [result.run for result in results if result.evaluation is not None]
+    if not runs:
+        return None
+    name = runs[0].path.name.rpartition("-seed")[0] or runs[0].path.name
+    curves = [_curve(run) for run in runs]
+    target = runs[0].path.parent / f"{name}-seeds.png"
+    return plot.comparison({f"{len(runs)} seeds": curves}, target, title)
+
+
+def _curve(run: RunFolder) -> dict[str, np.ndarray]:
+    rows = record.evaluations(run.metrics, "minutes")
+    return {
+        "env steps of a seed, all worlds": np.array([r["env_steps"] for r in rows], float),
+        "minutes, compilation included": np.array([r["minutes"] for r in rows], float),
+        "return": np.array([r["eval/return"] for r in rows], float),
+    }
