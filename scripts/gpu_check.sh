@@ -29,7 +29,6 @@ command_of() {
     doctor) echo "$MJXWM doctor $json" ;;
     tests) echo "python -m pytest -q -m gpu tests" ;;
     sim) echo "$MJXWM bench sim --engine ${ENGINES} --preset pwm-hopper --worlds ${WORLDS} $json" ;;
-   ) echo "env MJXWM_WARP_GRAPH=WARP_STAGED $MJXWM bench sim --engine ${ENGINES%% *} --preset pwm-hopper --worlds ${WORLDS} $json" ;;
     sim-humanoid) echo "$MJXWM bench sim --engine ${ENGINES%% *} --task humanoid --preset pwm-humanoid --worlds ${WORLDS} $json" ;;
     replay) echo "$MJXWM bench replay ${FAST:+--samples 1} $json" ;;
     learner) echo "$MJXWM bench learner --sizes ${SIZES} ${FAST:+--samples 1 --seconds 0} --no-peer $json" ;;

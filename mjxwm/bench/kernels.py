@@ -33,6 +33,8 @@ class Kernel(NamedTuple):
     written: int
     """[bytes]."""
     products: tuple[hlo.Product, ...] = ()
+    buffers: int = 0
+    """Arrays that a call of Warp takes and returns."""
 
 
 class Kernels(NamedTuple):
@@ -125,7 +127,8 @@ class _Reader:
         plain = re.sub(r"[.\d]+$", "", instruction.name)
         if instruction.op == "custom-call":
             plain = _target(instruction)
-        return Kernel(plain, kind, read, written, products)
+        buffers = len(instruction.operands) + len(hlo.arrays(instruction.shape))
+        return Kernel(plain, kind, read, written, products, buffers if kind == CALL else 0)
 
     def _kind(self, computation: hlo.Computation, instruction: hlo.Instruction) -> str:
         body = self.module.computations.get(instruction.called("calls") or "")
@@ -178,18 +181,19 @@ def with_pallas(kernels: Kernels, flops: int) -> Kernels:
     return kernels._replace(runs=runs)
 
 
-_SHARE = 1 / 15
-"""Share of what a call of Warp is given and returns that one of its kernels moves, on average."""
+_SHARE = 2 / 15
+"""Share of the worlds' buffers that one of Warp's kernels moves, on average."""
 
 
-def with_warp(kernels: Kernels, started: int) -> Kernels:
-    """With the kernels that Warp starts within its calls, of which HLO knows nothing."""
-    calls = [(kernel, n) for kernel, n in kernels.runs.items() if kernel.kind == CALL]
-    number = sum(n for _, n in calls)
-    if not number:
-        return kernels
-    moved = sum(n * (kernel.read + kernel.written) for kernel, n in calls) / number
-    launch = Kernel("MuJoCo Warp", WARP, round(_SHARE * moved), 0)
+def with_warp(kernels: Kernels, started: int, held: int) -> Kernels:
+    """With the kernels that Warp starts within its calls, of which HLO knows nothing.
+
+    Args:
+        kernels: those of the program.
+        started: kernels of Warp in a run of it.
+        held: bytes of the worlds' buffers.
+    """
+    launch = Kernel("MuJoCo Warp", WARP, round(_SHARE * held), 0)
     return kernels._replace(runs=kernels.runs + collections.Counter({launch: started}))
 
 

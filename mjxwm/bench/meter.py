@@ -136,7 +136,8 @@ def _row(config: Config, gpu: Gpu, subject: _Subject, name: str, state: Any) -> 
     program = subject.programs[name]
     shapes = jax.eval_shape(program.args, subject.state)
     done = compiling.compile_for(gpu, program.function, *shapes)
-    counted = _with_warp(kernels.of(done.text), program, subject.env)
+    counted = kernels.of(done.text)
+    counted = _with_warp(counted, program, subject)
     counted = kernels.with_pallas(counted, _in_pallas(counted, program.function, shapes))
     held = simulation.held(done.memory)
     return Row(
@@ -156,11 +157,14 @@ def _row(config: Config, gpu: Gpu, subject: _Subject, name: str, state: Any) -> 
     )
 
 
-def _with_warp(counted: kernels.Kernels, program: programs.Program, env: Any) -> kernels.Kernels:
+def _with_warp(
+    counted: kernels.Kernels, program: programs.Program, subject: _Subject
+) -> kernels.Kernels:
     if not any(kernel.kind == kernels.CALL for kernel in counted.runs):
         return counted
-    started = program.control_steps * warp_kernels.in_control_step(env)
-    return kernels.with_warp(counted, started)
+    started = program.control_steps * warp_kernels.in_control_step(subject.env)
+    held = subject.config.algo.worlds * _in_warp(subject)
+    return kernels.with_warp(counted, started, held)
 
 
 def _in_pallas(counted: kernels.Kernels, function: Callable, shapes: Any) -> int:
@@ -227,7 +231,17 @@ def fits(gpu: Gpu, subject: _Subject, rows: list[Row]) -> Fits:
         worlds = _most_worlds(subject, room, temporary["worlds"] / algo.worlds, temporary["batch"])
     if temporary["batch"]:
         batch = max(0, int((room - whole) / temporary["batch"] * algo.batch))
-    return Fits(worlds, batch)
+    of_world = _in_warp(subject)
+    if worlds is not None and of_world:
+        worlds = min(worlds, int((1 - SHARE) * gpu.memory / of_world))
+    return Fits(worlds, batch, of_world * algo.worlds)
+
+
+def _in_warp(subject: _Subject) -> int:
+    """Bytes of a world in the buffers of MuJoCo Warp, which are not JAX's."""
+    if subject.config.engine != "warp" or not isinstance(subject.env, envs.Env):
+        return 0
+    return warp_kernels.bytes_of_world(subject.env.engine)
 
 
 def _most_worlds(subject: _Subject, room: float, each: float, updating: float) -> int:

@@ -47,6 +47,8 @@ class Fits(NamedTuple):
     """Most worlds, all else equal; None if no program was compiled that grows with them."""
     batch: int | None
     """Largest batch, likewise."""
+    in_warp: int = 0
+    """Bytes of MuJoCo Warp's own buffers, which have to fit into what JAX leaves free."""
 
 
 def line(row: Row, rows: int = 0) -> str:
@@ -81,6 +83,8 @@ def summary(rows: list[Row], room: Fits, gpu: Gpu) -> str:
             f"{SHARE:.0%} of {gpu.memory / 1e9:.0f} GB hold about {' or '.join(most)}, "
             "all else equal"
         )
+    if room.in_warp:
+        lines.append(f"beside that MuJoCo Warp's own buffers take {_bytes(room.in_warp)}")
     return "\n".join(lines)
 
 

@@ -20,16 +20,14 @@ _FIRST_TILE = 4.5e-6
 """Seconds more that a small matrix product takes until its inputs are on the multiprocessor."""
 _WAIT = 15e-6
 """Seconds until the host has read a number and goes on."""
-_CALL = 0.6e-3
-"""Seconds of a call of Warp in which the GPU has nothing to do."""
+_CALL, _BUFFER = 50e-6, 0.6e-6
+"""Seconds of a call of Warp in which the GPU has nothing to do: in any case, and for each array."""
 _OF_BANDWIDTH = 0.78
 """Share of the data sheet's bandwidth that kernels reach."""
 _OF_PEAK = 0.6
 """Share of the data sheet's rate that a large matrix product reaches."""
 _TILE = 64
 """Rows and columns of the result that one multiprocessor works out at a time."""
-
-_FIXED = {WAIT: _WAIT, CALL: _CALL}
 
 
 def seconds(gpu: Gpu, kernels: Kernels) -> float:
@@ -39,8 +37,10 @@ def seconds(gpu: Gpu, kernels: Kernels) -> float:
 
 def of_kernel(gpu: Gpu, kernel: Kernel) -> float:
     """Estimated time of a kernel [s]."""
-    if kernel.kind in _FIXED:
-        return _FIXED[kernel.kind]
+    if kernel.kind == WAIT:
+        return _WAIT
+    if kernel.kind == CALL:
+        return _CALL + kernel.buffers * _BUFFER
     moving = (kernel.read + kernel.written) / (_OF_BANDWIDTH * gpu.bandwidth)
     return LAUNCH + max(moving, multiplying(gpu, kernel.products))
 

@@ -1,12 +1,15 @@
-"""How many kernels MuJoCo Warp starts in a control step, counted where there is no GPU."""
+"""What MuJoCo Warp adds to a program: kernels in a control step, memory. No GPU is needed."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import mjxwm_envs as envs
+from mjxwm_envs.engines.mjx_model import for_mjx
 
 from mjxwm.maths import platform
 
@@ -22,6 +25,21 @@ def in_control_step(env: envs.Env) -> int:
     """
     with platform.compiling_for("cpu"), jax.default_device(jax.devices("cpu")[0]):
         return _started(env)
+
+
+def bytes_of_world(engine: Any) -> int:
+    """Bytes that a world of engine warp takes in the buffers of MuJoCo Warp."""
+    import warp
+    from mujoco.mjx.third_party import mujoco_warp
+
+    sizes, model = engine.buffer_sizes, for_mjx(engine.model, engine.derived)
+    with warp.ScopedDevice("cpu"):
+        data = mujoco_warp.make_data(
+            model, nworld=1, naconmax=max(1, sizes.contacts), njmax=max(1, sizes.rows)
+        )
+    parts = [data, *(part for part in vars(data).values() if dataclasses.is_dataclass(part))]
+    arrays = [x for part in parts for x in vars(part).values() if isinstance(x, warp.array)]
+    return sum(array.capacity for array in arrays)
 
 
 def _started(env: envs.Env) -> int:
