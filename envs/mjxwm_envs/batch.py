@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from mjxwm_envs import shards, vmapped
 from mjxwm_envs.core import Initial, State, Step, World, Worlds
+from mjxwm_envs.platform import compiled_for
 
 _RESET_SHARE = 8
 """While at most B / 8 worlds end in a step, only B / 8 start states are computed, else all B."""
@@ -115,9 +116,12 @@ class BatchEnv:
         ), result
 
     def _reset_where(self, done: Bool[Array, " B"], key: PRNGKeyArray, state: State) -> State:
+        size = shards.share(self.num_worlds)
+        if compiled_for() == "gpu" and self.env.reset_is_cheap:
+            # A GPU waits for the host at a branch, which takes longer than start states of all.
+            return self._restart(done, self._initial(key, jnp.arange(size)), state)
         # Start states, and the physics of their derived fields, are computed for a few rows alone:
         # those of the worlds that ended are gathered, reset, and put back in their places.
-        size = shards.share(self.num_worlds)
         slots = max(1, size // _RESET_SHARE)
         count = done.sum()
 

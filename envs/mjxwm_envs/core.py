@@ -269,6 +269,11 @@ class World(Source, Protocol):
         """Whether a reset runs physics (for derived fields) besides writing a start state."""
         ...
 
+    @property
+    def reset_is_cheap(self) -> bool:
+        """Whether a GPU resets all worlds in less time than it waits for which of them ended."""
+        ...
+
     def for_worlds(self, num_worlds: int) -> "World":
         """The same environment with the engine's buffers sized for `num_worlds` worlds."""
         ...

@@ -118,6 +118,12 @@ class Env:
         """Whether a reset runs physics (for derived fields) besides writing a start state."""
         return bool(self.task.derived)
 
+    @property
+    def reset_is_cheap(self) -> bool:
+        """Whether a GPU resets all worlds in less time than it waits for which of them ended."""
+        physics = self.reset_computes and self.engine.name != "warp"
+        return not physics and self.randomise is None
+
     @in_full
     def initial(self, key: PRNGKeyArray) -> Initial:
         """Draws a start state, and if worlds are randomised another body."""

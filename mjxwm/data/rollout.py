@@ -1,13 +1,14 @@
 """Unrolls a policy in B worlds: pure, and differentiable where the engine is."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 from jaxtyping import Array, Float
 from mjxwm_envs import shards
 from mjxwm_envs.core import Step, WorldBatch, Worlds
 
+from mjxwm.data.packing import Packing
 from mjxwm.types import Metrics, Policy, Trajectory, Transition
 
 Noise = TypeVar("Noise")
@@ -60,20 +61,21 @@ def unroll_with_memory(
     Returns:
         The memory after the last step, and what `unroll` returns.
     """
+    packing = Packing(axes=1), Packing(axes=0)
 
-    def step(
-        carry: tuple[Memory, Worlds], noise: Noise
-    ) -> tuple[tuple[Memory, Worlds], tuple[Transition, Metrics]]:
+    def step(carry: tuple[Memory, Worlds], noise: Noise) -> tuple[tuple[Memory, Worlds], Any]:
         memory, worlds = carry
         obs = worlds.obs
         memory, action = policy(memory, worlds, noise)
         worlds, step = env.step(worlds, action)
-        transition = Transition(
-            obs, action, step.reward, step.terminated, step.truncated, step.valid, step.next_obs
-        )
-        return (memory, worlds), (transition, step_metrics(step))
+        flags = (step.terminated, step.truncated, step.valid)
+        transition = packing[0].pack((obs, action, step.reward, *flags))
+        # Not packed: not all algorithms read it, and then it is not stored.
+        return (memory, worlds), (transition, step.next_obs, packing[1].pack(step_metrics(step)))
 
-    (memory, worlds), (trajectory, metrics) = jax.lax.scan(step, (memory, worlds), noise)
+    (memory, worlds), stored = jax.lax.scan(step, (memory, worlds), noise)
+    trajectory = Transition(*packing[0].unpack(stored[0]), next_obs=stored[1])
+    metrics = packing[1].unpack(stored[2])
     counts = ("episodes", "return_sum", "length_sum", "success_sum", "diverged")
     total = {k: shards.count() * x.sum() if k in counts else x.mean() for k, x in metrics.items()}
     return memory, worlds, trajectory, total

@@ -4,34 +4,18 @@ On a GPU every kernel costs some microseconds, however small: loops over a few t
 unrolled there. On a CPU an unrolled loop gains nothing and takes longer to compile.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
+from mjxwm_envs.platform import Platform, compiled_for, compiling_for
 
-Platform = Literal["cpu", "gpu"]
+__all__ = ["Platform", "compiled_for", "compiling_for", "scan"]
+
 Carry = TypeVar("Carry")
 
 _LONGEST_UNROLLED = 32
 """Time steps of the longest loop that is unrolled: compile time grows with them."""
-
-# Part of the key of jit's caches: a function that was traced for one platform is traced again for
-# another one.
-_compiled_for = jax.make_user_context(None)
-
-
-def compiled_for() -> Platform:
-    """The platform of programs that are traced now: by default that of JAX's devices."""
-    platform = _compiled_for.value or jax.default_backend()
-    return "cpu" if platform == "cpu" else "gpu"
-
-
-@contextlib.contextmanager
-def compiling_for(platform: Platform) -> Iterator[None]:
-    """Within it, programs are traced for that platform, whatever devices are here."""
-    with _compiled_for(platform):
-        yield
 
 
 def scan(

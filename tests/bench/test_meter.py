@@ -241,7 +241,8 @@ MOST = {
     ("pwm-hopper", "actor and critics update"): 3400,
     ("tdmpc2-dmc", "update"): 620,
     ("tdmpc2-dmc", "planner"): 620,
-    ("pwm-hopper", "collection"): 16 * 350,
+    ("pwm-hopper", "collection"): 16 * 40,
+    ("pwm-muscle-humanoid", "collection"): 16 * 60,
 }
 """Kernels that an update, an action of the planner, and 16 control steps must not exceed."""
 

@@ -136,6 +136,11 @@ class PlaygroundEnv:
         """False: `initial` has computed everything already."""
         return False
 
+    @property
+    def reset_is_cheap(self) -> bool:
+        """False: `initial` runs physics."""
+        return False
+
     def batch(self, num_worlds: int) -> BatchEnv:
         """`num_worlds` worlds, stepped together."""
         return BatchEnv(self, num_worlds)
