@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from mjxwm.cli.doctor import checks
+from mjxwm import cli
+from mjxwm.cli.doctor import checks, warming
 from mjxwm.reports import video
 
 
@@ -87,3 +88,36 @@ def test_a_refusal_of_ours_is_not_answered_with_pip(monkeypatch):
     finding = checks._engine("warp")
     assert finding.detail.endswith("choose a number")
     assert not finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("--arch 12", "--arch 12 is none that Warp compiles for"),
+        ("", "no GPU here; name the one that it is for: --arch 90 for an H100"),
+    ],
+)
+def test_what_warp_cannot_compile_for_is_said(args, message, capsys):
+    import warp
+
+    warp.init()
+    if warp.is_cuda_available():
+        pytest.skip("there is a GPU")
+    assert cli.main(["doctor", "--warm", "debug", *args.split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_preset_s_modules_are_compiled_for_a_gpu_that_is_not_here(monkeypatch, capsys, tmp_path):
+    from mjxwm_envs.engines import warp_ahead
+
+    found = []
+    monkeypatch.setattr(warp_ahead.Variant, "compile", lambda v, arch: not found.append((v, arch)))
+    monkeypatch.setattr(warming.os, "cpu_count", lambda: 1)
+    out = tmp_path / "warm.json"
+    assert (
+        cli.main(["doctor", "--warm", "cartpole-swingup", "--arch", "90", "--json", str(out)]) == 0
+    )
+    said = json.loads(out.read_text())
+    assert said["modules"] == said["new"] == len(found) > 20
+    assert {arch for _, arch in found} == {90}
+    assert f"{said['modules']} modules of Warp's for sm_90" in capsys.readouterr().out

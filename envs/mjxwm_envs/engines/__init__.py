@@ -62,6 +62,7 @@ def make(
 
         return Mjx(model, n_substeps, derived)
     if name == "warp":
+        quiet_warp()
         from mjxwm_envs.engines.warp import Warp
 
         if not has_nvidia():
@@ -72,3 +73,11 @@ def make(
             )
         return Warp(model, n_substeps, derived, requested=requested)
     raise ValueError(f"engine={name!r} is unknown; choose auto, {', '.join(NAMES)}")
+
+
+def quiet_warp() -> None:
+    """Leaves out Warp's greeting and its line for each module of kernels; warnings stay."""
+    import warp
+
+    if warp.config.log_level == warp.LOG_INFO:  # the default: another level is the user's choice
+        warp.config.log_level = warp.LOG_WARNING

@@ -22,7 +22,7 @@ from mjxwm_envs.engines.buffer_sizes import BufferSizes, RequestedSizes, largest
 from mjxwm_envs.engines.mjx import ACCELERATION_STAGE, Mjx, from_model, real
 from mjxwm_envs.engines.precision import in_full
 from mjxwm_envs.engines.warp_calls import Inputs, Simulator
-from mjxwm_envs.engines.warp_worlds import HELD, Sizes, Work, own_fields
+from mjxwm_envs.engines.warp_worlds import HELD, Sizes, Work, Worlds, own_fields
 
 _STATE = ("time", "qpos", "qvel", "act", "qacc_warmstart")
 """Fields of Warp's data that a physics step changes and the next one needs."""
@@ -114,15 +114,13 @@ class Warp(Mjx):
         sim = SimState(view, jnp.zeros(self.model.nv), initial.fields)
         if not self.derived:
             return self._view(self._state(sim, view.ctrl), sim, {})
-        work = Work(0, "forward" if self._needs_acceleration else "refresh")
-        return self._run(work, sim, view.ctrl, ("overflow", *self.derived))
+        return self._run(self._reset_work, sim, view.ctrl, ("overflow", *self.derived))
 
     @in_full
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
         """See `Engine`."""
-        work = Work(self.n_substeps, "refresh" if self._refreshes else "nothing")
         held = (HELD,) if self._refreshes and self._sensor_held.any() else ()
-        return self._run(work, sim, ctrl, (*_STATE, "overflow", *self.derived, *held))
+        return self._run(self._step_work, sim, ctrl, (*_STATE, "overflow", *self.derived, *held))
 
     @in_full
     def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
@@ -169,6 +167,23 @@ class Warp(Mjx):
         view = (state[k] for k in Physics._fields[:5])
         physics = Physics(*view, derived=derived, goal=before.physics.goal)
         return SimState(physics, state["qacc_warmstart"], before.fields)
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """What Warp computes for this engine: in a step, and in a reset if that needs it."""
+        return (self._step_work, self._reset_work) if self.derived else (self._step_work,)
+
+    @property
+    def _step_work(self) -> Work:
+        return Work(self.n_substeps, "refresh" if self._refreshes else "nothing")
+
+    @property
+    def _reset_work(self) -> Work:
+        return Work(0, "forward" if self._needs_acceleration else "refresh")
+
+    def buffers(self, own: tuple[str, ...]) -> Worlds:
+        """New buffers on the CPU, where the worlds have their own values of these fields."""
+        return self._simulator.buffers("cpu", self._num_worlds, own)
 
     @functools.cached_property
     def _refreshes(self) -> bool:

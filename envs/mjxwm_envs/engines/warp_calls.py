@@ -147,7 +147,11 @@ class Simulator:
 
     def _worlds(self, device: Any, number: int, state: Any, own: Any) -> Worlds:
         key = (self._digest, self._sizes, str(device), number, state, own)
-        return kept(key, lambda: Worlds(self._body, self._model(device), self._sizes, number, own))
+        return kept(key, lambda: self.buffers(device, number, own))
+
+    def buffers(self, device: Any, number: int, own: tuple[str, ...]) -> Worlds:
+        """New buffers for `number` worlds on a device."""
+        return Worlds(self._body, self._model(device), self._sizes, number, own)
 
     def _model(self, device: Any) -> Any:
         """Warp's model on this device, the same for all simulators of a model."""

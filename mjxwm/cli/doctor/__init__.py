@@ -7,15 +7,22 @@ from mjxwm.cli.arguments.options import parse, write
 
 
 def doctor(args: list[str]) -> int:
-    """Prints what works on this machine, and what to do about what is missing."""
-    from mjxwm.cli.doctor import checks
+    """Prints what works on this machine; or compiles Warp's kernels of a preset ahead."""
+    from mjxwm.cli.doctor import checks, warming
 
     @dataclasses.dataclass(frozen=True)
     class Options:
         json: Path | None = None
         """File for the findings."""
+        warm: str | None = None
+        """Compile Warp's kernels of this preset instead, so that a GPU finds them."""
+        arch: int | None = None
+        """With --warm: architecture of the GPU, 90 for an H100; by default of the one here."""
 
     options = parse(Options, args, "doctor")
+    if options.warm is not None:
+        write(warming.warm(options.warm, options.arch), options.json)
+        return 0
     findings = checks.diagnose()
     print(checks.report(findings))
     write([finding._asdict() for finding in findings], options.json)
