@@ -49,6 +49,7 @@ def test_the_tasks_of_a_set_are_found():
     [
         (["gpu_check.sh", "hoper"], "part 'hoper' is unknown; there are: doctor"),
         (["gpu_check.sh", "--out", "a b"], "--out 'a b' has a space in it"),
+        (["gpu_check.sh", "--minutes", "ten"], "--minutes needs a whole number"),
         (["wheelhouse.sh", "make", "x", "--python", "3.9"], "mjxwm runs on 3.11, 3.12 and 3.13"),
         (["wheelhouse.sh", "make", "x", "--pyton", "3.12"], "option --pyton is unknown"),
         (["wheelhouse.sh", "install", "/nowhere"], "/nowhere has no SHA256SUMS"),
@@ -105,3 +106,14 @@ def test_the_check_of_a_machine_goes_on_where_it_stopped(tmp_path):
     assert "failed with status 3" in done.stdout
     assert "failed: replay" in done.stdout
     assert not (tmp_path / "replay.done").exists()
+    assert (tmp_path / "replay.log").read_text().splitlines()[-1] == "broken"
+
+
+def test_the_check_of_a_machine_starts_nothing_that_it_has_no_time_for(tmp_path):
+    """With what is left over for the next time, and status 0."""
+    done = run(
+        "bash", SCRIPTS / "gpu_check.sh", "--out", tmp_path, "--minutes", "0", "replay", "ant"
+    )
+    assert done.returncode == 0
+    assert "no time left for: replay ant" in done.stdout
+    assert list(tmp_path.iterdir()) == []

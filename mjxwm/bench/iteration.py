@@ -24,7 +24,7 @@ from mjxwm_envs import seeds
 from mjxwm import ConfigError
 from mjxwm.algos import pwm
 from mjxwm.algos.pwm import learner
-from mjxwm.bench import simulation
+from mjxwm.bench import bare, simulation
 from mjxwm.bench.record import Report, Series
 from mjxwm.data import replay
 from mjxwm.maths import ranges
@@ -94,7 +94,7 @@ class _Bench:
         self.collect, self.update, self.act, self.insert = (
             jax.jit(part, donate_argnums=0) for part in (collect, update, act, insert)
         )
-        self.bare = simulation.bare_simulator(env, self.algo.worlds)
+        self.bare = bare.bare_simulator(env, self.algo.worlds)
         shape = (self.algo.unroll, self.algo.worlds)
         self.noise = jnp.zeros((*shape, env.action_size))
         obs, off = jnp.ones((*shape, env.spec.obs_size)), jnp.zeros(shape, bool)
@@ -166,6 +166,7 @@ def run(config: Config) -> Report:
         raise ConfigError(
             f"task {run_config.task!r} is foreign: its physics cannot be measured alone"
         )
+    env = env.for_worlds(run_config.algo.worlds)
     bench = _Bench(config, run_config, env)
     with tempfile.TemporaryDirectory() as folder:
         times = _measured(config, bench, Path(folder))

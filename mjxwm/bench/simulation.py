@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -20,18 +20,15 @@ import jax.numpy as jnp
 import mjxwm_envs as envs
 import mujoco.batch
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from mjxwm_envs import seeds
-from mjxwm_envs.core import SimState
 
 from mjxwm import ConfigError
 from mjxwm.algos import pwm
+from mjxwm.bench.bare import bare_simulator
 from mjxwm.bench.record import Series
 from mjxwm.maths import ranges
 from mjxwm.types import Metrics
-
-Bare = Callable[[SimState, Float[Array, "T B u"]], float]
-"""Steps B worlds T control steps from a state under given controls; returns the seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,13 +183,6 @@ def series(rows: list[Row]) -> list[Series]:
     return all_series
 
 
-def bare_simulator(env: envs.Env, worlds: int) -> Bare:
-    """The engine of `env` alone, in the way that is natural to it."""
-    if env.engine.name == "native":
-        return _bare_batch(env.engine, worlds)
-    return _bare_scan(env.engine)
-
-
 def table(rows: list[Row]) -> str:
     """The rows as text."""
     head = f"{'engine':8}{'task':18}{'worlds':>7}{'collection':>12}{'bare':>12}{'ratio':>7}"
@@ -239,37 +229,8 @@ def last_controls(algo: pwm.Config, env: envs.Env, state: pwm.TrainState) -> Arr
     return jax.block_until_ready(env.to_ctrl(actions))
 
 
-def _bare_batch(engine: Any, worlds: int) -> Bare:
-    batch = mujoco.batch.Batch(engine.model, worlds, engine.threads)
-    ctrl = batch.bind("ctrl")
-
-    def step(sim: SimState, controls: Float[Array, "T B u"]) -> float:
-        engine.load(batch, engine.rows(sim))
-        values = np.asarray(controls, np.float64)
-        start = time.perf_counter()
-        for value in values:
-            ctrl[...] = value
-            # Where a world diverges, the others run on.
-            with contextlib.suppress(mujoco.batch.SimulationError):
-                batch.step(nstep=engine.n_substeps)
-        return time.perf_counter() - start
-
-    return step
-
-
 def _threads(engine: Any, worlds: int) -> int:
     return mujoco.batch.Batch(engine.model, worlds, engine.threads).nthread
-
-
-def _bare_scan(engine: Any) -> Bare:
-    program = jax.jit(jax.vmap(engine.bare_steps, in_axes=(0, 1)))
-
-    def step(sim: SimState, controls: Float[Array, "T B u"]) -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(program(sim, controls))
-        return time.perf_counter() - start
-
-    return step
 
 
 def _row(

@@ -6,10 +6,12 @@ import jax
 import mjxwm_envs as envs
 import numpy as np
 import pytest
+from mjxwm_envs.engines.mjx import Mjx
 
 from mjxwm import ConfigError
 from mjxwm.algos import pwm
-from mjxwm.bench import simulation
+from mjxwm.bench import iteration, simulation
+from mjxwm.bench.bare import bare_simulator
 from mjxwm.models import actor_critic, world_model
 
 ALGO = pwm.Config(
@@ -52,7 +54,7 @@ def test_rows_and_table():
 
 
 def test_the_bare_simulator_goes_where_the_engine_goes(key):
-    env = envs.make("cartpole-swingup", "mjx")
+    env = envs.make_task("cartpole-swingup", "mjx")
     state = jax.jit(jax.vmap(env.reset))(jax.random.split(key, 2))
     controls = jax.random.uniform(key, (3, 2, 1), minval=-1, maxval=1)
 
@@ -60,8 +62,37 @@ def test_the_bare_simulator_goes_where_the_engine_goes(key):
         return jax.vmap(env.engine.step)(sim, ctrl), None
 
     sim, _ = jax.jit(lambda sim: jax.lax.scan(step, sim, controls))(state.sim)
+    assert isinstance(env.engine, Mjx)
     bare = jax.jit(jax.vmap(env.engine.bare_steps, in_axes=(0, 1)))(state.sim, controls)
     np.testing.assert_allclose(bare, sim.physics.qpos, rtol=1e-5, atol=1e-6)
+
+
+def test_warps_own_loop_goes_where_the_engine_goes(key):
+    """The loop without JAX takes the same substeps, also from another state than the last one."""
+    env = envs.make_task("cartpole-swingup", "warp").for_worlds(2)
+    reset, step = jax.jit(jax.vmap(env.reset)), jax.jit(jax.vmap(env.engine.step))
+    controls = jax.random.uniform(key, (3, 2, 1), minval=-1, maxval=1)
+    bare = bare_simulator(env, 2)
+    for seed in (0, 1):
+        start = reset(jax.random.split(jax.random.key(seed), 2)).sim
+        assert bare(start, controls) > 0
+        sim = start
+        for ctrl in controls:
+            sim = step(sim, ctrl)
+        np.testing.assert_allclose(bare.buffers.field("qpos").numpy(), sim.physics.qpos, atol=1e-6)
+        assert np.abs(sim.physics.qpos - start.physics.qpos).max() > 1e-3
+    with pytest.raises(ValueError, match="take a task without randomisation"):
+        bare(start._replace(fields={"body_mass": np.ones((2, 3))}), controls)
+
+
+@pytest.mark.slow
+def test_where_the_time_goes_on_engine_warp(tmp_path):
+    """An iteration's environment has buffers for the worlds of the preset."""
+    (tmp_path / "warp.yaml").write_text("base: debug\nengine: warp\n")
+    report = iteration.run(
+        iteration.Config(str(tmp_path / "warp.yaml"), worlds=4, iterations=1, samples=1)
+    )
+    assert {s.name for s in report.series} >= {"collection", "physics", "updates"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Collection
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Float
@@ -24,7 +23,7 @@ from mjxwm_envs.engines.precision import in_full
 from mjxwm_envs.engines.warp_calls import Inputs, Simulator
 from mjxwm_envs.engines.warp_worlds import HELD, Sizes, Work, Worlds, own_fields
 
-_STATE = ("time", "qpos", "qvel", "act", "qacc_warmstart")
+STATE = ("time", "qpos", "qvel", "act", "qacc_warmstart")
 """Fields of Warp's data that a physics step changes and the next one needs."""
 
 # Flags of dropped contacts or rows; the others mean that the solver used all its iterations.
@@ -120,18 +119,11 @@ class Warp(Mjx):
     def step(self, sim: SimState, ctrl: Float[Array, " nu"]) -> SimState:
         """See `Engine`."""
         held = (HELD,) if self._refreshes and self._sensor_held.any() else ()
-        return self._run(self._step_work, sim, ctrl, (*_STATE, "overflow", *self.derived, *held))
+        return self._run(self._step_work, sim, ctrl, (*STATE, "overflow", *self.derived, *held))
 
-    @in_full
-    def bare_steps(self, sim: SimState, ctrls: Float[Array, "T u"]) -> Float[Array, " nq"]:
-        """T control steps of physics alone, for benchmarks. Returns the positions at the end."""
-        work, derived = Work(self.n_substeps, "nothing"), sim.physics.derived
-
-        def step(sim: SimState, ctrl: Array) -> tuple[SimState, None]:
-            after = self._run(work, sim, ctrl, _STATE)
-            return after._replace(physics=after.physics._replace(derived=derived)), None
-
-        return jax.lax.scan(step, sim, ctrls)[0].physics.qpos
+    def bare_worlds(self, num_worlds: int) -> Worlds:
+        """Warp's buffers of so many worlds, for benchmarks that step them without JAX."""
+        return self._simulator.alone(num_worlds)
 
     def _run(
         self, work: Work, sim: SimState, ctrl: Float[Array, " nu"], results: Collection[str]
@@ -150,7 +142,7 @@ class Warp(Mjx):
 
     def _state(self, sim: SimState, ctrl: Float[Array, " nu"]) -> dict[str, Array]:
         """The state of a world as fields of Warp's data, in float32."""
-        state = dict(zip(_STATE, (*sim.physics[:4], sim.hidden), strict=True)) | {"ctrl": ctrl}
+        state = dict(zip(STATE, (*sim.physics[:4], sim.hidden), strict=True)) | {"ctrl": ctrl}
         return self._open({k: jnp.asarray(x, jnp.float32) for k, x in state.items()})
 
     def _view(self, old: dict[str, Array], before: SimState, results: dict[str, Array]) -> SimState:

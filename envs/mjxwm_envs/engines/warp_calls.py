@@ -67,6 +67,10 @@ class Simulator:
         full = Inputs(*({k: x for k, x in part.items() if x.size} for part in full))
         return empty | self._batched(work, names, 0)(full)
 
+    def alone(self, number: int) -> Worlds:
+        """Buffers of `number` worlds that no compiled program uses, on Warp's first device."""
+        return Worlds(self._body, self._model(warp.get_device()), self._sizes, number, ())
+
     def _result_shape(self, name: str) -> tuple[int, ...]:
         return _shape(self._example.field(name))[1:]
 
