@@ -237,6 +237,7 @@ def case():
 RATES = updates.Rates(3e-4, 0.3, 0.01, 1e-4, 0.1)
 
 
+@pytest.mark.slow
 def test_an_action_that_a_task_lacks_changes_nothing_bitwise():
     nets, tasks, task, batch = case()
     tx = updates.optimizers(RATES, updates=1)

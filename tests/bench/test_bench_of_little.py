@@ -8,7 +8,7 @@ from mjxwm import cli
 from mjxwm.bench import gradients, learner, scaling
 
 
-@pytest.mark.parametrize("batch", [1, 100])
+@pytest.mark.parametrize("batch", [1, pytest.param(100, marks=pytest.mark.slow)])
 def test_critics_are_measured_on_as_many_rollouts_at_any_batch(batch, monkeypatch):
     """An actor step imagines 64 rollouts: fewer windows start several of them."""
     seen = {}

@@ -83,6 +83,7 @@ def assert_equal_accelerations(model, states):
     return numbers
 
 
+@pytest.mark.slow
 def test_contacts_put_right_are_those_of_c_mujoco():
     model = worlds.world(PAIRS)
     states, rng = worlds.touching(model, 48), np.random.default_rng(5)

@@ -102,6 +102,7 @@ def test_friction_on_a_leaning_capsule_is_that_of_c_mujoco(tilt):
     assert np.isfinite(slope).all()
 
 
+@pytest.mark.slow
 def test_what_holds_bodies_together_asks_for_what_c_mujoco_asks_for():
     """`connect` and `weld` in rotation; stock MJX leaves out how their Jacobian turns."""
     model = mujoco.MjModel.from_xml_string(bodies.LINKAGE.format(integrator="Euler"))
