@@ -23,8 +23,10 @@ def scan(
     first: Carry,
     inputs: Any,
     length: int | None = None,
+    reverse: bool = False,
 ) -> tuple[Carry, Any]:
     """`jax.lax.scan` over time steps; on a GPU without a loop, unless there are many steps."""
     steps = len(jax.tree.leaves(inputs)[0]) if length is None else length
     unroll = compiled_for() == "gpu" and steps <= _LONGEST_UNROLLED
-    return jax.lax.scan(step, first, inputs, length, unroll=max(steps, 1) if unroll else 1)
+    turns = max(steps, 1) if unroll else 1
+    return jax.lax.scan(step, first, inputs, length, reverse=reverse, unroll=turns)

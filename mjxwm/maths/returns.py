@@ -1,8 +1,9 @@
 """Discounted returns. Time is the first axis, H steps; any axes *s may follow."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from mjxwm.maths import platform
 
 
 def lambda_return(
@@ -29,10 +30,8 @@ def lambda_return(
         g = r + d * ((1 - lam) * v + lam * g)
         return g, g
 
-    _, returns = jax.lax.scan(
-        backward, next_value[-1], (reward, discount, next_value), reverse=True
-    )
-    return returns
+    inputs = (reward, discount, next_value)
+    return platform.scan(backward, next_value[-1], inputs, reverse=True)[1]
 
 
 def discount_products(discount: Float[Array, "H *s"]) -> Float[Array, "H+1 *s"]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm import ConfigError
-from mjxwm.maths import ranges
+from mjxwm.maths import platform, ranges
 from mjxwm.models.nets import MLP, network, static
 
 
@@ -128,7 +128,11 @@ def make_critics(config: Config, in_size: int, *, key: PRNGKeyArray) -> Critic:
 
 def values(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "E *s"]:
     """The value of each critic of the ensemble."""
-    return jax.vmap(lambda critic: critic(x))(critics)
+    if platform.compiled_for() == "cpu":
+        return jax.vmap(lambda critic: critic(x))(critics)
+    # As one input to each: else XLA makes one product of all, and transposes what it gives.
+    each = jnp.broadcast_to(x, (len(critics.net.layers[0].bias), *x.shape))
+    return jax.vmap(lambda critic, x: critic(x))(critics, each)
 
 
 def value(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "*s"]:

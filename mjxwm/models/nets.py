@@ -10,7 +10,6 @@ of the preset pwm-hopper (231 arrays) this takes 2.14 ms with nnx modules, 0.44 
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, dataclass_transform
 
@@ -19,10 +18,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from mjxwm.maths import platform
+from mjxwm.models import fused
 
 T = TypeVar("T")
 Activation = Callable[[Array], Array]
 Init = Literal["normal", "torch", "orthogonal", "zeros"]
+Compute = Literal["float32", "bfloat16"]
+"""Type of a network's products and of what is kept of them, see `computing_in`."""
 
 
 def static(**options: Any) -> Any:
@@ -96,12 +98,14 @@ class Linear:
         return cls(kernel=kernel, bias=bias)
 
     def __call__(self, x: Float[Array, "*s i"]) -> Float[Array, "*s o"]:
-        """The affine map; see `in_bfloat16` for a kernel of that type."""
-        kernel, bias = self.kernel, self.bias
-        if kernel.dtype == jnp.bfloat16:
-            product = jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=bias.dtype)
-            return product + bias
-        return x @ kernel + bias
+        """The affine map; see `computing_in` for a kernel in bfloat16."""
+        return self.product(x, self.bias.dtype) + self.bias
+
+    def product(self, x: Float[Array, "*s i"], dtype: Any = None) -> Float[Array, "*s o"]:
+        """x @ kernel; for a kernel in bfloat16 in that type, or in `dtype`."""
+        if self.kernel.dtype == jnp.bfloat16:
+            return jnp.matmul(x.astype(jnp.bfloat16), self.kernel, preferred_element_type=dtype)
+        return x @ self.kernel
 
 
 @network
@@ -121,69 +125,6 @@ class LayerNorm:
         mean = x.mean(axis=-1, keepdims=True)
         var = ((x - mean) ** 2).mean(axis=-1, keepdims=True)
         return (x - mean) * jax.lax.rsqrt(var + 1e-5) * self.scale + self.bias
-
-
-def normed(
-    norm: LayerNorm, activation: Activation, x: Float[Array, "*s n"], norm_first: bool = True
-) -> Float[Array, "*s n"]:
-    """activation(norm(x)), or norm(activation(x)) without `norm_first`.
-
-    On a GPU forward and backward pass are one kernel each, or two: the backward pass computes all
-    of it once more from `x`, as what is kept between the passes would break the kernels apart.
-    """
-    if platform.compiled_for() == "cpu":
-        return activation(norm(x)) if norm_first else norm(activation(x))
-    return _normed(activation, norm_first, x, norm.scale, norm.bias)
-
-
-def _standardised(x: Array) -> tuple[Array, Array]:
-    """`x` with zero mean and unit variance over the last axis, and 1 / its standard deviation."""
-    centred = x - x.mean(axis=-1, keepdims=True)
-    per_std = jax.lax.rsqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
-    return centred * per_std, per_std
-
-
-def _through_standardised(x: Array, per_std: Array, gradient: Array) -> Array:
-    """The gradient of what `_standardised` took, from its results and the first one's gradient."""
-    along = (gradient * x).mean(axis=-1, keepdims=True)
-    return per_std * (gradient - gradient.mean(axis=-1, keepdims=True) - x * along)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _normed(activation: Activation, norm_first: bool, x: Array, scale: Array, bias: Array) -> Array:
-    if norm_first:
-        return activation(_standardised(x)[0] * scale + bias)
-    return _standardised(activation(x))[0] * scale + bias
-
-
-def _normed_forward(
-    activation: Activation, norm_first: bool, x: Array, scale: Array, bias: Array
-) -> tuple[Array, tuple[Array, Array, Array]]:
-    return _normed(activation, norm_first, x, scale, bias), (x, scale, bias)
-
-
-def _normed_backward(
-    activation: Activation, norm_first: bool, saved: tuple[Array, Array, Array], gradient: Array
-) -> tuple[Array, Array, Array]:
-    x, scale, bias = saved
-    # Without the barrier XLA would find that the forward pass computes the same, and keep that.
-    x = jax.lax.optimization_barrier(x)
-    if norm_first:
-        normal, per_std = _standardised(x)
-        gradient = jax.vjp(activation, normal * scale + bias)[1](gradient)[0]
-        if activation is not mish:
-            # Sums over groups of features, and sums over all of them, are two kernels at best.
-            gradient = jax.lax.optimization_barrier(gradient)
-        of_x = _through_standardised(normal, per_std, gradient * scale)
-    else:
-        activated, back = jax.vjp(activation, x)
-        normal, per_std = _standardised(activated)
-        of_x = back(_through_standardised(normal, per_std, gradient * scale))[0]
-    rows = tuple(range(x.ndim - 1))
-    return of_x, (gradient * normal).sum(rows), gradient.sum(rows)
-
-
-_normed.defvjp(_normed_forward, _normed_backward)
 
 
 @network
@@ -253,22 +194,37 @@ class MLP:
         """
         hidden = len(self.layers) - 1
         for i in range(hidden):
-            x = self.layers[i](x)
-            if mask is not None and i == 0:
-                x = jnp.where(mask, x / (1 - self.dropout), 0)
-            x = normed(self.norms[i], mish, x, self.norm_first)
-        x = self.layers[hidden](x)
-        if self.out_activation is not None:
-            x = normed(self.norms[hidden], self.out_activation, x)
-        return x
+            x = self._normed(i, x, mask if i == 0 else None)
+        return self.layers[hidden](x) if self.out_activation is None else self._normed(hidden, x)
+
+    def _normed(self, i: int, x: Array, mask: Array | None = None) -> Array:
+        """Layer i with dropout mask, normalisation and activation."""
+        layer, norm = self.layers[i], self.norms[i]
+        last = i == len(self.layers) - 1
+        activation = self.out_activation if last and self.out_activation is not None else mish
+        norm_first = self.norm_first or last
+        product, shift = layer.product(x), layer.bias
+        if mask is not None:
+            product = jnp.where(mask, (product + shift) / (1 - self.dropout), 0)
+            shift = None
+        if platform.compiled_for() == "cpu":
+            x = product if shift is None else product + shift
+            return activation(norm(x)) if norm_first else norm(activation(x))
+        dtype = norm.bias.dtype if last else product.dtype
+        form = fused.Form(activation, norm_first, activation is mish, dtype)
+        return fused.normed(form, product, shift, norm.scale, norm.bias)
 
 
-def in_bfloat16(tree: T) -> T:
-    """The same networks with the matrices of their layers in bfloat16.
+def computing_in(compute: Compute, tree: T) -> T:
+    """The same networks with the products of their layers in that type.
 
-    Products then take inputs in bfloat16 and add up in the type of the biases, which the matrix
-    units of GPUs and of recent CPUs do several times faster; all else stays as it is.
+    In bfloat16 a product takes inputs and kernel in bfloat16 and adds up in float32; what hidden
+    layers pass on is bfloat16 too. Parameters, normalisation, activations and outputs stay in
+    float32, and so does a gradient of the parameters. The matrix units of GPUs and of recent CPUs
+    are several times faster with it, and it halves what is kept for the backward pass.
     """
+    if compute == "float32":
+        return tree
 
     def is_linear(part: Any) -> bool:
         return isinstance(part, Linear)

@@ -172,3 +172,18 @@ def test_the_gradient_on_a_gpu_is_the_slope(key):
     products = jax.tree.map(lambda a, b: (a * b).sum(), gradient, direction)
     expected = sum(jax.tree.leaves(products))
     np.testing.assert_allclose((ahead - behind) / (2 * h), expected, rtol=1e-6)
+
+
+def test_bfloat16_rounds_alike_on_both_platforms(key):
+    """The gradient in bfloat16 is close to the exact one, and in the parameters' own type."""
+    total, (policy, model, start, noise) = imagined(key)
+
+    def loss(policy):
+        return total(*nets.computing_in("bfloat16", (policy, model)), start, noise)
+
+    exact = jax.jit(jax.grad(total))(policy, model, start, noise)
+    for rounded in on_both(jax.grad(loss), policy):
+        for a, b in zip(jax.tree.leaves(exact), jax.tree.leaves(rounded), strict=True):
+            assert a.dtype == b.dtype
+            # 8 bits a number, and some ten products one after the other.
+            assert jnp.abs(a - b).max() < 0.1 * jnp.abs(a).max()

@@ -191,7 +191,7 @@ def test_a_dropout_mask_is_of_the_first_layers_outputs_before_their_normalisatio
 def test_matrices_in_bfloat16_add_up_in_float32(key):
     """Inputs and matrices are rounded to 8 bits, sums are not; all but the matrices stays."""
     net = MLP.create(64, [128], 32, key=key)
-    coarse = nets.in_bfloat16(net)
+    coarse = nets.computing_in("bfloat16", net)
     x = jax.random.normal(key, (256, 64))
     exact, rounded = net(x), coarse(x)
     assert rounded.dtype == jnp.float32

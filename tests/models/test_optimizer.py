@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mjxwm.models.nets import Linear
-from mjxwm.models.optimizer import Optimizer, moved_towards
+from mjxwm.maths import platform
+from mjxwm.models.nets import MLP, Linear, num_parameters
+from mjxwm.models.optimizer import Optimizer, moved_towards, norm
 
 
 def test_a_step_is_that_of_optax_on_the_arrays(key):
@@ -24,6 +25,37 @@ def test_a_step_is_that_of_optax_on_the_arrays(key):
     np.testing.assert_array_equal(after.bias, expected["bias"])
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(expected_state), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_packed_steps_are_those_of_the_trees(key):
+    """Three steps of clipped Adam on one vector, as on a GPU, and array by array."""
+    keys = jax.random.split(key, 3)
+    net = MLP.create(3, (5, 4), 2, key=keys[0], init="torch")
+    x = jax.random.normal(keys[1], (7, 3))
+    optimizer = Optimizer(optax.chain(optax.clip_by_global_norm(0.1), optax.adam(0.01)))
+
+    def trained(net, state):
+        for _ in range(3):
+            gradient = jax.grad(lambda net: (net(x) ** 2).sum())(net)
+            net, state = optimizer.step(net, gradient, state)
+        return net, state
+
+    start = optimizer.init(net)
+    expected = jax.jit(trained)(net, start)
+    with platform.compiling_for("gpu"):
+        packed = optimizer.packed(net, start)
+        after, state = jax.jit(trained)(net, packed)
+        state = optimizer.unpacked(net, state)
+        gradient = jax.grad(lambda net: (net(x) ** 2).sum())(net)
+        length = norm(gradient)
+    vectors = [x for x in jax.tree.leaves(packed) if x.ndim]
+    assert [x.shape for x in vectors] == 2 * [(num_parameters(net),)]
+    assert jax.tree.structure((after, state)) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves((after, state)), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(length, optax.tree.norm(gradient), rtol=1e-6)
+    assert optimizer.packed(net, ()) == ()
+    assert optimizer.packed(net, start) is start  # on a CPU
 
 
 def test_a_target_network_moves_a_share_of_the_way(key):

@@ -264,7 +264,9 @@ def _iterate(
         return learner._replace(model=model), {**model_metrics, **metrics}
 
     keys = jax.random.split(key_updates, windows.task.shape[0])
-    learner, metrics = jax.lax.scan(step, state.learner, (windows, keys))
+    learner = pwm.learner.packed(tx, state.learner)
+    learner, metrics = jax.lax.scan(step, learner, (windows, keys))
+    learner = pwm.learner.unpacked(tx, learner)
     state = state._replace(iteration=state.iteration + 1, learner=learner, key=key)
     return state, jax.tree.map(jnp.mean, metrics)
 

@@ -1,11 +1,12 @@
 """Configuration of PWM, and the allowed ranges."""
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from mjxwm.algos.budget import Replayed
 from mjxwm.maths import ranges
 from mjxwm.models import actor_critic, world_model
+from mjxwm.models.nets import Compute
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,10 @@ class Config(Replayed):
     critic_replay: float = 0.0
     """Weight of the critics' loss on replayed windows, relative to that on imagined rollouts; 0 in
     PWM. Above 0, real terminations correct the values where the model does not predict them."""
-    act_in: Literal["float32", "bfloat16"] = "float32"
+    compute: Compute = "float32"
+    """Type of matrix products in updates, and of what they keep for the backward pass; parameters,
+    sums, losses and optimisers are in float32. bfloat16 is faster on GPUs."""
+    act_in: Compute = "float32"
     """Type of the policy's matrix products in collection. The data hold the actions really taken,
     so rounding biases nothing; bfloat16 is faster on CPUs and GPUs with matrix units."""
     gamma: float = 0.99

@@ -14,6 +14,7 @@ from mjxwm.data.replay import Sequence
 from mjxwm.maths import platform, returns
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Critic
+from mjxwm.models.nets import computing_in
 from mjxwm.models.optimizer import moved_towards
 from mjxwm.models.world_model import Imagined
 from mjxwm.types import Metrics
@@ -26,7 +27,8 @@ def update_critic(
     `config.critic_replay`, of replayed windows.
     """
     imagined = jax.lax.stop_gradient(imagined)
-    next_value = actor_critic.value(learner.target, imagined.z[1:]) * config.value_unit
+    target_critics = computing_in(config.compute, learner.target)
+    next_value = actor_critic.value(target_critics, imagined.z[1:]) * config.value_unit
     discount = config.gamma * imagined.going_on
     target = returns.lambda_return(imagined.reward, discount, next_value, config.lam)
     # A state weighs as much as the probability that the episode has not ended before it.
@@ -37,6 +39,7 @@ def update_critic(
         parts.append((config.critic_replay, z, replayed / config.value_unit, mask))
 
     def loss(critic: Critic) -> Array:
+        critic = computing_in(config.compute, critic)
         # Without a part, Python's sum would be the number 0: a type that is never met.
         total: Any = sum(
             share * (weight * (actor_critic.values(critic, z) - target) ** 2).mean()
@@ -84,8 +87,9 @@ def replayed_targets(
         Latents of the steps, their targets in units of reward, and a mask: 1 where the step's
         outcome (a termination or the next observation) is in the replay.
     """
-    z = jax.lax.stop_gradient(encode(learner, windows.obs))
-    value = actor_critic.value(learner.target, z) * config.value_unit
+    model, target_critics = computing_in(config.compute, (learner.model, learner.target))
+    z = jax.lax.stop_gradient(encode(learner._replace(model=model), windows.obs))
+    value = actor_critic.value(target_critics, z) * config.value_unit
     ended = windows.terminated[:-1]
     # After a truncation, the next observation is not in the replay.
     mask = windows.mask[:-1] & (ended | windows.next_mask[:-1])

@@ -1,6 +1,7 @@
 """PWM's learned state: networks, moments that normalise their inputs and losses; its optimisers."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +88,29 @@ def init(
     )
 
 
+def packed(tx: Optimizers, learner: Learner) -> Learner:
+    """The learner as a loop over updates carries it, with its optimisers' states packed."""
+    return _with_states(learner, [tx.packed(*part) for tx, *part in _optimised(tx, learner)])
+
+
+def unpacked(tx: Optimizers, learner: Learner) -> Learner:
+    """The learner as `init` makes it and as checkpoints hold it, after a loop over updates."""
+    return _with_states(learner, [tx.unpacked(*part) for tx, *part in _optimised(tx, learner)])
+
+
+def _optimised(tx: Optimizers, learner: Learner) -> list[tuple[Optimizer, Any, Any]]:
+    return [
+        (tx.model, learner.model, learner.model_opt),
+        (tx.actor, learner.actor, learner.actor_opt),
+        (tx.critic, learner.critic, learner.critic_opt),
+    ]
+
+
+def _with_states(learner: Learner, states: Sequence[Any]) -> Learner:
+    model, actor, critic = states
+    return learner._replace(model_opt=model, actor_opt=actor, critic_opt=critic)
+
+
 def act(
     learner: Learner, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
 ) -> Float[Array, "B a"]:
@@ -97,9 +121,7 @@ def act(
 
 def acting(config: Config, learner: Learner) -> Learner:
     """The learner with model and actor cast to `config.act_in`, the type for collection."""
-    if config.act_in == "float32":
-        return learner
-    model, actor = nets.in_bfloat16((learner.model, learner.actor))
+    model, actor = nets.computing_in(config.act_in, (learner.model, learner.actor))
     return learner._replace(model=model, actor=actor)
 
 

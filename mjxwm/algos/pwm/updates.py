@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 from mjxwm_envs import shards
 
@@ -16,14 +15,18 @@ from mjxwm.algos.pwm.learner import (
     Optimizers,
     encode,
     normalize_obs,
+    packed,
     return_scale,
     reward_scale,
+    unpacked,
 )
 from mjxwm.data import replay
 from mjxwm.data.replay import Replay, Sequence
 from mjxwm.maths import moments, returns
 from mjxwm.models import actor_critic, world_model
 from mjxwm.models.actor_critic import Actor, Critic
+from mjxwm.models.nets import computing_in
+from mjxwm.models.optimizer import norm
 from mjxwm.models.world_model import Imagined, LatentModel
 from mjxwm.types import Metrics, StepCounts
 
@@ -48,7 +51,9 @@ def run_updates(
 
     keys = jax.random.split(key, (config.policy_updates, config.model_steps + 1))
     counts = replay.step_counts(buffer, keys[:, 1:], config.batch, length)
+    learner = packed(tx, learner)
     learner, metrics = jax.lax.scan(update, learner, (keys[:, 0], keys[:, 1:], counts))
+    learner = unpacked(tx, learner)
     return learner, shards.mean(jax.tree.map(jnp.mean, metrics))
 
 
@@ -70,11 +75,14 @@ def update_model(
         next_mask=windows.next_mask[:-1].astype(scale.dtype),
         counts=counts,
     )
-    gradient = jax.grad(world_model.loss, has_aux=True)
-    grads, (metrics, _) = gradient(learner.model, config.model, batch)
+
+    def loss(model: LatentModel) -> tuple[Array, Any]:
+        return world_model.loss(computing_in(config.compute, model), config.model, batch)
+
+    grads, (metrics, _) = jax.grad(loss, has_aux=True)(learner.model)
     grads = shards.mean(grads)
     model, opt = tx.model.step(learner.model, grads, learner.model_opt)
-    metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
+    metrics = {**metrics, "grad_norm": norm(grads)}
     learner = learner._replace(model=model, model_opt=opt)
     return learner, {f"model/{name}": x for name, x in metrics.items()}
 
@@ -129,13 +137,16 @@ def update_actor(
     Imagined rollouts start from random states of the windows.
     """
     key_start, key_noise = jax.random.split(key)
-    z = encode(learner, _starts(windows, key_start, config.imagine_batch))
+    model, target = computing_in(config.compute, (learner.model, learner.target))
+    start = _starts(windows, key_start, config.imagine_batch)
+    z = encode(learner._replace(model=model), start)
     shape = (config.imagine_horizon, config.imagine_batch, windows.action.shape[-1])
     noise = shards.local(jax.random.normal(key_noise, shape), axis=1)
     scale = return_scale(learner)
 
     def objective(actor: Actor) -> tuple[Array, tuple[Imagined, Array]]:
-        loss, aux = actor_loss(config, actor, learner.model, learner.target, z, noise)
+        actor = computing_in(config.compute, actor)
+        loss, aux = actor_loss(config, actor, model, target, z, noise)
         reached = jax.lax.stop_gradient(aux[0])
         weight = returns.discount_products(reached.going_on)[:-1]
         entropy = (weight * actor.entropy(reached.z[:-1], noise)).mean()
@@ -153,7 +164,7 @@ def update_actor(
     metrics = {
         "actor/return": total.mean(),
         "actor/return_scale": scale,
-        "actor/grad_norm": optax.tree.norm(grads),
+        "actor/grad_norm": norm(grads),
         "actor/std": learner.actor.std().mean(),
         "actor/saturation": (jnp.abs(imagined.action) > 0.97).mean(),
         "actor/going_on": imagined.going_on.mean(),

@@ -83,6 +83,8 @@ def _deferred(act: Callable[..., Array], predict: Callable[..., Array]) -> Any:
 
     def backward(saved: Any, gradient: Any) -> Any:
         back, act_weights, predict_weights, before, action, inputs = saved
+        # Added up once for all steps, and not slice by slice.
+        gradient = jax.lax.optimization_barrier(gradient)
         of_z, of_inputs, (of_action, of_next_z) = back(gradient)
 
         def all_actions(weights: Any) -> Array:
