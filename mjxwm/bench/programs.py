@@ -68,16 +68,19 @@ def _pwm(config: pwm.Config, env: Any) -> dict[str, Program]:
     def windows(state: pwm.TrainState) -> replay.Sequence:
         return _windows(state, config.batch, config.horizon)
 
+    def learner(state: pwm.TrainState) -> pwm.Learner:
+        return pwm.learner.packed(tx, state.learner)  # as in the loop over updates
+
     return {
         "model update": Program(
             model,
-            lambda state: (state.learner, windows(state)),
+            lambda state: (learner(state), windows(state)),
             config.policy_updates * config.model_steps,
             "batch",
         ),
         "actor and critics update": Program(
             policy,
-            lambda state: (state.learner, windows(state), state.key),
+            lambda state: (learner(state), windows(state), state.key),
             config.policy_updates,
             "batch",
         ),

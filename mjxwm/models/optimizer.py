@@ -41,11 +41,12 @@ class Optimizer(NamedTuple):
         tree: Any = parameters
         slope: Any = gradient
         if isinstance(state, Packed):
-            steps, inner = self.transformation.update(_vector(slope), state.state, _vector(tree))
-            after: Any = jax.tree.map(jnp.add, tree, _tree(steps, tree))
-            return after, Packed(inner)
+            slope, vector = _vector(slope), _vector(tree)
+            steps, inner = self.transformation.update(slope, state.state, vector)
+            whole: Any = steps
+            return jax.tree.map(jnp.add, tree, _tree(whole, tree)), Packed(inner)
         steps, state = self.transformation.update(slope, state, tree)
-        after = optax.apply_updates(tree, steps)
+        after: Any = optax.apply_updates(tree, steps)
         return after, state
 
     def packed(self, parameters: Any, state: Any) -> Any:

@@ -237,8 +237,8 @@ def test_a_report_in_words():
 
 
 MOST = {
-    ("pwm-hopper", "model update"): 1800,
-    ("pwm-hopper", "actor and critics update"): 3400,
+    ("pwm-hopper", "model update"): 420,
+    ("pwm-hopper", "actor and critics update"): 760,
     ("tdmpc2-dmc", "update"): 620,
     ("tdmpc2-dmc", "planner"): 620,
     ("pwm-hopper", "collection"): 16 * 40,
