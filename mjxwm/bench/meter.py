@@ -20,7 +20,7 @@ from mjxwm.bench.gpus import GPUS, Gpu
 from mjxwm.bench.meter_report import SHARE, Fits, Row, line, series, summary
 from mjxwm.bench.record import Report
 from mjxwm.maths import platform, ranges
-from mjxwm.runs import memory
+from mjxwm.runs import memory, together
 from mjxwm.runs import presets as configuration
 from mjxwm.runs.build import make_algorithm, make_env
 from mjxwm.runs.config import Config as TrainConfig
@@ -45,6 +45,8 @@ class Config:
     """Number of worlds, by default the preset's."""
     batch: int | None = None
     """Windows of a batch and rollouts imagined at once, by default the preset's."""
+    seeds: int = 1
+    """Seeds in one program, each with so many worlds, as `mjxwm train --seeds` trains them."""
     rows: int = 0
     """Kernels to list for each program, those that take most time first."""
     samples: int = 5
@@ -61,7 +63,8 @@ class _Subject(NamedTuple):
     algorithm: Any
     programs: dict[str, programs.Program]
     state: Any
-    """The shapes of the algorithm's state."""
+    """The shapes of the algorithm's state, or of that of several seeds."""
+    seeds: int
 
 
 def run(config: Config, say: Callable[[str], None]) -> Report:
@@ -70,14 +73,14 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     Raises:
         ConfigError: the extra is missing, a program is unknown, a number is out of range.
     """
-    ranges.at_least(config, 1, "samples")
+    ranges.at_least(config, 1, "samples", "seeds")
     compiling.check_installed()
     compiling.leave_out_gpus_that_are_not_here()
     gpu = GPUS[config.gpu]
     with platform.compiling_for("gpu"):
         subject = _subject(config)
         chosen = _chosen(config.programs, subject.programs)
-        say(f"{config.preset} for an {gpu.name}, {_sizes(subject.config)}")
+        say(f"{config.preset} for an {gpu.name}, {_sizes(subject)}")
         state = _state_here(config, subject)
         rows = []
         for name in chosen:
@@ -97,11 +100,18 @@ def _subject(config: Config) -> _Subject:
         warnings.simplefilter("ignore")  # of an engine that is not meant to run here
         env = make_env(subject)
     if isinstance(env, envs.Env):
-        env = env.for_worlds(subject.algo.worlds)
+        env = env.for_worlds(subject.algo.worlds * config.seeds)
     algorithm = make_algorithm(subject, env)
     parts = programs.of(subject, algorithm, env)
-    state = jax.eval_shape(algorithm.init, jax.random.key(0))
-    return _Subject(subject, env, algorithm, parts, state)
+    if config.seeds > 1:
+        algorithm = together.of_seeds(algorithm)
+        parts = {name: programs.of_seeds(part) for name, part in parts.items()}
+    state = jax.eval_shape(algorithm.init, _keys(0, config.seeds))
+    return _Subject(subject, env, algorithm, parts, state, config.seeds)
+
+
+def _keys(seed: int, number: int) -> jax.Array:
+    return seeds.key(seed) if number == 1 else jax.random.split(seeds.key(seed), number)
 
 
 def _sized(algo: Any, config: Config) -> Any:
@@ -126,10 +136,12 @@ def _chosen(names: tuple[str, ...], available: dict[str, programs.Program]) -> l
     return list(names or available)
 
 
-def _sizes(config: TrainConfig) -> str:
+def _sizes(subject: _Subject) -> str:
+    config = subject.config
     batch = getattr(config.algo, "batch", None)
     windows = f", batches of {batch}" if batch else ""
-    return f"{config.task} on {config.engine}, {config.algo.worlds} worlds{windows}"
+    each = f", each of {subject.seeds} seeds" if subject.seeds > 1 else ""
+    return f"{config.task} on {config.engine}, {config.algo.worlds} worlds{windows}{each}"
 
 
 def _row(config: Config, gpu: Gpu, subject: _Subject, name: str, state: Any) -> Row:
@@ -190,7 +202,7 @@ def _state_here(config: Config, subject: _Subject) -> Any:
     """A first state, to run the programs on; None without a GPU."""
     if not engines.has_nvidia():
         return None
-    return jax.block_until_ready(subject.algorithm.init(seeds.key(config.seed)))
+    return jax.block_until_ready(subject.algorithm.init(_keys(config.seed, config.seeds)))
 
 
 def measure(program: programs.Program, state: Any, samples: int) -> list[float]:
@@ -263,14 +275,14 @@ def _state_size(subject: _Subject, worlds: int) -> int:
         subject.config, algo=_sized(subject.config.algo, Config(worlds=worlds))
     )
     algorithm = make_algorithm(config, subject.env)
-    return memory.size(jax.eval_shape(algorithm.init, jax.random.key(0)))
+    return subject.seeds * memory.size(jax.eval_shape(algorithm.init, jax.random.key(0)))
 
 
 def _details(gpu: Gpu, subject: _Subject, rows: list[Row], room: Fits) -> dict[str, Any]:
     return {
         "gpu": gpu.name,
         "jax": jax.__version__,
-        "sizes": _sizes(subject.config),
+        "sizes": _sizes(subject),
         "programs": [row._asdict() for row in rows],
         "fits": room._asdict(),
     }

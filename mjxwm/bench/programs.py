@@ -52,6 +52,11 @@ def of(config: Config, algorithm: Algorithm, env: Any) -> dict[str, Program]:
     return {**parts[config.algorithm](config.algo, env), "iteration": whole}
 
 
+def of_seeds(program: Program) -> Program:
+    """The program for several seeds at once, whose states are stacked."""
+    return program._replace(function=jax.vmap(program.function), args=jax.vmap(program.args))
+
+
 def _pwm(config: pwm.Config, env: Any) -> dict[str, Program]:
     tx, worlds = pwm.learner.optimizers(config), env.batch(config.worlds)
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import mjxwm_envs as envs
 import numpy as np
 import probes
 import pytest
@@ -51,6 +52,30 @@ def test_worlds_of_several_seeds_step_as_those_of_each_alone(batch):
         jax.tree.map(lambda x, y, s=seed: same(x[s], y), together, expected)
     branches = [e for e in jax.make_jaxpr(step)(stacked, action).eqns if e.primitive.name == "cond"]
     assert [branch.invars[0].aval.shape for branch in branches] == [()]
+
+
+@pytest.mark.parametrize(
+    "engine", ["native", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mjx", "warp"))]
+)
+def test_an_engine_steps_the_worlds_of_several_seeds_in_one_batch(engine):
+    """With the same trajectories as for one seed, resets included."""
+    env = envs.make("cartpole-swingup", engine)
+
+    def steps(env, key):
+        batch = BatchEnv(env, 4)
+        worlds = batch.reset(key)
+        worlds = worlds._replace(clock=jnp.arange(4) + env.episode_length - 3)
+        action = jnp.full((4, 1), 0.5)
+        return jax.lax.scan(lambda w, _: batch.step(w, action), worlds, None, 4)[1]
+
+    keys = jax.random.split(jax.random.key(0), SEEDS)
+    together = jax.jit(jax.vmap(lambda key: steps(env.for_worlds(SEEDS * 4), key)))(keys)
+    alone = jax.jit(lambda key: steps(env, key))
+    for seed, key in enumerate(keys):
+        expected = alone(key)
+        assert expected.truncated.sum() == 4  # each of four worlds, in some step
+        np.testing.assert_allclose(together.next_obs[seed], expected.next_obs, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(together.truncated[seed], expected.truncated)
 
 
 def same(x, y):
