@@ -14,7 +14,7 @@ import probes
 import pytest
 from mjxwm_envs import seeds as seeding
 
-from mjxwm.algos import pwm, shac, tdmpc2
+from mjxwm.algos import shac, tdmpc2
 from mjxwm.models import actor_critic
 from mjxwm.models.world_model import Config as Model
 from mjxwm.runs import build, presets
@@ -24,10 +24,6 @@ SEEDS = (3, 8)
 ITERATIONS = 4
 POLICY = actor_critic.Config(actor=(16,), critic=(16,), critics=2)
 SMALL = {
-    "pwm": pwm.Config(
-        worlds=8, unroll=8, batch=8, horizon=4, imagine_batch=8, imagine_horizon=4, update_ratio=1,
-        capacity=512, model=Model(latent=16, encoder=(16,), hidden=(16,)), policy=POLICY,
-    ),
     "tdmpc2": tdmpc2.Config(
         worlds=8, unroll=8, batch=8, horizon=3, update_ratio=1, capacity=512,
         networks=tdmpc2.NetworkConfig(
@@ -71,7 +67,7 @@ def compare(config):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["pwm", "tdmpc2", "shac"])
+@pytest.mark.parametrize("algorithm", ["tdmpc2", "shac"])
 def test_seeds_in_one_program_learn_what_each_learns_alone(algorithm, monkeypatch):
     monkeypatch.setattr(build, "make_env", lambda *_: probes.make(probes.BOTH))
     config = Config(task="probe", algorithm=algorithm, algo=SMALL[algorithm], episodes=2)
