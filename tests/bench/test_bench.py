@@ -85,6 +85,20 @@ def test_warps_own_loop_goes_where_the_engine_goes(key):
         bare(start._replace(fields={"body_mass": np.ones((2, 3))}), controls)
 
 
+@pytest.mark.gpu
+def test_warps_own_loop_captures_one_graph():
+    """Later calls replay it, whatever JAX does with its own arrays between them."""
+    env = envs.make_task("hopper", "warp").for_worlds(64)
+    reset = jax.jit(jax.vmap(env.reset))
+    starts = [reset(jax.random.split(jax.random.key(seed), 64)).sim for seed in range(3)]
+    bare, controls = bare_simulator(env, 64), np.zeros((4, 64, 3), np.float32)
+    bare(starts[0], controls)
+    with simulation._captures() as captures:
+        for start in starts:
+            bare(start, controls)
+    assert captures == []
+
+
 @pytest.mark.slow
 def test_where_the_time_goes_on_engine_warp(tmp_path):
     """An iteration's environment has buffers for the worlds of the preset."""

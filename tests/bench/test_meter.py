@@ -236,6 +236,15 @@ def test_a_report_in_words():
     assert "7 worlds or a batch of 8" in text
 
 
+@compiles
+@pytest.mark.gpu
+def test_programs_are_measured_beside_the_estimate_where_a_gpu_is():
+    report = meter.run(meter.Config("debug", programs=("model update",), samples=2), print)
+    (found,) = report.details["programs"]
+    assert len(found["measured"]) == 2
+    assert 0.1 < found["measured"][0] / found["seconds"] < 10
+
+
 MOST = {
     ("pwm-hopper", "model update"): 420,
     ("pwm-hopper", "actor and critics update"): 760,
