@@ -91,7 +91,7 @@ def test_warps_own_loop_captures_one_graph():
     env = envs.make_task("hopper", "warp").for_worlds(64)
     reset = jax.jit(jax.vmap(env.reset))
     starts = [reset(jax.random.split(jax.random.key(seed), 64)).sim for seed in range(3)]
-    bare, controls = bare_simulator(env, 64), np.zeros((4, 64, 3), np.float32)
+    bare, controls = bare_simulator(env, 64), jax.numpy.zeros((4, 64, 3))
     bare(starts[0], controls)
     with simulation._captures() as captures:
         for start in starts:
