@@ -53,8 +53,15 @@ def simnorm(x):
     return nets.simnorm(x, 4)
 
 
-@pytest.mark.parametrize("norm_first", [True, False])
-@pytest.mark.parametrize("out_activation", [None, simnorm])
+@pytest.mark.parametrize(
+    ("norm_first", "out_activation"),
+    [
+        (True, simnorm),
+        (False, None),
+        pytest.param(True, None, marks=pytest.mark.slow),
+        pytest.param(False, simnorm, marks=pytest.mark.slow),
+    ],
+)
 def test_a_network_and_its_gradients(key, norm_first, out_activation):
     """With a dropout mask, and as an ensemble of three."""
     keys = jax.random.split(key, 5)
@@ -94,8 +101,15 @@ def cases(key):
     return config, {"plain": noisy(plain, keys[4]), "conditioned": conditioned}
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("name", ["plain", "conditioned"])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("conditioned", 3),
+        pytest.param("conditioned", 1, marks=pytest.mark.slow),
+        pytest.param("plain", 1, marks=pytest.mark.slow),
+        pytest.param("plain", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_self_prediction_and_its_gradients(key, name, steps):
     """The loss of the world model, whose rollout has a backward pass of its own on a GPU."""
     config, models = cases(key)
@@ -135,12 +149,13 @@ def imagined(key, detach=False):
     return total, (policy, models["conditioned"], start, noise)
 
 
-@pytest.mark.parametrize("detach", [False, True])
+@pytest.mark.parametrize("detach", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_imagination_and_its_gradients(key, detach):
     total, args = imagined(key, detach)
     assert_equal(on_both(jax.value_and_grad(total, (0, 1, 2, 3)), *args))
 
 
+@pytest.mark.slow
 def test_gradients_of_several_policies_at_once(key):
     """`vmap` of the gradient, and the gradient of `vmap`."""
     total, (policy, *others) = imagined(key)
