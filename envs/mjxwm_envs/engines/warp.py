@@ -21,7 +21,7 @@ from mjxwm_envs.engines.buffer_sizes import BufferSizes, RequestedSizes, largest
 from mjxwm_envs.engines.mjx import ACCELERATION_STAGE, Mjx, from_model, real
 from mjxwm_envs.engines.precision import in_full
 from mjxwm_envs.engines.warp_calls import Inputs, Simulator
-from mjxwm_envs.engines.warp_worlds import HELD, Sizes, Work, Worlds, own_fields
+from mjxwm_envs.engines.warp_worlds import HELD, Sizes, Work, Worlds, varying_fields
 
 STATE = ("time", "qpos", "qvel", "act", "qacc_warmstart")
 """Fields of Warp's data that a physics step changes and the next one needs."""
@@ -104,7 +104,7 @@ class Warp(Mjx):
 
     def can_differ(self, name: str) -> bool:
         """See `Engine`."""
-        return name == "eq_active0" or name in own_fields()
+        return name == "eq_active0" or name in varying_fields()
 
     @in_full
     def reset(self, initial: Initial) -> SimState:
@@ -136,8 +136,8 @@ class Warp(Mjx):
                 stacklevel=2,
             )
         state = self._state(sim, ctrl)
-        own = self._open({k: x for k, x in sim.fields.items() if k in own_fields()})
-        inputs = Inputs(state | from_model(self.model, sim.fields), own)
+        varying = self._open({k: x for k, x in sim.fields.items() if k in varying_fields()})
+        inputs = Inputs(state | from_model(self.model, sim.fields), varying)
         return self._view(state, sim, self._simulator(work, inputs, results))
 
     def _state(self, sim: SimState, ctrl: Float[Array, " nu"]) -> dict[str, Array]:
@@ -173,9 +173,9 @@ class Warp(Mjx):
     def _reset_work(self) -> Work:
         return Work(0, "forward" if self._needs_acceleration else "refresh")
 
-    def buffers(self, own: tuple[str, ...]) -> Worlds:
+    def buffers(self, varying: tuple[str, ...]) -> Worlds:
         """New buffers on the CPU, where the worlds have their own values of these fields."""
-        return self._simulator.buffers("cpu", self._num_worlds, own)
+        return self._simulator.buffers("cpu", self._num_worlds, varying)
 
     @functools.cached_property
     def _refreshes(self) -> bool:

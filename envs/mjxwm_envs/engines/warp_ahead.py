@@ -38,15 +38,15 @@ class Variant(NamedTuple):
         return self.module._compile(output_arch=arch, use_ptx=False, options=options)
 
 
-def variants(engine: Warp, own: tuple[str, ...] = ()) -> list[Variant]:
+def variants(engine: Warp, varying: tuple[str, ...] = ()) -> list[Variant]:
     """What a GPU loads to step and to reset worlds of this engine.
 
     Args:
-        engine: with buffers for the number of worlds that will run if they have `own` fields; else
-            for any number.
-        own: fields of the model of which each world has its own value.
+        engine: with buffers for the number of worlds that will run, if fields vary between
+            them; else for any number.
+        varying: fields of the model of which each world has its own value.
     """
-    worlds = engine.buffers(own)
+    worlds = engine.buffers(varying)
     with _recorded() as started:
         for work in engine.works:
             worlds.run(work)

@@ -87,8 +87,8 @@ class Simulator:
                     f"engine='warp' are made for {self._capacity}; use env.for_worlds(n) with the "
                     "number of all worlds"
                 )
-            found = self._call(work, results, inputs, number)
-            return {k: x.reshape(*lead, *x.shape[1:]) for k, x in found.items()}
+            computed = self._call(work, results, inputs, number)
+            return {k: x.reshape(*lead, *x.shape[1:]) for k, x in computed.items()}
 
         @worlds.def_vmap
         def _(axis_size: int, batched: Any, inputs: Inputs) -> tuple[Any, Any]:
@@ -96,34 +96,36 @@ class Simulator:
                 return x if has_axis else jnp.broadcast_to(x, (axis_size, *x.shape))
 
             inputs = jax.tree.map(spread, inputs, batched[0])
-            found = self._batched(work, results, axes + 1)(inputs)
-            return found, jax.tree.map(lambda x: True, found)
+            computed = self._batched(work, results, axes + 1)(inputs)
+            return computed, jax.tree.map(lambda x: True, computed)
 
         return worlds
 
     def _call(
         self, work: Work, results: tuple[str, ...], inputs: Inputs, number: int
     ) -> dict[str, Array]:
-        state, own = tuple(sorted(inputs.state)), tuple(sorted(inputs.model))
-        like = [self._example.field(k) for k in state] + [self._example.own(k) for k in own]
-        arrays = [*(inputs.state[k] for k in state), *(inputs.model[k] for k in own)]
+        state, varying = tuple(sorted(inputs.state)), tuple(sorted(inputs.model))
+        like = [self._example.field(k) for k in state] + [
+            self._example.model_field(k) for k in varying
+        ]
+        arrays = [*(inputs.state[k] for k in state), *(inputs.model[k] for k in varying)]
         arrays = [
             jnp.asarray(x, warp.dtype_to_jax(_scalar(a.dtype))).reshape(number, *_shape(a)[1:])
             for x, a in zip(arrays, like, strict=True)
         ]
         dims = {f"out{i}": (number, *self._result_shape(k)) for i, k in enumerate(results)}
-        call = self._made(work, state, own, results)
+        call = self._callable(work, state, varying, results)
         with _LOCK:
             # Calls are alike: what is compiled does not depend on what was traced before.
             call.call_id = 0
             return dict(zip(results, call(*arrays, output_dims=dims), strict=True))
 
-    def _made(self, work: Work, state: Any, own: Any, results: Any) -> Any:
-        key = (self._digest, self._sizes, work, state, own, results)
+    def _callable(self, work: Work, state: Any, varying: Any, results: Any) -> Any:
+        key = (self._digest, self._sizes, work, state, varying, results)
         with _LOCK:
             if key not in _calls:
                 name = f"mujoco_warp_{_digest(key)}"
-                _calls[key] = self._make(name, work, state, own, results)
+                _calls[key] = self._make(name, work, state, varying, results)
             return _calls[key]
 
     def _make(
@@ -131,13 +133,13 @@ class Simulator:
         name: str,
         work: Work,
         state: tuple[str, ...],
-        own: tuple[str, ...],
+        varying: tuple[str, ...],
         results: tuple[str, ...],
     ) -> Any:
         def run(*arrays: Any) -> None:
             ins, outs = arrays[: -len(results)], arrays[-len(results) :]
-            worlds = self._worlds(ins[0].device, len(ins[0]), state, own)
-            targets = [worlds.field(k) for k in state] + [worlds.own(k) for k in own]
+            worlds = self._worlds(ins[0].device, len(ins[0]), state, varying)
+            targets = [worlds.field(k) for k in state] + [worlds.model_field(k) for k in varying]
             for target, x in zip(targets, ins, strict=True):
                 warp.copy(target, x)
             worlds.run(work)
@@ -145,17 +147,17 @@ class Simulator:
                 warp.copy(x, worlds.field(name))
 
         kinds = {f"in{i}": self._example.field(k) for i, k in enumerate(state)}
-        kinds |= {f"own{i}": self._example.own(k) for i, k in enumerate(own)}
+        kinds |= {f"varying{i}": self._example.model_field(k) for i, k in enumerate(varying)}
         kinds |= {f"out{i}": self._example.field(k) for i, k in enumerate(results)}
         return _ffi(run, name, kinds, len(results))
 
-    def _worlds(self, device: Any, number: int, state: Any, own: Any) -> Worlds:
-        key = (self._digest, self._sizes, str(device), number, state, own)
-        return kept(key, lambda: self.buffers(device, number, own))
+    def _worlds(self, device: Any, number: int, state: Any, varying: Any) -> Worlds:
+        key = (self._digest, self._sizes, str(device), number, state, varying)
+        return kept(key, lambda: self.buffers(device, number, varying))
 
-    def buffers(self, device: Any, number: int, own: tuple[str, ...]) -> Worlds:
+    def buffers(self, device: Any, number: int, varying: tuple[str, ...]) -> Worlds:
         """New buffers for `number` worlds on a device."""
-        return Worlds(self._body, self._model(device), self._sizes, number, own)
+        return Worlds(self._body, self._model(device), self._sizes, number, varying)
 
     def _model(self, device: Any) -> Any:
         """Warp's model on this device, the same for all simulators of a model."""

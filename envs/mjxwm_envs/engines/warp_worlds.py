@@ -46,14 +46,14 @@ class Worlds:
     """The buffers of `number` worlds on one device."""
 
     def __init__(
-        self, body: mujoco.MjModel, model: Any, sizes: Sizes, number: int, own: tuple[str, ...]
+        self, body: mujoco.MjModel, model: Any, sizes: Sizes, number: int, varying: tuple[str, ...]
     ):
         """Args:
         body: compiled model.
         model: the same as Warp's model, on the device of the worlds; it is not changed.
         sizes: room in the buffers.
         number: worlds.
-        own: fields of the model of which each world has its own value.
+        varying: fields of the model of which each world has its own value.
         """
         self.device = model.qpos0.device
         self.model, self.model.opt = copy.copy(model), copy.copy(model.opt)
@@ -61,7 +61,7 @@ class Worlds:
             self.data = mujoco_warp.make_data(
                 body, nworld=number, naconmax=sizes.contacts, njmax=sizes.rows
             )
-            for name in own:
+            for name in varying:
                 owner, last = _owner(self.model, name)
                 shape = (number, *getattr(owner, last).shape[1:])
                 setattr(owner, last, warp.zeros(shape, dtype=getattr(owner, last).dtype))
@@ -74,7 +74,7 @@ class Worlds:
         """The array of a field of Warp's data, or `HELD`."""
         return self._held if name == HELD else getattr(self.data, name)
 
-    def own(self, name: str) -> Any:
+    def model_field(self, name: str) -> Any:
         """The array of a field of Warp's model."""
         owner, last = _owner(self.model, name)
         return getattr(owner, last)
@@ -130,7 +130,7 @@ def kept(key: Any, make: Callable[[], Worlds]) -> Worlds:
 
 
 @functools.cache
-def own_fields() -> frozenset[str]:
+def varying_fields() -> frozenset[str]:
     """Fields of Warp's model that each world may have its own value of, such as "opt.gravity"."""
     kinds = {"": mujoco_warp.Model, "opt.": mujoco_warp.Option}
     return frozenset(

@@ -53,21 +53,21 @@ def _arch(warp: Any, arch: int | None) -> int:
         raise ConfigError("--warm: no GPU here; name the one that it is for: --arch 90 for an H100")
     if arch is None:
         arch = int(warp.get_device("cuda:0").arch)
-    if arch not in (known := warp.get_cuda_supported_archs()):
-        raise ConfigError(f"--arch {arch} is none that Warp compiles for: {known}")
+    if arch not in (supported := warp.get_cuda_supported_archs()):
+        raise ConfigError(f"--arch {arch} is none that Warp compiles for: {supported}")
     return arch
 
 
 def _modules(config: Config) -> list[Any]:
     from mjxwm_envs.engines import warp_ahead
-    from mjxwm_envs.engines.warp_worlds import own_fields
+    from mjxwm_envs.engines.warp_worlds import varying_fields
 
     check(config)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "engine='warp' without an NVIDIA GPU")
         env = as_env(build.make_env(config, "warp"))
     fields = jax.eval_shape(env.initial, jax.random.key(0)).fields
-    own = tuple(sorted(own_fields().intersection(fields)))
+    varying = tuple(sorted(varying_fields().intersection(fields)))
     # Kernels are the same for any number of worlds, unless each has a body of its own.
-    engine: Any = env.for_worlds(config.algo.worlds).engine if own else env.engine
-    return warp_ahead.variants(engine, own)
+    engine: Any = env.for_worlds(config.algo.worlds).engine if varying else env.engine
+    return warp_ahead.variants(engine, varying)
