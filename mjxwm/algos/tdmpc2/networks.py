@@ -102,6 +102,10 @@ class TaskNetworks(NamedTuple):
         """tanh(u), with 0 in action dimensions that the task does not have."""
         return self.model.mask_action(jnp.tanh(u))
 
+    def with_qs(self, which: Int[Array, " k"]) -> "TaskNetworks":
+        """The same with the k Qs of these indices alone."""
+        return self._replace(q=jax.tree.map(lambda p: p[which], self.q))
+
     def values(
         self,
         z: Float[Array, "*s z"],

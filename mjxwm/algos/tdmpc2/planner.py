@@ -7,16 +7,31 @@ plans for one world; `plan_worlds` for many. Sources: Williams et al. 2015 (arXi
 Hansen et al. 2024 (arXiv 2310.16828), section 3.2.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 
+from mjxwm.algos.tdmpc2 import sequences
 from mjxwm.algos.tdmpc2.config import Planning
 from mjxwm.algos.tdmpc2.networks import TaskNetworks, two_of
+from mjxwm.maths import platform
 
 Plan = Float[Array, "H a"]
 """The mean action sequence. The plan before the first step of an episode is all zeros."""
+
+
+class Refined(NamedTuple):
+    """What an iteration leaves to the next one, and the last one to the choice of an action."""
+
+    mean: Plan
+    std: Plan
+    elites: Float[Array, "E a"]
+    """First actions of the elites, the best one first."""
+    score: Float[Array, " E"]
+    """Their weights."""
 
 
 def plan(
@@ -44,19 +59,21 @@ def plan(
     key_policy, key_noise, key_elite, key_act = jax.random.split(key, 4)
     size = previous.shape[-1]
     proposals = _policy_proposals(config, nets, z, size, key_policy)
-    keys = jax.random.split(key_noise, len(pairs))
+    keys = jax.vmap(jax.random.split)(jax.random.split(key_noise, len(pairs)))
 
-    def iteration(
-        gaussian: tuple[Array, Array], inputs: tuple[PRNGKeyArray, Array]
-    ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        return _refine(config, nets, z, proposals, gaussian, *inputs)
+    def iteration(refined: Refined, inputs: tuple[PRNGKeyArray, Array]) -> tuple[Refined, None]:
+        return _refine(config, nets, z, proposals, refined, *inputs), None
 
-    mean = jnp.concatenate([previous[1:], jnp.zeros((1, size))])
-    start = (mean, jnp.full((config.plan_horizon, size), config.max_std))
-    (mean, std), (elites, score) = jax.lax.scan(iteration, start, (keys, pairs))
+    start = Refined(
+        mean=jnp.concatenate([previous[1:], jnp.zeros((1, size))]),
+        std=jnp.full((config.plan_horizon, size), config.max_std),
+        elites=jnp.zeros((config.elites, size)),
+        score=jnp.zeros(config.elites),
+    )
+    mean, std, elites, score = platform.scan(iteration, start, (keys, pairs))[0]
     if not explore:
-        return mean, elites[-1, 0]  # elites are sorted: the first is the best
-    chosen = elites[-1, jax.random.categorical(key_elite, jnp.log(score[-1]))]
+        return mean, elites[0]  # elites are sorted: the first is the best
+    chosen = elites[jax.random.categorical(key_elite, jnp.log(score))]
     chosen = chosen + std[0] * jax.random.normal(key_act, (size,))
     return mean, nets.model.mask_action(jnp.clip(chosen, -1, 1))
 
@@ -97,25 +114,42 @@ def _refine(
     nets: TaskNetworks,
     z: Float[Array, " z"],
     proposals: Float[Array, "H P a"],
-    gaussian: tuple[Plan, Plan],
-    key: PRNGKeyArray,
+    refined: Refined,
+    keys: PRNGKeyArray,
     pair: Int[Array, "2"],
-) -> tuple[tuple[Plan, Plan], tuple[Float[Array, "E a"], Float[Array, " E"]]]:
-    """One iteration: the new mean and deviation; first actions and weights of the elites."""
-    mean, std = gaussian
-    key_noise, key_value = jax.random.split(key)
+) -> Refined:
+    """One iteration, from the mean and deviation that the one before has left."""
+    mean, std = refined.mean, refined.std
+    key_noise, key_value = keys
     num_samples = config.samples - config.policy_samples
     noise = jax.random.normal(key_noise, (config.plan_horizon, num_samples, mean.shape[-1]))
     sampled = jnp.clip(mean[:, None] + std[:, None] * noise, -1, 1)
     actions = nets.model.mask_action(jnp.concatenate([proposals, sampled], axis=1))
-    value = _value(nets, z, actions, pair, key_value)
+    end_noise = jax.random.normal(key_value, actions.shape[1:])
+    value = sequences.values(nets.with_qs(pair), z, actions, end_noise)
     best, ids = jax.lax.top_k(value, config.elites)
     elites = actions[:, ids]
-    score = jax.nn.softmax(config.temperature * best)
-    mean = jnp.einsum("e,hea->ha", score, elites)
-    variance = jnp.einsum("e,hea->ha", score, (elites - mean[:, None]) ** 2)
+    score, mean, variance = weighed(config.temperature * best, elites)
     std = jnp.clip(jnp.sqrt(variance), config.min_std, config.max_std)
-    return (mean, std), (elites[0], score)
+    return Refined(mean, std, elites[0], score)
+
+
+def weighed(
+    logits: Float[Array, " E"], elites: Float[Array, "H E a"]
+) -> tuple[Float[Array, " E"], Plan, Plan]:
+    """Softmax of the logits, which are in falling order; mean and variance with these weights."""
+    if platform.compiled_for() == "cpu":
+        score = jax.nn.softmax(logits)
+        mean = jnp.einsum("e,hea->ha", score, elites)
+        return score, mean, jnp.einsum("e,hea->ha", score, (elites - mean[:, None]) ** 2)
+    # A softmax that is divided by its sum after the sums over elites: fewer kernels.
+    score = jnp.exp(logits - logits[0])
+    by_entry = jnp.moveaxis(elites, 1, 2).reshape(-1, len(score))
+    sums = (score * jnp.concatenate([by_entry, jnp.ones((1, len(score)))])).sum(axis=-1)
+    mean, total = sums[:-1] / sums[-1], sums[-1]
+    variance = (score * (by_entry - mean[:, None]) ** 2).sum(axis=-1) / total
+    shape = (len(elites), -1)
+    return score / total, mean.reshape(shape), variance.reshape(shape)
 
 
 def _policy_proposals(
@@ -129,29 +163,4 @@ def _policy_proposals(
         return nets.model.predict(z, action), action
 
     start = jnp.broadcast_to(z, (config.policy_samples, *z.shape))
-    return jax.lax.scan(step, start, noise)[1]
-
-
-def _value(
-    nets: TaskNetworks,
-    z: Float[Array, " z"],
-    actions: Float[Array, "H S a"],
-    pair: Int[Array, "2"],
-    key: PRNGKeyArray,
-) -> Float[Array, " S"]:
-    """Discounted predicted rewards of each sequence, plus the mean of two Qs at its end."""
-
-    def step(carry: tuple[Array, Array, Array], action: Array) -> tuple[tuple, None]:
-        z, total, weight = carry
-        total = total + weight * nets.model.reward(z, action)
-        z = nets.model.predict(z, action)
-        return (z, total, weight * nets.discount * nets.model.going_on(z)), None
-
-    samples = actions.shape[1]
-    latents = jnp.broadcast_to(z, (samples, *z.shape))
-    start = (latents, jnp.zeros(samples), jnp.ones(samples))
-    (last, total, weight), _ = jax.lax.scan(step, start, actions)
-    noise = jax.random.normal(key, actions.shape[1:])
-    value = nets.values(last, nets.act(last, noise), pair).mean(axis=0)
-    # As in the released code: a NaN would reach the weights of all elites.
-    return jnp.nan_to_num(total + weight * value)
+    return platform.scan(step, start, noise)[1]

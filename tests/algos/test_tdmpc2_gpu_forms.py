@@ -1,0 +1,103 @@
+"""The forms that TD-MPC2's planner has on a GPU give what the plain forms give.
+
+Programs are traced for both platforms and run here, in double precision.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mjxwm.algos import tdmpc2
+from mjxwm.algos.tdmpc2 import config, networks, planner, sequences
+from mjxwm.maths import platform
+from mjxwm.models import world_model
+
+OBS, ACTION, WORLDS = 5, 3, 4
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+def on_both(fn, *args):
+    """What `fn` gives on a CPU and on a GPU."""
+    results = []
+    for name in ("cpu", "gpu"):
+        with platform.compiling_for(name):
+            results.append(jax.jit(fn)(*args))
+    return results
+
+
+def assert_equal(trees):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), *trees)
+
+
+def task_networks(**changes):
+    """Networks of a task that lacks an action, none of their weights 0."""
+    sizes = {"latent": 16, "encoder": (12,), "hidden": (12, 12), "num_bins": 5, **changes}
+    model = world_model.Config(**{"reward_head": "two-hot", **sizes})
+    size = config.NetworkConfig(model=model, q_hidden=(12, 12), num_q=3, task_size=4)
+    nets = networks.init(size, OBS, ACTION, 2, key=jax.random.key(1))
+
+    def noisy(x):
+        return x.astype(float) + 0.3 * jax.random.normal(jax.random.key(x.size), x.shape, float)
+
+    table = networks.TaskTable(jnp.array([[1, 1, 1], [1, 1, 0]], float), jnp.full(2, 0.9))
+    return networks.for_task(jax.tree.map(noisy, nets), table, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"continuation": 0.0}, id="episodes that do not terminate"),
+        pytest.param({"latent": 8, "num_bins": 11}, id="more bins than features of the latent"),
+        pytest.param({"reward_head": "scalar"}, id="a scalar reward"),
+    ],
+)
+def test_the_values_of_sequences(changes):
+    nets = task_networks(**changes)
+    keys = jax.random.split(jax.random.key(2), 3)
+    z = nets.model.encode(jax.random.normal(keys[0], (WORLDS, OBS), float))
+    actions = jax.random.uniform(keys[1], (WORLDS, 3, 32, ACTION), float, minval=-1)
+    noise = jax.random.normal(keys[2], (WORLDS, 32, ACTION), float)
+
+    def values(z, actions, noise):
+        return sequences.values(nets.with_qs(jnp.array([0, 2])), z, actions, noise)
+
+    assert_equal(on_both(jax.vmap(values), z, actions, noise))
+
+
+def test_a_padded_ensemble_is_its_networks():
+    model = task_networks(latent=8, num_bins=11).model.model
+    pair = (model.dynamics, model.reward_head)
+    x = jax.random.normal(jax.random.key(0), (6, model.dynamics.layers[0].kernel.shape[0]), float)
+    outputs = jax.vmap(lambda net: net(x))(sequences.as_ensemble(*pair))
+    for net, padded in zip(pair, outputs, strict=True):
+        np.testing.assert_allclose(sequences.activated(net, padded), net(x), rtol=1e-9)
+
+
+def test_mean_and_variance_of_elites_by_hand():
+    """Values log 3 and 0: weights of 3/4 and 1/4."""
+    logits = jnp.log(jnp.array([3.0, 1.0]))
+    elites = jnp.array([[[0.0, 1.0], [1.0, 1.0]]])
+    for score, mean, variance in on_both(planner.weighed, logits, elites):
+        np.testing.assert_allclose(score, [0.75, 0.25], rtol=1e-12)
+        np.testing.assert_allclose(mean, [[0.25, 1.0]], rtol=1e-12)
+        np.testing.assert_allclose(variance, [[0.1875, 0.0]], atol=1e-12)
+
+
+@pytest.mark.parametrize("explore", [False, True])
+def test_plans(explore):
+    """One iteration: in later ones rounding may choose other elites."""
+    nets = task_networks()
+    planning = config.Planning(samples=32, policy_samples=8, elites=8, iterations=1)
+    obs = jax.random.normal(jax.random.key(3), (WORLDS, OBS), float)
+    plans = jnp.full((WORLDS, planning.plan_horizon, ACTION), 0.2)
+
+    def plan(plans, obs):
+        return tdmpc2.plan_worlds(planning, nets, plans, obs, jax.random.key(4), explore)
+
+    assert_equal(on_both(plan, plans, obs))
