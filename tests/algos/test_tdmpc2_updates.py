@@ -225,7 +225,10 @@ class Judge:
     def act(self, z, noise):
         return jnp.clip(noise, -1, 1)
 
-    def values(self, z, action, which):
+    def with_qs(self, which):
+        return self
+
+    def values(self, z, action):
         return jnp.broadcast_to(self.worth * z[..., 0], (2, *z.shape[:-1]))
 
 
