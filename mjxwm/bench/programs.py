@@ -119,7 +119,8 @@ def _tdmpc2(config: tdmpc2.Config, env: Any) -> dict[str, Program]:
         return state.plans, state.learner.networks, state.worlds.obs, state.key
 
     def data(state: tdmpc2.TrainState) -> tuple[Any, ...]:
-        return state.learner, _windows(state, config.batch, config.horizon), state.key
+        learner = tdmpc2.updates.packed(tx, state.learner)  # as in the loop over updates
+        return learner, _windows(state, config.batch, config.horizon), state.key
 
     planner = {"planner": Program(plan, planned, config.unroll, "worlds")}
     plans = config.collect_with == "planner"

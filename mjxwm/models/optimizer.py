@@ -27,6 +27,8 @@ class Optimizer(NamedTuple):
     """An optax transformation of gradients, applied to networks or any trees of arrays."""
 
     transformation: optax.GradientTransformation
+    scaled: Callable[[Any], Any] | None = None
+    """What is done to the steps at the end, in a tree like the parameters: some made shorter."""
 
     def init(self, parameters: Any) -> optax.OptState:
         """The state before the first step."""
@@ -36,7 +38,7 @@ class Optimizer(NamedTuple):
         """The parameters and the state after one step down the gradient.
 
         With a `Packed` state all numbers pass through the transformation as one vector. What it
-        does may depend on their norm, but not on which array a number is from.
+        does may depend on their norm, but not on which array a number is from; `scaled` may.
         """
         tree: Any = parameters
         slope: Any = gradient
@@ -44,10 +46,13 @@ class Optimizer(NamedTuple):
             slope, vector = _vector(slope), _vector(tree)
             steps, inner = self.transformation.update(slope, state.state, vector)
             whole: Any = steps
-            return jax.tree.map(jnp.add, tree, _tree(whole, tree)), Packed(inner)
+            return jax.tree.map(jnp.add, tree, self._scaled(_tree(whole, tree))), Packed(inner)
         steps, state = self.transformation.update(slope, state, tree)
-        after: Any = optax.apply_updates(tree, steps)
+        after: Any = optax.apply_updates(tree, self._scaled(steps))
         return after, state
+
+    def _scaled(self, steps: Any) -> Any:
+        return steps if self.scaled is None else self.scaled(steps)
 
     def packed(self, parameters: Any, state: Any) -> Any:
         """The state for a loop over steps: on a GPU `Packed`, on a CPU as it is."""

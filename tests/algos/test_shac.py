@@ -5,6 +5,7 @@ cartpole of the mjx engine.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from mjxwm_envs.batch import BatchEnv
 from mjxwm.algos import shac
 from mjxwm.algos.shac import learner as learners
 from mjxwm.algos.shac.window import Window, normal_entropy
-from mjxwm.maths import moments
+from mjxwm.maths import moments, platform
 from mjxwm.models import actor_critic
 from mjxwm.types import Transition
 
@@ -86,18 +87,42 @@ def test_targets_stop_at_ends_and_take_the_value_where_an_episode_was_cut():
         np.testing.assert_allclose(targets[:, 0], expected, rtol=1e-6)
 
 
+def window_of(steps):
+    """A window of an environment without anything but these steps."""
+    return Window(steps, jnp.zeros(steps.reward.shape), steps.reward[0], None, {})  # type: ignore[arg-type]
+
+
+def random_steps():
+    numbers = jax.random.normal(jax.random.key(1), (4, 3))
+    false = jnp.zeros((4, 3), bool)
+    return Transition(
+        numbers[..., None], numbers[..., None], numbers, false, false, ~false, numbers[..., None]
+    )
+
+
+def test_critics_learn_the_same_in_the_form_for_a_gpu():
+    """Their optimiser is packed there and batches are not in a loop; the learner is as before."""
+    tx = learners.optimizers(TINY)
+    fresh = learners.init(TINY, tx, 1, 1, jax.random.key(0))
+    window, results = window_of(random_steps()), []
+    for name in ("cpu", "gpu"):
+        with platform.compiling_for(name):
+            update = jax.jit(
+                lambda learner, key: shac.update_critic(TINY, tx, learner, window, key)
+            )
+            results.append(update(fresh, jax.random.key(2)))
+    assert jax.tree.structure(results[0]) == jax.tree.structure(results[1])
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), *results)
+
+
 @pytest.mark.parametrize("batches", [1, 2, 3, 4, 7])
 def test_a_pass_of_the_critics_sees_every_state_once(batches):
     """At a learning rate of next to nothing, batches of any number have the loss of the whole."""
     config = tweak(critic_batches=batches, critic_epochs=2, critic_lr=1e-12, target_tau=0.0)
     tx = learners.optimizers(config)
     fresh = learners.init(config, tx, 1, 1, jax.random.key(0))
-    numbers = jax.random.normal(jax.random.key(1), (4, 3))
-    false = jnp.zeros((4, 3), bool)
-    steps = Transition(
-        numbers[..., None], numbers[..., None], numbers, false, false, ~false, numbers[..., None]
-    )
-    window = Window(steps, jnp.zeros((4, 3)), numbers[0], None, {})  # type: ignore[arg-type]
+    steps = random_steps()
+    window = window_of(steps)
     targets = shac.targets(config, fresh, window) / config.value_unit
     error = actor_critic.values(fresh.critic, moments.normalize(fresh.obs, steps.obs)) - targets
     _, metrics = shac.update_critic(config, tx, fresh, window, jax.random.key(2))

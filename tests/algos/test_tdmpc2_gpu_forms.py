@@ -1,4 +1,4 @@
-"""The forms that TD-MPC2's planner has on a GPU give what the plain forms give.
+"""The forms that TD-MPC2's planner and update have on a GPU give what the plain forms give.
 
 Programs are traced for both platforms and run here, in double precision.
 """
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mjxwm.algos import tdmpc2
-from mjxwm.algos.tdmpc2 import config, networks, planner, sequences
+from mjxwm.algos.tdmpc2 import config, networks, planner, sequences, updates
 from mjxwm.maths import platform
 from mjxwm.models import world_model
 
@@ -35,8 +35,11 @@ def assert_equal(trees):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), *trees)
 
 
-def task_networks(**changes):
-    """Networks of a task that lacks an action, none of their weights 0."""
+TABLE = networks.TaskTable(jnp.array([[1, 1, 1], [1, 1, 0]], float), jnp.full(2, 0.9))
+
+
+def noisy_networks(**changes):
+    """Networks of two tasks, none of their weights 0, and the sizes of their model."""
     sizes = {"latent": 16, "encoder": (12,), "hidden": (12, 12), "num_bins": 5, **changes}
     model = world_model.Config(**{"reward_head": "two-hot", **sizes})
     size = config.NetworkConfig(model=model, q_hidden=(12, 12), num_q=3, task_size=4)
@@ -45,16 +48,24 @@ def task_networks(**changes):
     def noisy(x):
         return x.astype(float) + 0.3 * jax.random.normal(jax.random.key(x.size), x.shape, float)
 
-    table = networks.TaskTable(jnp.array([[1, 1, 1], [1, 1, 0]], float), jnp.full(2, 0.9))
-    return networks.for_task(jax.tree.map(noisy, nets), table, 1)
+    return jax.tree.map(noisy, nets), model
+
+
+def task_networks(**changes):
+    """Networks of a task that lacks an action."""
+    return networks.for_task(noisy_networks(**changes)[0], TABLE, 1)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         pytest.param({"continuation": 0.0}, id="episodes that do not terminate"),
-        pytest.param({"latent": 8, "num_bins": 11}, id="more bins than features of the latent"),
-        pytest.param({"reward_head": "scalar"}, id="a scalar reward"),
+        pytest.param(
+            {"latent": 8, "num_bins": 11},
+            id="more bins than features of the latent",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"reward_head": "scalar"}, id="a scalar reward", marks=pytest.mark.slow),
     ],
 )
 def test_the_values_of_sequences(changes):
@@ -89,6 +100,7 @@ def test_mean_and_variance_of_elites_by_hand():
         np.testing.assert_allclose(variance, [[0.1875, 0.0]], atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("explore", [False, True])
 def test_plans(explore):
     """One iteration: in later ones rounding may choose other elites."""
@@ -101,3 +113,38 @@ def test_plans(explore):
         return tdmpc2.plan_worlds(planning, nets, plans, obs, jax.random.key(4), explore)
 
     assert_equal(on_both(plan, plans, obs))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 256])
+def test_percentiles(size):
+    x = jax.random.normal(jax.random.key(size), (2, size), float)
+    assert_equal(on_both(lambda x: updates.percentiles(x, 5.0, 50.0, 95.0), x))
+    assert all(jnp.isnan(p).all() for p in on_both(updates.percentiles, x.at[0, 0].set(jnp.nan)))
+
+
+@pytest.mark.slow
+def test_two_updates():
+    """A loop over updates, with optimisers packed on a GPU, and an encoder that learns slowly."""
+    nets, model = noisy_networks(continuation=1.0)
+    rates = updates.Rates(1e-2, 0.3, 0.1, 1e-2, 0.1)
+    tx = updates.optimizers(rates, updates=2)
+    keys = jax.random.split(jax.random.key(5), 4)
+    batch = world_model.Batch(
+        obs=jax.random.normal(keys[0], (4, WORLDS, OBS), float),
+        action=jax.random.uniform(keys[1], (3, WORLDS, ACTION), float, minval=-1),
+        reward=jax.random.normal(keys[2], (3, WORLDS), float),
+        terminated=jnp.zeros((3, WORLDS)).at[1, 0].set(1),
+        mask=jnp.ones((3, WORLDS)).at[2, 0].set(0),
+        next_mask=jnp.ones((3, WORLDS)).at[1:, 0].set(0),
+    )
+    task = jnp.arange(WORLDS) % 2
+
+    def updated(nets):
+        def step(learner, key):
+            return updates.update(model, rates, tx, learner, TABLE, batch, task, key)
+
+        learner = updates.packed(tx, updates.init(tx, nets))
+        learner, metrics = jax.lax.scan(step, learner, jax.random.split(keys[3]))
+        return updates.unpacked(tx, learner), metrics
+
+    assert_equal(on_both(updated, nets))

@@ -123,7 +123,8 @@ def _updates(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Met
             )
 
         keys = jax.random.split(key, windows.task.shape[0])
+        learner = tdmpc2.updates.packed(tx, learner)
         learner, metrics = jax.lax.scan(step, learner, (windows, keys))
-        return learner, jax.tree.map(jnp.mean, metrics)
+        return tdmpc2.updates.unpacked(tx, learner), jax.tree.map(jnp.mean, metrics)
 
     return update

@@ -11,7 +11,7 @@ from mjxwm_envs import shards
 from mjxwm.algos.shac.config import Config
 from mjxwm.algos.shac.learner import Learner, Optimizers
 from mjxwm.algos.shac.window import Window, value
-from mjxwm.maths import moments, returns
+from mjxwm.maths import moments, platform, returns
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.models.optimizer import moved_towards
@@ -86,17 +86,20 @@ def update_critic(
         grads = shards.mean(grads)
         return tx.critic.step(critic, grads, opt), error
 
-    def epoch(carry: tuple[Critic, Any], key: PRNGKeyArray) -> tuple[tuple[Critic, Any], Array]:
-        order = _order(key, data[1].shape)
-
+    def epoch(
+        carry: tuple[Critic, Any], order: Int[Array, "R B"]
+    ) -> tuple[tuple[Critic, Any], Array]:
         def shuffled(x: Array) -> Array:
             x = x[order, jnp.arange(x.shape[1])]
             return x.reshape(config.critic_batches, -1, *x.shape[1:])
 
-        return jax.lax.scan(step, carry, jax.tree.map(shuffled, data))
+        return platform.scan(step, carry, jax.tree.map(shuffled, data))
 
-    start = (learner.critic, learner.critic_opt)
-    (critic, opt), errors = jax.lax.scan(epoch, start, jax.random.split(key, config.critic_epochs))
+    keys = jax.random.split(key, config.critic_epochs)
+    orders = jax.vmap(lambda key: _order(key, data[1].shape))(keys)
+    start = (learner.critic, tx.critic.packed(learner.critic, learner.critic_opt))
+    (critic, opt), errors = jax.lax.scan(epoch, start, orders)
+    opt = tx.critic.unpacked(critic, opt)
     slow = moved_towards(learner.target, critic, config.target_tau)
     learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
     value = (target * config.value_unit).mean()

@@ -193,8 +193,9 @@ def _learn(
 
     keys = jax.random.split(key, (config.updates, 2))
     counts = replay.step_counts(state.replay, keys[:, 0], config.batch, length)
-    learner, metrics = jax.lax.scan(step, state.learner, (keys, counts))
-    return state._replace(learner=learner), jax.tree.map(jnp.mean, metrics)
+    learner = updates.packed(tx, state.learner)
+    learner, metrics = jax.lax.scan(step, learner, (keys, counts))
+    return state._replace(learner=updates.unpacked(tx, learner)), jax.tree.map(jnp.mean, metrics)
 
 
 def batch(windows: Sequence, counts: StepCounts | None = None) -> Batch:

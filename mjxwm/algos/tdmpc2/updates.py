@@ -6,19 +6,21 @@ into the next model update).
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 
 from mjxwm.algos.tdmpc2.networks import Networks, TaskTable, for_task, project, two_of
-from mjxwm.maths import twohot
+from mjxwm.maths import platform, twohot
 from mjxwm.models import world_model
 from mjxwm.models.nets import MLP
-from mjxwm.models.optimizer import Optimizer, moved_towards
+from mjxwm.models.optimizer import Optimizer, moved_towards, norm
 from mjxwm.models.world_model import Batch
 from mjxwm.types import Metrics
 
@@ -67,8 +69,10 @@ def optimizers(rates: Rates, updates: int) -> Optimizers:
     """
     clip = optax.clip_by_global_norm(20.0)
     lr = optax.linear_schedule(rates.lr, rates.final_lr * rates.lr, updates)
-    model = optax.chain(clip, optax.adam(lr), _slower_encoder(rates.encoder_lr))
-    return Optimizers(Optimizer(model), Optimizer(optax.chain(clip, optax.adam(lr, eps=1e-5))))
+    return Optimizers(
+        Optimizer(optax.chain(clip, optax.adam(lr)), _slower_encoder(rates.encoder_lr)),
+        Optimizer(optax.chain(clip, optax.adam(lr, eps=1e-5))),
+    )
 
 
 def init(tx: Optimizers, networks: Networks) -> Learner:
@@ -79,6 +83,22 @@ def init(tx: Optimizers, networks: Networks) -> Learner:
         tx.model.init(_trained(networks)),
         tx.policy.init(networks.policy),
         jnp.ones(()),
+    )
+
+
+def packed(tx: Optimizers, learner: Learner) -> Learner:
+    """The learner as a loop over updates carries it, with its optimisers' states packed."""
+    return learner._replace(
+        model_opt=tx.model.packed(_trained(learner.networks), learner.model_opt),
+        policy_opt=tx.policy.packed(learner.networks.policy, learner.policy_opt),
+    )
+
+
+def unpacked(tx: Optimizers, learner: Learner) -> Learner:
+    """The learner as `init` makes it and as checkpoints hold it, after a loop over updates."""
+    return learner._replace(
+        model_opt=tx.model.unpacked(_trained(learner.networks), learner.model_opt),
+        policy_opt=tx.policy.unpacked(learner.networks.policy, learner.policy_opt),
     )
 
 
@@ -109,7 +129,7 @@ def update(
         config, rates, tx, learner, tasks, batch, jax.lax.stop_gradient(z), task, keys[2]
     )
     target = moved_towards(learner.target, learner.networks.q, rates.tau)
-    metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
+    metrics = {**metrics, "grad_norm": norm(grads)}
     named = {f"model/{name}": x for name, x in metrics.items()}
     return learner._replace(target=target), {**named, **policy_metrics}
 
@@ -203,7 +223,7 @@ def update_policy(
         "policy/value": value,
         "policy/entropy": entropy,
         "policy/scale": scale,
-        "policy/grad_norm": optax.tree.norm(grads),
+        "policy/grad_norm": norm(grads),
     }
 
 
@@ -235,8 +255,19 @@ def _dropout_masks(
 
 def _range(scale: Float[Array, ""], value: Float[Array, " N"]) -> Float[Array, ""]:
     _, value = shards.mean_and_all((), value)
-    low, high = jnp.percentile(value, jnp.array([5.0, 95.0]))
+    low, high = percentiles(value, 5.0, 95.0)
     return scale + 0.01 * (jnp.maximum(high - low, 1) - scale)
+
+
+def percentiles(x: Float[Array, "..."], *percents: float) -> Float[Array, " p"]:
+    """`jnp.percentile`, on a GPU with places in the sorted array that are worked out beforehand."""
+    if platform.compiled_for() == "cpu":
+        return jnp.percentile(x, jnp.array(percents))
+    ordered = jnp.sort(x.ravel())  # NaN last
+    places = np.array(percents) / 100 * (x.size - 1)
+    share = places - np.floor(places)
+    low, high = (ordered[of(places).astype(int)] for of in (np.floor, np.ceil))
+    return jnp.where(jnp.isnan(ordered[-1]), jnp.nan, (1 - share) * low + share * high)
 
 
 def _trained(networks: Networks) -> tuple[Any, Any, Any]:
@@ -248,11 +279,11 @@ def _with(networks: Networks, trained: tuple[Any, Any, Any]) -> Networks:
     return networks._replace(model=model, q=q, embedding=embedding)
 
 
-def _slower_encoder(share: float) -> optax.GradientTransformation:
+def _slower_encoder(share: float) -> Callable[[Any], Any]:
     # Adam's steps are proportional to its rate: a slower rate is a shorter step.
-    def shorter(steps: Any, _: Any) -> Any:
+    def shorter(steps: Any) -> Any:
         model, *others = steps
         encoder = jax.tree.map(lambda x: share * x, model.encoder)
         return dataclasses.replace(model, encoder=encoder), *others
 
-    return optax.stateless(shorter)
+    return shorter
