@@ -61,7 +61,7 @@ while [ $# -gt 0 ]; do
     *) [[ " $ALL " == *" $1 "* ]] || fail "part '$1' is unknown; there are: $ALL"; parts+=("$1"); shift ;;
   esac
 done
-[[ $out != *[[:space:]]* ]] || fail "--out '$out' has a space in it; name a folder without"
+[[ $out =~ ^[[:alnum:]_./~+=@:,-]*$ ]] || fail "--out '$out' has a space or another special character in it; name a folder without"
 [ ${#parts[@]} -gt 0 ] || read -ra parts <<< "$ALL"
 end=$((SECONDS + 60 * minutes))
 

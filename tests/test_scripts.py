@@ -48,7 +48,11 @@ def test_the_tasks_of_a_set_are_found():
     ("args", "message"),
     [
         (["gpu_check.sh", "hoper"], "part 'hoper' is unknown; there are: doctor"),
-        (["gpu_check.sh", "--out", "a b"], "--out 'a b' has a space in it"),
+        (["gpu_check.sh", "--out", "a;b"], "--out 'a;b' has a space or another special"),
+        (
+            ["gpu_check.sh", "--out", "a b"],
+            "--out 'a b' has a space or another special character in it",
+        ),
         (["gpu_check.sh", "--minutes", "ten"], "--minutes needs a whole number"),
         (["wheelhouse.sh", "make", "x", "--python", "3.9"], "mjxwm runs on 3.11, 3.12 and 3.13"),
         (["wheelhouse.sh", "make", "x", "--pyton", "3.12"], "option --pyton is unknown"),

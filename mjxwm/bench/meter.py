@@ -190,12 +190,13 @@ def _in_pallas(counted: kernels.Kernels, function: Callable, shapes: Any) -> int
 
 
 def _slowest(gpu: Gpu, counted: kernels.Kernels, rows: int) -> list[tuple[str, str, int, float]]:
-    times: collections.Counter[tuple[str, str]] = collections.Counter()
+    times: dict[tuple[str, str], float] = collections.defaultdict(float)
     runs: collections.Counter[tuple[str, str]] = collections.Counter()
     for kernel, n in counted.runs.items():
         runs[kernel.name, kernel.kind] += n
-        times[kernel.name, kernel.kind] += n * pricing.of_kernel(gpu, kernel)  # type: ignore[assignment]
-    return [(*key, runs[key], seconds) for key, seconds in times.most_common(rows)]
+        times[kernel.name, kernel.kind] += n * pricing.of_kernel(gpu, kernel)
+    longest = sorted(times, key=lambda key: -times[key])[:rows]
+    return [(*key, runs[key], times[key]) for key in longest]
 
 
 def _state_here(config: Config, subject: _Subject) -> Any:

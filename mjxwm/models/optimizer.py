@@ -55,8 +55,12 @@ class Optimizer(NamedTuple):
         return steps if self.scaled is None else self.scaled(steps)
 
     def packed(self, parameters: Any, state: Any) -> Any:
-        """The state for a loop over steps: on a GPU `Packed`, on a CPU as it is."""
-        if platform.compiled_for() == "cpu" or not jax.tree.leaves(state):
+        """The state for a loop over steps: on a GPU `Packed`, on a CPU as it is.
+
+        What is one array already stays as it is, too: nothing tells its moments from a count.
+        """
+        one = jax.tree.structure(parameters) == jax.tree.structure(0)
+        if platform.compiled_for() == "cpu" or one or not jax.tree.leaves(state):
             return state
         is_of_form = _of_form(parameters)
         parts = jax.tree.map(

@@ -9,7 +9,7 @@ import numpy as np
 from mjxwm.reports import plot
 from mjxwm.runs import record, symptoms
 from mjxwm.runs.folders import RunFolder
-from mjxwm.runs.loop import Result
+from mjxwm.runs.result import Result
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:

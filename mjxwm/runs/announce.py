@@ -1,7 +1,7 @@
 """What a run says: what it is made of when it starts, and what failed in foreign worlds."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 
@@ -69,6 +69,19 @@ def failure_text(trainer: Trainer, last: bool, metrics: Any) -> str:
         return text
     print(text, flush=True)
     return ""
+
+
+def raise_failure(failure: str, runs: Sequence[RunFolder]) -> NoReturn:
+    """Ends a run, which is saved, for what failed in its foreign worlds.
+
+    Raises:
+        ConfigError: always, with the way to go on.
+    """
+    (path,) = (folders.quoted(run.path) for run in runs)  # foreign worlds are of one seed
+    raise ConfigError(
+        f"{failure} The run is saved: `mjxwm train --resume {path}` goes on; with "
+        "`on_failure: go-on` in its config.yaml, past what fails."
+    )
 
 
 def say_failures(trainer: Trainer) -> None:

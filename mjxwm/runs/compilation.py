@@ -84,7 +84,8 @@ def wait(trainer: Trainer) -> None:
     if not isinstance(iterate, Compiling):
         return
     if devices.leads():
-        print("compile  iteration and evaluation: ", end="", flush=True)
+        aside = "" if trainer.evaluate is None else ", evaluation beside it"
+        print(f"compile  iteration{aside}: ", end="", flush=True)
     iterate.wait()
     if devices.leads():
         print(f"{iterate.seconds:.0f} s", flush=True)

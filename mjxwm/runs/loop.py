@@ -9,39 +9,19 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-
-from mjxwm import ConfigError
 from mjxwm.runs import compilation, devices, folders, presets, together
-from mjxwm.runs.announce import announce, failure_text, say_ended, say_failures
+from mjxwm.runs.announce import announce, failure_text, raise_failure, say_ended, say_failures
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
-from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.log import Log
 from mjxwm.runs.recorder import recorder
+from mjxwm.runs.result import End, Result, evaluated, results
 from mjxwm.runs.schedule import Schedule
-from mjxwm.runs.start import eval_key, first_state, new_run
+from mjxwm.runs.start import first_state, new_run
 from mjxwm.runs.stops import interruptible
-
-
-class Result(NamedTuple):
-    """The outcome of a run."""
-
-    config: Config
-    run: RunFolder
-    evaluation: Evaluation | None
-    """The evaluation at its end; None if it was interrupted before, or has no environment."""
-    finished: bool
-    """Whether its budget, or its time (`minutes`), is spent; False after Ctrl-C or `stop_at`."""
-    iteration: int
-    env_steps: int
-    seconds: float
-    """Wall-clock time of this process's part of the run, compilation included."""
-    trouble: str = ""
-    """Why it ended before the other seeds of its program; empty if it did not."""
 
 
 def run(config: Config, preset: str, name: str | None, folder: Path) -> Result:
@@ -151,33 +131,11 @@ def train_runs(
                 if dataset_recorder is not None:
                     dataset_recorder.flush()
             if failure:
-                (path,) = (folders.quoted(run.path) for run in runs)
-                raise ConfigError(
-                    f"{failure} The run is saved: `mjxwm train --resume {path}`"
-                    " goes on; with `on_failure: go-on` in its config.yaml, past what fails."
-                )
+                raise_failure(failure, runs)
             ended |= {run: (iteration, trouble) for run, trouble in troubles.items()}
             if troubles:
                 say_ended(troubles, iteration, others=len(ended) < len(runs))
     finished = out_of_time or iteration == algorithm.iterations
     say_failures(trainer)
-    seconds = time.monotonic() - began
-    results = []
-    for i, run in enumerate(runs):
-        at, trouble = ended.get(run, (iteration, ""))
-        through, steps = finished and not trouble, algorithm.env_steps(at)
-        evaluation = evaluations[i] if through and evaluations else None
-        config_of_run = dataclasses.replace(config, seed=(trainer.seeds or [config.seed])[i])
-        results.append(Result(config_of_run, run, evaluation, through, at, steps, seconds, trouble))
-    return results
-
-
-def evaluated(trainer: Trainer, state: Any) -> list[Evaluation]:
-    """Evaluates a state, or each seed's part of a stacked one.
-
-    The start states are the same every time, and never those of the training.
-    """
-    assert trainer.evaluate is not None
-    keys = trainer.keys(eval_key)
-    evaluations = jax.device_get(trainer.evaluate(devices.local(state), keys))
-    return together.each(evaluations, trainer.seeds)
+    end = End(iteration, finished, time.monotonic() - began)
+    return results(trainer, runs, end, evaluations, ended)

@@ -10,7 +10,8 @@ from mjxwm.runs import folders, presets, together
 from mjxwm.runs.build import build
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
-from mjxwm.runs.loop import Result, train_runs
+from mjxwm.runs.loop import train_runs
+from mjxwm.runs.result import Result
 from mjxwm.runs.start import new_runs
 
 

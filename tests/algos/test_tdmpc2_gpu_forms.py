@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from platforms import assert_equal, on_both
 
 from mjxwm.algos import tdmpc2
 from mjxwm.algos.tdmpc2 import config, networks, planner, sequences, updates
-from mjxwm.maths import platform
 from mjxwm.models import world_model
 
 OBS, ACTION, WORLDS = 5, 3, 4
@@ -20,19 +20,6 @@ OBS, ACTION, WORLDS = 5, 3, 4
 def double_precision():
     with jax.enable_x64(True):
         yield
-
-
-def on_both(fn, *args):
-    """What `fn` gives on a CPU and on a GPU."""
-    results = []
-    for name in ("cpu", "gpu"):
-        with platform.compiling_for(name):
-            results.append(jax.jit(fn)(*args))
-    return results
-
-
-def assert_equal(trees):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), *trees)
 
 
 TABLE = networks.TaskTable(jnp.array([[1, 1, 1], [1, 1, 0]], float), jnp.full(2, 0.9))

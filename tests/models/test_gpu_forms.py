@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from platforms import assert_equal, on_both
 
 from mjxwm.maths import moments, platform
 from mjxwm.models import nets, world_model
@@ -30,23 +31,6 @@ def noisy(tree, key):
     return jax.tree.unflatten(
         structure, [x + 0.5 * jax.random.normal(k, x.shape, float) for x, k in pairs]
     )
-
-
-def on_both(fn, *args):
-    """What `fn` gives on a CPU and on a GPU."""
-    results = []
-    for name in ("cpu", "gpu"):
-        with platform.compiling_for(name):
-            results.append(jax.jit(fn)(*args))
-    return results
-
-
-def assert_equal(trees):
-    cpu, gpu = trees
-    assert jax.tree.structure(cpu) == jax.tree.structure(gpu)
-    for a, b in zip(jax.tree.leaves(cpu), jax.tree.leaves(gpu), strict=True):
-        assert a.dtype == b.dtype == jnp.float64
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 
 
 def simnorm(x):

@@ -53,6 +53,8 @@ def test_packed_steps_are_those_of_the_trees(key):
     assert jax.tree.structure((after, state)) == jax.tree.structure(expected)
     for a, b in zip(jax.tree.leaves((after, state)), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+        one = optimizer.init(x)
+        assert optimizer.packed(x, one) is one  # its count looks like its moments
     np.testing.assert_allclose(length, optax.tree.norm(gradient), rtol=1e-6)
     assert optimizer.packed(net, ()) == ()
     assert optimizer.packed(net, start) is start  # on a CPU

@@ -52,7 +52,9 @@ def test_a_run_compiles_each_program_once_and_says_so(tmp_path, logged, capsys):
         result = loop.run(config, "debug", "run", tmp_path)
         assert result.evaluation is not None
     assert _compiled(logged) == {"init": 1, "iterate": 1, "run": 1}
-    assert re.search(r"^compile  iteration and evaluation: \d+ s$", capsys.readouterr().out, re.M)
+    assert re.search(
+        r"^compile  iteration, evaluation beside it: \d+ s$", capsys.readouterr().out, re.M
+    )
 
 
 def _compiled(caplog):

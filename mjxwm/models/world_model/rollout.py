@@ -1,5 +1,6 @@
 """The recurrence of the world model, with the form of its gradient that suits the platform."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -73,10 +74,10 @@ def _deferred(act: Callable[..., Array], predict: Callable[..., Array]) -> Any:
 
     def forward(act_weights: Any, predict_weights: Any, z: Array, inputs: Array) -> Any:
         functions = _bound(act_weights, predict_weights)
-        shapes = jax.eval_shape(lambda z, x: _steps(*functions, z, x, None), z, inputs)
+        shapes = jax.eval_shape(functools.partial(_steps, *functions, nudges=None), z, inputs)
         # A zero that is added: its gradient is that of what it is added to.
         zeros = (jnp.zeros_like(shapes[1]), jnp.zeros_like(shapes[0]))
-        steps = lambda z, inputs, nudges: _steps(*functions, z, inputs, nudges)  # noqa: E731
+        steps = functools.partial(_steps, *functions)
         (next_z, action), back = jax.vjp(steps, z, inputs, zeros)
         before = jnp.concatenate([z[None], next_z[:-1]])
         return (next_z, action), (back, act_weights, predict_weights, before, action, inputs)
