@@ -5,7 +5,7 @@
 #
 # Writes FOLDER/PRESET-SEED.json (the result), FOLDER/runs.json (evaluations, settings, machine) and
 # FOLDER/PRESET.png (the curves). Compilation is part of each run: no cache is kept between them.
-# Two cores: cartpole-swingup about 5 minutes a seed, pwm-hopper-cpu about 20 to 30.
+# Two cores: cartpole-swingup two and a half minutes a seed, pwm-hopper-cpu about 20 to 30.
 set -euo pipefail
 preset=$1 folder=$2
 shift 2
