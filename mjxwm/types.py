@@ -62,6 +62,53 @@ def no_batches(iteration: int) -> Iterator[Iterator[tuple[Any, ...]]]:
     yield itertools.repeat(())
 
 
+class Sizes(NamedTuple):
+    """What a policy needs to know of its task; an `EnvSpec` says it."""
+
+    obs_size: int
+    """Numbers of an observation."""
+    action_size: int
+    """Numbers of an action."""
+    episode_length: int
+    """Actions until truncation."""
+
+    @classmethod
+    def of(cls, spec: Any) -> "Sizes":
+        """The sizes of an environment, by its `EnvSpec`."""
+        return cls(spec.obs_size, spec.action_size, spec.episode_length)
+
+
+class Controller(NamedTuple):
+    """A deterministic policy with a memory, such as a planner, which carries its plan on."""
+
+    start: Callable[[int], Any]
+    """number of worlds -> the memory before the first step."""
+    act: Callable[[Any, Any, Float[Array, "B o"]], tuple[Any, Float[Array, "B a"]]]
+    """(policy, memory, obs [B, o]) -> the next memory and the actions."""
+
+
+class Agent(NamedTuple):
+    """How a policy acts, apart from what trains it: pure functions, without worlds and engines.
+
+    The policy itself is a tree of arrays: the networks and the normalisation that act, and what
+    else of them others look at, such as the world model; no optimiser states, no data.
+    """
+
+    init: Callable[[PRNGKeyArray], Any]
+    """key -> a policy before any training, whose shapes are those of a trained one."""
+    act: Callable[..., Float[Array, "B a"]]
+    """(policy, obs [B, o], key or None) -> actions; without a key the deterministic ones."""
+    planner: Controller | None = None
+    """What acts in evaluations where it carries something from step to step; else `act` does."""
+
+    @property
+    def controller(self) -> Controller:
+        """What acts in evaluations: the planner, or `act` without a memory."""
+        if self.planner is not None:
+            return self.planner
+        return Controller(lambda worlds: (), lambda policy, _, obs: ((), self.act(policy, obs)))
+
+
 class Algorithm(NamedTuple):
     """An algorithm as pure functions; the caller jits `iterate` once and donates the state.
 
@@ -75,8 +122,11 @@ class Algorithm(NamedTuple):
     iterate: Callable[..., tuple[Any, Metrics]]
     """(state, *batches) -> state and metrics of one iteration: T control steps in B worlds, then
     the updates; or updates on batches of a data set."""
-    act: Callable[..., Float[Array, "B a"]]
-    """(state, obs [B, o], key or None) -> actions; without a key the deterministic ones."""
+    agent: Agent
+    """How its policy acts."""
+    policy: Callable[[Any], Any]
+    """state -> the policy, see `Agent`. It picks leaves and computes nothing, so that it does the
+    same on a stacked state of several seeds and on one of shapes."""
     iterations: int
     """Iterations until the budget of env steps, or of updates, is spent."""
     env_steps: Callable[[int], int]
@@ -86,21 +136,8 @@ class Algorithm(NamedTuple):
     batches: Callable[[int], AbstractContextManager[Iterator[tuple[Any, ...]]]] = no_batches
     """iteration -> a context, in it an iterator over what `iterate` takes beside the state, from
     that iteration on."""
-    controller: "Controller | None" = None
-    """What acts in evaluations where it carries something from step to step; else `act` does."""
 
-
-class Controller(NamedTuple):
-    """A deterministic policy with a memory, such as a planner, which carries its plan on."""
-
-    start: Callable[[int], Any]
-    """number of worlds -> the memory before the first step."""
-    act: Callable[[Any, Any, Float[Array, "B o"]], tuple[Any, Float[Array, "B a"]]]
-    """(state, memory, obs [B, o]) -> the next memory and the actions."""
-
-
-def controller(algorithm: Algorithm) -> Controller:
-    """What acts in an algorithm's evaluations: its controller, or `act` without a memory."""
-    if algorithm.controller is not None:
-        return algorithm.controller
-    return Controller(lambda worlds: (), lambda state, _, obs: ((), algorithm.act(state, obs)))
+    @property
+    def act(self) -> Callable[..., Float[Array, "B a"]]:
+        """(policy, obs [B, o], key or None) -> actions, see `Agent`."""
+        return self.agent.act

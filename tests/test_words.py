@@ -21,7 +21,7 @@ RIDDLES = {
 """Pronouns and participles that are no names of values."""
 SYNONYMS = {"cfg": "config", "settings": "config"}
 """Names that are not used, and the one name of the same thing that is."""
-KEPT = {("mjxwm/algos/multitask/extract.py", "settings")}
+KEPT = {("mjxwm/algos/multitask/config.py", "settings")}
 """Fields that the configurations of earlier runs have on disk."""
 PHRASES = ("None where", "none where", "is none ", "what is None", "asked for", "to be had")
 """Phrases that readers of docstrings have stumbled over."""

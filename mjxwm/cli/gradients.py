@@ -40,17 +40,17 @@ def gradients(args: list[str]) -> int:
     from mjxwm.runs import system
 
     options = parse(_Options, args, "gradients")
-    run_config, state, run = _policy(options)
+    run_config, policy, iteration, run = _policy(options)
     task = experiment.Task(
         options.task, _fields(run_config, options), run_config.action_repeat or 1
     )
-    subject = take(run_config.algo, state)
+    subject = take(run_config.algo, policy)
     with _progress(experiment.steps(options.config, task)) as tick:
         result = experiment.run(options.config, task, subject, tick)
     described = system.describe()
     facts = {
         "policy": run.path.name,
-        "env steps": f"{int(state.iteration) * run_config.algo.steps_per_iteration:,}",
+        "env steps": f"{iteration * run_config.algo.steps_per_iteration:,}",
         "commit": described["commit"],
         "devices": described["devices"],
         "date": str(datetime.date.today()),
@@ -69,19 +69,19 @@ def gradients(args: list[str]) -> int:
     return 0
 
 
-def _policy(options: _Options) -> tuple[Any, Any, Any]:
-    """Configuration, training state and folder of the run to look at."""
+def _policy(options: _Options) -> tuple[Any, Any, int, Any]:
+    """Configuration, policy, iteration and folder of the run to look at."""
     from mjxwm.runs import folders, start
 
     run = _trained(options) if options.policy is None else folders.find(options.policy)
-    trainer, state, _ = start.load(run)
+    trainer, state, iteration = start.load(run)
     run_config = trainer.config
     if run_config.algorithm != "pwm":
         raise ConfigError(
             f"run {run.path} is of {run_config.algorithm}, which has no world model; give a run "
             "of pwm"
         )
-    return run_config, state, run
+    return run_config, trainer.algorithm.policy(state), iteration, run
 
 
 def _trained(options: _Options) -> Any:

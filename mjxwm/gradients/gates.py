@@ -151,5 +151,5 @@ def untrained(env: Env, seed: int) -> Subject:
         model=world_model.Config(latent=16, encoder=(16,), hidden=(16,)),
         policy=actor_critic.Config(actor=(16,), critic=(16,), critics=1),
     )
-    state = jax.jit(pwm.make(config, env).init)(seeds.key(seed))
-    return take(config, state)
+    algorithm = pwm.make(config, env)
+    return take(config, algorithm.policy(jax.jit(algorithm.init)(seeds.key(seed))))

@@ -21,7 +21,7 @@ from mjxwm.models.world_model import WorldModel
 
 
 class Subject(NamedTuple):
-    """A learner, frozen."""
+    """Networks and moments of a learner."""
 
     actor: Actor
     critic: Critic
@@ -78,18 +78,17 @@ def switches(
     return Switches(*(jnp.asarray(x, float) for x in values))
 
 
-def take(config: pwm.Config, state: pwm.TrainState) -> Subject:
-    """The learner of a PWM run."""
-    learner = state.learner
+def take(config: pwm.Config, policy: pwm.Networks) -> Subject:
+    """The networks of a PWM run."""
     # Other models, and none of the moments, are for extraction alone.
-    assert isinstance(learner.model, WorldModel)
-    assert learner.obs is not None
+    assert isinstance(policy.model, WorldModel)
+    assert policy.obs is not None
     return Subject(
-        actor=learner.actor,
-        critic=learner.target,
-        model=learner.model,
-        obs=learner.obs,
-        reward_scale=pwm.reward_scale(config, learner),
+        actor=policy.actor,
+        critic=policy.target,
+        model=policy.model,
+        obs=policy.obs,
+        reward_scale=pwm.reward_scale(config, policy),
         value_unit=jnp.asarray(config.value_unit),
         gamma=jnp.asarray(config.gamma),
     )

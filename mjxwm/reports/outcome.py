@@ -95,6 +95,6 @@ def evaluate_run(
     trainer, state, iteration = load(run, **changed)
     assert trainer.evaluate is not None, "a model of many tasks is no run of this kind"
     key = eval_key(trainer.config.seed if seed is None else seed)
-    evaluation = jax.device_get(trainer.evaluate(state, key))
+    evaluation = jax.device_get(trainer.evaluate(trainer.algorithm.policy(state), key))
     say_failures(trainer)
     return trainer.config, evaluation, iteration

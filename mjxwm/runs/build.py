@@ -15,7 +15,7 @@ from mjxwm.data import TaskInfo, Writer, recording
 from mjxwm.runs import devices, memory, pretrained, together
 from mjxwm.runs.config import Config, check, entry
 from mjxwm.runs.evaluate import Evaluation, evaluate_with_memory
-from mjxwm.types import Algorithm, controller
+from mjxwm.types import Agent, Algorithm
 
 
 class Trainer(NamedTuple):
@@ -29,7 +29,7 @@ class Trainer(NamedTuple):
     algorithm: Algorithm
     programs: devices.Programs
     evaluate: Callable[[Any, jax.Array], Evaluation] | None
-    """(state on one device, key) -> episodes, each from its own start; None without an
+    """(policy on one device, key) -> episodes, each from its own start; None without an
     environment."""
     seeds: tuple[int, ...] | None = None
     """Seeds that train in one program: `programs` and `evaluate` take and return what is stacked
@@ -67,7 +67,7 @@ def build(config: Config, fits: bool = True, seeds: tuple[int, ...] | None = Non
     if env is None:
         return Trainer(config, env, env, algorithm, programs, None)
     eval_env = make_env(config, config.eval_engine) if config.eval_engine else env
-    evaluate = evaluation(algorithm, eval_env, config.episodes, seeds)
+    evaluate = evaluation(algorithm.agent, eval_env, config.episodes, seeds)
     return Trainer(config, env, eval_env, algorithm, programs, evaluate, seeds)
 
 
@@ -143,14 +143,14 @@ def data_writer(config: Config, env: Any) -> Writer:
 
 
 def evaluation(
-    algorithm: Algorithm,
+    agent: Agent,
     env: envs.Source,
     episodes: int,
     seeds: tuple[int, ...] | None = None,
 ) -> Callable[[Any, jax.Array], Evaluation]:
-    """(state, key) -> that many episodes of what the algorithm acts with, compiled on first use.
+    """(policy, key) -> that many episodes of it, compiled on first use.
 
-    With several seeds that is (stacked state, keys [S]) -> the episodes of each, stacked.
+    With several seeds that is (stacked policies, keys [S]) -> the episodes of each, stacked.
 
     Raises:
         ConfigError: the memory here cannot hold a world for each episode.
@@ -159,14 +159,14 @@ def evaluation(
     worlds = episodes * len(seeds or [0])
     if not env.spec.on_host and (error := memory.too_many_episodes(worlds, env.batch)):
         raise ConfigError(error)
-    policy = controller(algorithm)
+    controller = agent.controller
     env = _for_seeds(env, episodes, seeds)
 
-    def run(state: Any, key: jax.Array) -> Evaluation:
-        def act(carried: Any, obs: jax.Array) -> tuple[Any, jax.Array]:
-            return policy.act(state, carried, obs)
+    def run(policy: Any, key: jax.Array) -> Evaluation:
+        def act(memory: Any, obs: jax.Array) -> tuple[Any, jax.Array]:
+            return controller.act(policy, memory, obs)
 
-        return evaluate_with_memory(env, act, policy.start(episodes), key, episodes)
+        return evaluate_with_memory(env, act, controller.start(episodes), key, episodes)
 
     return jax.jit(run if seeds is None else jax.vmap(run))
 

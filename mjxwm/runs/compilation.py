@@ -74,7 +74,7 @@ def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
         programs = programs._replace(iterate=Compiling(programs.iterate, state))
     evaluate: Any = trainer.evaluate
     if evaluate is not None:
-        evaluate = Compiling(evaluate, devices.local_shapes(state), key)
+        evaluate = Compiling(evaluate, devices.local_shapes(algorithm.policy(state)), key)
     return trainer._replace(programs=programs, evaluate=evaluate)
 
 

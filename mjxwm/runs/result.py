@@ -83,5 +83,6 @@ def evaluated(trainer: Trainer, state: Any) -> list[Evaluation]:
     """
     assert trainer.evaluate is not None
     keys = trainer.keys(eval_key)
-    evaluations = jax.device_get(trainer.evaluate(devices.local(state), keys))
+    policy = devices.local(trainer.algorithm.policy(state))
+    evaluations = jax.device_get(trainer.evaluate(policy, keys))
     return together.each(evaluations, trainer.seeds)

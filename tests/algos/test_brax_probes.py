@@ -37,7 +37,8 @@ def learn(make_parts, init, iterate, act, iterations):
 def ppo_learned():
     def act(parts, state, obs):
         value = parts.nets.value_network.apply(state.normalizer, state.params.value, obs)
-        return value, ppo.make(SMALL_PPO, probes.make(probes.BOTH)).act(state, obs)[:, 0]
+        algorithm = ppo.make(SMALL_PPO, probes.make(probes.BOTH))
+        return value, algorithm.act(algorithm.policy(state), obs)[:, 0]
 
     return learn(
         lambda env: ppo.make_parts(SMALL_PPO, env),
@@ -80,7 +81,8 @@ def test_ppo_learns_the_best_action(ppo_learned, probe, state, truth):
 @pytest.fixture(scope="module")
 def sac_learned():
     def act(parts, state, obs):
-        action = sac.make(SMALL_SAC, probes.make(probes.BOTH)).act(state, obs)
+        algorithm = sac.make(SMALL_SAC, probes.make(probes.BOTH))
+        action = algorithm.act(algorithm.policy(state), obs)
         values = parts.nets.q_network.apply(state.normalizer, state.learner.critics, obs, action)
         alpha = jnp.broadcast_to(jnp.exp(state.learner.log_alpha), len(obs))
         return values.min(axis=1) / SMALL_SAC.reward_scaling, action[:, 0], alpha

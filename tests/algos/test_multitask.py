@@ -130,7 +130,7 @@ def test_extraction_changes_what_it_should(model, changes):
     assert ("model/loss" in metrics) == finetuned
     assert ("imitation/effective_sample" in metrics) == ("imitation" in changes)
     obs = jnp.zeros((4, env.spec.obs_size))
-    assert algo.act(state, obs).shape == (4, env.spec.action_size)
+    assert algo.act(algo.policy(state), obs).shape == (4, env.spec.action_size)
 
 
 @pytest.mark.parametrize(

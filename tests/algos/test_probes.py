@@ -63,9 +63,8 @@ def train(config: pwm.Config) -> dict[str, dict[str, Learned]]:
         obs, learner = jnp.array(list(STATES.values()), float), state.learner
         z = pwm.encode(learner, obs)
         unit = config.value_unit * pwm.reward_scale(config, learner)
-        return Learned(
-            actor_critic.value(learner.critic, z) * unit, algorithm.act(state, obs)[:, 0]
-        )
+        action = algorithm.act(algorithm.policy(state), obs)
+        return Learned(actor_critic.value(learner.critic, z) * unit, action[:, 0])
 
     numbers = jax.tree.map(lambda *x: jnp.array(x, float), *PROBES.values())
     keys = jax.random.split(jax.random.key(0), len(PROBES))

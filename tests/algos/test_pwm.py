@@ -62,10 +62,10 @@ def test_the_replay_holds_what_was_collected(program, three):
 
 def test_without_a_key_actions_are_deterministic(program, three):
     algorithm, state = program[0], three[0]
-    obs = jnp.ones((4, 2))
-    first, again = algorithm.act(state, obs), algorithm.act(state, obs)
+    policy, obs = algorithm.policy(state), jnp.ones((4, 2))
+    first, again = algorithm.act(policy, obs), algorithm.act(policy, obs)
     np.testing.assert_array_equal(first, again)
-    sampled = algorithm.act(state, obs, jax.random.key(1))
+    sampled = algorithm.act(policy, obs, jax.random.key(1))
     assert sampled.shape == first.shape == (4, 1)
     assert (sampled != first).any()
 

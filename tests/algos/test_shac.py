@@ -180,7 +180,7 @@ def learned(request):
         obs = jnp.array([[0.0, 0], [0, 1], [1, 0], [-1, 0]])
         x = learners.moments.normalize(state.learner.obs, obs)
         value = actor_critic.value(state.learner.critic, x) * config.value_unit
-        return value, algorithm.act(state, obs)[:, 0]
+        return value, algorithm.act(algorithm.policy(state), obs)[:, 0]
 
     numbers = jax.tree.map(lambda *x: jnp.array(x, float), *PROBES.values())
     keys = jax.random.split(jax.random.key(0), len(PROBES))

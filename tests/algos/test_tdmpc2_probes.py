@@ -54,7 +54,7 @@ def learn(config: tdmpc2.Config) -> dict[tuple[str, str], tuple[float, float]]:
         obs = jnp.array(list(STATES.values()), float)
         table = tdmpc2.TaskTable(jnp.ones((1, 1)), jnp.full(1, config.gamma))
         networks = tdmpc2.for_task(state.learner.networks, table, 0)
-        action = algorithm.act(state, obs)
+        action = algorithm.act(algorithm.policy(state), obs)
         value = networks.values(networks.model.encode(obs), action).mean(axis=0)
         return value, action[:, 0]
 

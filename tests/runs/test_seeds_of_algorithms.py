@@ -46,9 +46,10 @@ def metrics_of(config):
         alone = [state for state, _ in pairs]
         yield metrics, [m for _, m in pairs]
     keys = together.keys(seeding.key)
-    evaluation = together.evaluate(states, keys).episode_return.mean(axis=1)
+    policy = single.algorithm.policy
+    evaluation = together.evaluate(policy(states), keys).episode_return.mean(axis=1)
     each = [
-        single.evaluate(s, seeding.key(seed)).episode_return.mean()
+        single.evaluate(policy(s), seeding.key(seed)).episode_return.mean()
         for s, seed in zip(alone, SEEDS, strict=True)
     ]
     yield {"eval": evaluation}, [{"eval": x} for x in each]

@@ -21,7 +21,7 @@ from mjxwm.cli import seeds as say_seeds
 from mjxwm.reports import seeds as reports
 from mjxwm.runs import build, checkpoint, loop, presets, record, several, start, together
 from mjxwm.runs.config import Config
-from mjxwm.types import Algorithm
+from mjxwm.types import Agent, Algorithm
 
 CONFIG = Config(
     task="probe",
@@ -51,12 +51,15 @@ def walk(config, env):
         place = state.place + jax.random.normal(step, (2,))
         return Walk(state.iteration + 1, place, key), {"model/loss": place[1]}
 
-    def act(state, obs, key=None):
-        return jnp.full((len(obs), 1), jnp.tanh(state.place[0]))
+    def act(place, obs, key=None):
+        return jnp.full((len(obs), 1), jnp.tanh(place[0]))
 
     algo = config.algo
     steps = algo.steps_per_iteration
-    return Algorithm(jax.jit(init), iterate, act, algo.iterations, lambda i: i * steps)
+    agent = Agent(lambda key: init(key).place, act)
+    return Algorithm(
+        jax.jit(init), iterate, agent, lambda s: s.place, algo.iterations, lambda i: i * steps
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,10 @@ from typing import Any
 from mjxwm_envs.core import Source
 
 from mjxwm.algos.baselines.config import PPO, SAC, validate
+from mjxwm.algos.baselines.tanh_gaussian import agent
 from mjxwm.types import Algorithm
 
-__all__ = ["PPO", "SAC", "make_ppo", "make_sac", "validate"]
+__all__ = ["PPO", "SAC", "agent", "make_ppo", "make_sac", "validate"]
 
 
 def make_ppo(config: PPO, env: Source) -> Algorithm:

@@ -17,10 +17,11 @@ from brax.training.agents.ppo import networks as ppo_networks
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from mjxwm_envs.core import Source
 
+from mjxwm.algos.baselines import tanh_gaussian
 from mjxwm.algos.baselines.config import PPO
 from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer
 from mjxwm.data.rollout import step_metrics
-from mjxwm.types import Algorithm, Metrics
+from mjxwm.types import Algorithm, Metrics, Sizes
 
 
 class TrainState(NamedTuple):
@@ -52,16 +53,11 @@ class Parts(NamedTuple):
 def make(config: PPO, env: Source) -> Algorithm:
     """PPO on `env`."""
     parts = make_parts(config, env)
-    policy = ppo_networks.make_inference_fn(parts.nets)
-
-    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Float[Array, "B a"]:
-        params = (state.normalizer, state.params.policy)
-        return policy(params, deterministic=key is None)(obs, key)[0]
-
     return Algorithm(
         init=jax.jit(lambda key: init(parts, key)),
         iterate=lambda state: iterate(parts, state),
-        act=act,
+        agent=tanh_gaussian.agent(config, Sizes.of(env.spec)),
+        policy=lambda state: tanh_gaussian.networks(state.params.policy, state.normalizer),
         iterations=config.iterations,
         env_steps=lambda iteration: iteration * config.steps_per_iteration,
         networks=lambda state: {"policy": state.params.policy, "critic": state.params.value},

@@ -19,10 +19,11 @@ from brax.training.replay_buffers import ReplayBufferState, UniformSamplingQueue
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from mjxwm_envs.core import Source, Step
 
+from mjxwm.algos.baselines import tanh_gaussian
 from mjxwm.algos.baselines.config import SAC
 from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer
 from mjxwm.data.rollout import step_metrics
-from mjxwm.types import Algorithm, Metrics
+from mjxwm.types import Algorithm, Metrics, Sizes
 
 _ALPHA_LR = 3e-4  # fixed in Brax, too
 
@@ -71,11 +72,6 @@ class Parts(NamedTuple):
 def make(config: SAC, env: Source) -> Algorithm:
     """SAC on `env`."""
     parts = make_parts(config, env)
-    policy = sac_networks.make_inference_fn(parts.nets)
-
-    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Float[Array, "B a"]:
-        params = (state.normalizer, state.learner.policy)
-        return policy(params, deterministic=key is None)(obs, key)[0]
 
     def env_steps(iteration: int) -> int:
         return (config.warmup_rounds + iteration * config.unroll) * config.worlds
@@ -83,7 +79,8 @@ def make(config: SAC, env: Source) -> Algorithm:
     return Algorithm(
         init=jax.jit(lambda key: init(parts, key)),
         iterate=lambda state: iterate(parts, state),
-        act=act,
+        agent=tanh_gaussian.agent(config, Sizes.of(env.spec)),
+        policy=lambda state: tanh_gaussian.networks(state.learner.policy, state.normalizer),
         iterations=config.iterations,
         env_steps=env_steps,
         networks=lambda state: {"policy": state.learner.policy, "critics": state.learner.critics},

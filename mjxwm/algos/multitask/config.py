@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.algos.tdmpc2 import NetworkConfig, sized
 from mjxwm.algos.tdmpc2.config import SIZES
 from mjxwm.maths import ranges
@@ -121,6 +122,52 @@ class Extract:
     """Updates per call of the compiled program."""
     policy: actor_critic.Config = actor_critic.Config()
     """Sizes of actor and critics."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Extraction(AlgorithmConfig):
+    """Which model and data set to use, and the hyperparameters of policy extraction."""
+
+    model: str = ""
+    """Run folder of the pre-trained model."""
+    data: str = ""
+    """Folder of the data set; by default the one that the model was trained on."""
+    settings: Extract = Extract()
+    """Hyperparameters of the policy updates."""
+    seed: int = 0
+    """Seed of the windows drawn from the data set."""
+
+    # Every algorithm's configuration has these; they are 0 because no simulator is stepped.
+    worlds: int = 0
+    """Worlds stepped in training: always 0."""
+    env_steps: int = 0
+    """Env steps taken in training: always 0."""
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Env steps of an iteration: always 0."""
+        return 0
+
+    @property
+    def updates(self) -> int:
+        """Actor updates per iteration; the last iteration may have fewer."""
+        return min(self.settings.updates_per_iteration, self.settings.updates)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations until all updates are done."""
+        return -(-self.settings.updates // self.updates)
+
+    def updates_after(self, iteration: int) -> int:
+        """Updates made after so many iterations."""
+        return min(iteration * self.updates, self.settings.updates)
+
+    def summary(self) -> list[str]:
+        """Lines to print when a run starts."""
+        return [
+            f"budget   no env steps, {self.settings.updates:,} updates in {self.iterations:,} "
+            "iterations"
+        ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,6 @@ model, fine-tuning of the model works, and pessimism or imitation of the data ar
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +18,10 @@ from mjxwm_envs.core import Source
 
 from mjxwm import data
 from mjxwm.algos import pwm, tdmpc2
-from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.algos.multitask import in_sample
 from mjxwm.algos.multitask.config import Extract, validate_extract
-from mjxwm.algos.multitask.model import Card, Model
+from mjxwm.algos.multitask.config import Extraction as Config
+from mjxwm.algos.multitask.model import Card, Model, new_networks
 from mjxwm.algos.multitask.pessimism import Pessimistic
 from mjxwm.algos.multitask.tasks import task_index
 from mjxwm.algos.pwm import Learner
@@ -32,53 +31,7 @@ from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor
 from mjxwm.models.nets import MLP
 from mjxwm.models.world_model import Conditioned
-from mjxwm.types import Algorithm, Metrics
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(AlgorithmConfig):
-    """Which model and data set to use, and the hyperparameters of policy extraction."""
-
-    model: str = ""
-    """Run folder of the pre-trained model."""
-    data: str = ""
-    """Folder of the data set; by default the one that the model was trained on."""
-    settings: Extract = Extract()
-    """Hyperparameters of the policy updates."""
-    seed: int = 0
-    """Seed of the windows drawn from the data set."""
-
-    # Every algorithm's configuration has these; they are 0 because no simulator is stepped.
-    worlds: int = 0
-    """Worlds stepped in training: always 0."""
-    env_steps: int = 0
-    """Env steps taken in training: always 0."""
-
-    @property
-    def steps_per_iteration(self) -> int:
-        """Env steps of an iteration: always 0."""
-        return 0
-
-    @property
-    def updates(self) -> int:
-        """Actor updates per iteration; the last iteration may have fewer."""
-        return min(self.settings.updates_per_iteration, self.settings.updates)
-
-    @property
-    def iterations(self) -> int:
-        """Iterations until all updates are done."""
-        return -(-self.settings.updates // self.updates)
-
-    def updates_after(self, iteration: int) -> int:
-        """Updates made after so many iterations."""
-        return min(iteration * self.updates, self.settings.updates)
-
-    def summary(self) -> list[str]:
-        """Lines to print when a run starts."""
-        return [
-            f"budget   no env steps, {self.settings.updates:,} updates in {self.iterations:,} "
-            "iterations"
-        ]
+from mjxwm.types import Agent, Algorithm, Metrics, Sizes
 
 
 class TrainState(NamedTuple):
@@ -90,6 +43,27 @@ class TrainState(NamedTuple):
     q: MLP | None
     """The pre-trained ensemble of Q functions; None unless pessimism is used."""
     key: PRNGKeyArray
+
+
+def agent(config: Config, sizes: Sizes, card: Card) -> Agent:
+    """How an extracted policy acts; its arrays are PWM's `Networks`.
+
+    Args:
+        config: the configuration.
+        sizes: of the task.
+        card: of the pre-trained model, whose sizes the networks have; any task of it will do.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    validate_extract(config.settings)
+
+    def init(key: PRNGKeyArray) -> pwm.Networks:
+        key_model, key_actor, key_critic = jax.random.split(key, 3)
+        model = tdmpc2.for_task(new_networks(card, key_model), card.task_table, 0).model
+        return _networks(config.settings, card, model, sizes.action_size, key_actor, key_critic)
+
+    return pwm.learner.agent(sizes.action_size, init)
 
 
 def make(config: Config, env: Source, model: Model) -> Algorithm:
@@ -108,10 +82,6 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
     pwm_config = _pwm_config(config.settings, model, env)
     tx = pwm.learner.optimizers(pwm_config)
 
-    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
-        return pwm.learner.act(state.learner, obs, noise)
-
     def init(key: PRNGKeyArray) -> TrainState:
         return _init(config.settings, pwm_config, tx, model, env, key)
 
@@ -126,7 +96,16 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
     def networks(state: TrainState) -> dict[str, Any]:
         return {"world model": state.learner.model, "actor": state.learner.actor}
 
-    return Algorithm(init, iterate, act, config.iterations, lambda iteration: 0, networks, batches)
+    return Algorithm(
+        init=init,
+        iterate=iterate,
+        agent=agent(config, Sizes.of(env.spec), model.card),
+        policy=lambda state: pwm.learner.networks(state.learner),
+        iterations=config.iterations,
+        env_steps=lambda iteration: 0,
+        networks=networks,
+        batches=batches,
+    )
 
 
 def _matching_task(model: Model, env: Source) -> TaskInfo:
@@ -217,25 +196,39 @@ def _init(
 ) -> TrainState:
     key, key_actor, key_critic = jax.random.split(key, 3)
     networks = model.for_task(env.name)
-    latent = pwm_config.model.latent
-    actor = Actor.create(pwm_config.policy, latent, env.action_size, key=key_actor)
-    critic = actor_critic.make_critics(pwm_config.policy, latent, key=key_critic)
+    new = _networks(config, model.card, networks.model, env.action_size, key_actor, key_critic)
     learner = Learner(
-        model=networks.model,
-        actor=actor,
-        critic=critic,
-        target=jax.tree.map(jnp.copy, critic),
-        model_opt=tx.model.init(networks.model) if config.finetune else (),
-        actor_opt=tx.actor.init(actor),
-        critic_opt=tx.critic.init(critic),
-        obs=None,
-        reward=moments.init(),
+        **new._asdict(),
+        model_opt=tx.model.init(new.model) if config.finetune else (),
+        actor_opt=tx.actor.init(new.actor),
+        critic_opt=tx.critic.init(new.critic),
         returns=moments.init(),
     )
     q = networks.q if config.pessimism else None
     state = TrainState(jnp.zeros((), jnp.int32), learner, q, key)
     # What is restored is bound to its device; a state half bound would be compiled for twice.
     return jax.device_put(state, jax.devices()[0])
+
+
+def _networks(
+    config: Extract,
+    card: Card,
+    model: Conditioned,
+    action_size: int,
+    key_actor: PRNGKeyArray,
+    key_critic: PRNGKeyArray,
+) -> pwm.Networks:
+    """A new actor and critics on the latents of a model."""
+    latent = card.networks.model.latent
+    critic = actor_critic.make_critics(config.policy, latent, key=key_critic)
+    return pwm.Networks(
+        model=model,
+        actor=Actor.create(config.policy, latent, action_size, key=key_actor),
+        critic=critic,
+        target=jax.tree.map(jnp.copy, critic),
+        obs=None,
+        reward=moments.init(),
+    )
 
 
 def _iterate(

@@ -12,7 +12,7 @@ from mjxwm.algos import tdmpc2
 from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.algos.multitask.config import Config, Pretrain
 from mjxwm.algos.multitask.tasks import make_task_table, sizes, task_index
-from mjxwm.algos.tdmpc2 import Learner, TaskNetworks, TaskTable
+from mjxwm.algos.tdmpc2 import Learner, Networks, TaskNetworks, TaskTable
 from mjxwm.data import ObsMoments, TaskInfo
 from mjxwm.maths.moments import Moments
 
@@ -127,10 +127,14 @@ class Model(NamedTuple):
 
 def fresh(card: Card, key: jax.Array) -> Learner:
     """A learner with newly initialised networks and optimisers."""
-    networks = tdmpc2.networks.init(
+    return tdmpc2.updates.init(optimizers(card.preset.pretrain), new_networks(card, key))
+
+
+def new_networks(card: Card, key: jax.Array) -> Networks:
+    """Newly initialised networks."""
+    return tdmpc2.networks.init(
         card.networks, card.obs_size, card.action_size, len(card.tasks), key=key
     )
-    return tdmpc2.updates.init(optimizers(card.preset.pretrain), networks)
 
 
 def optimizers(config: Pretrain) -> tdmpc2.updates.Optimizers:

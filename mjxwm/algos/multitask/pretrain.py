@@ -14,12 +14,12 @@ from mjxwm_envs import seeds
 from mjxwm import data
 from mjxwm.algos import tdmpc2
 from mjxwm.algos.multitask.config import Config, validate
-from mjxwm.algos.multitask.model import Card, card_of, fresh, optimizers, rates
+from mjxwm.algos.multitask.model import Card, card_of, fresh, new_networks, optimizers, rates
 from mjxwm.algos.multitask.tasks import task_set
 from mjxwm.algos.tdmpc2 import Learner
 from mjxwm.data import Windows, replay
 from mjxwm.maths import ranges
-from mjxwm.types import Algorithm, Metrics
+from mjxwm.types import Agent, Algorithm, Metrics, Sizes
 
 
 class TrainState(NamedTuple):
@@ -27,6 +27,15 @@ class TrainState(NamedTuple):
 
     iteration: Int[Array, ""]
     learner: Learner
+
+
+def agent(card: Card, sizes: Sizes | None = None) -> Agent:
+    """The networks of a model of many tasks, which acts for one of them: `Model.for_task`."""
+
+    def act(policy: Any, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        raise NotImplementedError("a model of many tasks acts for one of them: Model.for_task")
+
+    return Agent(lambda key: new_networks(card, key), act)
 
 
 def make(card: Card) -> Algorithm:
@@ -43,22 +52,20 @@ def make(card: Card) -> Algorithm:
         learner, metrics = update(state.learner, windows, jax.random.fold_in(key, state.iteration))
         return TrainState(state.iteration + 1, learner), metrics
 
-    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        raise NotImplementedError("a model of many tasks acts for one of them: Model.for_task")
-
     @contextlib.contextmanager
     def batches(iteration: int) -> Iterator[Iterator[tuple[Windows]]]:
         with stream(card, iteration) as windows:
             yield ((item,) for item in windows)
 
     return Algorithm(
-        init,
-        iterate,
-        act,
-        card.iterations,
-        lambda iteration: 0,
-        lambda state: {f"model of {config.size}": state.learner.networks},
-        batches,
+        init=init,
+        iterate=iterate,
+        agent=agent(card),
+        policy=lambda state: state.learner.networks,
+        iterations=card.iterations,
+        env_steps=lambda iteration: 0,
+        networks=lambda state: {f"model of {config.size}": state.learner.networks},
+        batches=batches,
     )
 
 

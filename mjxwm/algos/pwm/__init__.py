@@ -20,7 +20,7 @@ from mjxwm_envs.core import Source, WorldBatch, Worlds
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
 from mjxwm.algos.pwm.critics import fit_critic, replayed_targets, update_critic
-from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
+from mjxwm.algos.pwm.learner import Learner, Networks, Optimizers, encode, reward_scale
 from mjxwm.algos.pwm.updates import (
     actor_loss,
     run_updates,
@@ -30,14 +30,16 @@ from mjxwm.algos.pwm.updates import (
 )
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay
-from mjxwm.types import Algorithm, Metrics, Policy
+from mjxwm.types import Agent, Algorithm, Metrics, Policy, Sizes
 
 __all__ = [
     "Config",
     "Learner",
+    "Networks",
     "Optimizers",
     "TrainState",
     "actor_loss",
+    "agent",
     "collect",
     "encode",
     "fit_critic",
@@ -68,6 +70,17 @@ class TrainState(NamedTuple):
         return whole._replace(worlds=self.worlds.layout(), replay=replay.layout(self.replay))
 
 
+def agent(config: Config, sizes: Sizes) -> Agent:
+    """How PWM's policy acts; its arrays are `Networks`.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    validate(config)
+    sized = (config, sizes.obs_size, sizes.action_size)
+    return learner.agent(sizes.action_size, lambda key: learner.init_networks(*sized, key))
+
+
 def make(config: Config, env: Source) -> Algorithm:
     """PWM on `env`.
 
@@ -77,10 +90,6 @@ def make(config: Config, env: Source) -> Algorithm:
     validate(config)
     batch_env = env.batch(config.worlds)
     tx = learner.optimizers(config)
-
-    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
-        return learner.act(state.learner, obs, noise)
 
     def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
         key, key_act, key_update = jax.random.split(state.key, 3)
@@ -98,7 +107,15 @@ def make(config: Config, env: Source) -> Algorithm:
     def networks(state: TrainState) -> dict[str, Any]:
         return {"world model": state.learner.model, "actor": state.learner.actor}
 
-    return Algorithm(jax.jit(init), iterate, act, config.iterations, env_steps, networks)
+    return Algorithm(
+        init=jax.jit(init),
+        iterate=iterate,
+        agent=agent(config, Sizes.of(env.spec)),
+        policy=lambda state: learner.networks(state.learner),
+        iterations=config.iterations,
+        env_steps=env_steps,
+        networks=networks,
+    )
 
 
 def _init(config: Config, env: WorldBatch, tx: Optimizers, key: PRNGKeyArray) -> TrainState:

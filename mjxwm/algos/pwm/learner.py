@@ -1,6 +1,6 @@
 """PWM's learned state: networks, moments that normalise their inputs and losses; its optimisers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from mjxwm.models import actor_critic, nets
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.models.optimizer import Optimizer
 from mjxwm.models.world_model import LatentModel, WorldModel
-from mjxwm.types import Metrics, Trajectory
+from mjxwm.types import Agent, Metrics, Trajectory
 
 
 class Learner(NamedTuple):
@@ -37,6 +37,17 @@ class Learner(NamedTuple):
     """Running moments of collected rewards, for `reward_scale`."""
     returns: Moments
     """Running moments of imagined returns, for `return_scale`."""
+
+
+class Networks(NamedTuple):
+    """The policy, what it acts through, and what others look at; fields are those of `Learner`."""
+
+    model: LatentModel
+    actor: Actor
+    critic: Critic
+    target: Critic
+    obs: Moments | None
+    reward: Moments
 
 
 class Optimizers(NamedTuple):
@@ -70,22 +81,48 @@ def init(
     config: Config, tx: Optimizers, obs_size: int, action_size: int, key: PRNGKeyArray
 ) -> Learner:
     """New networks and optimisers, and moments of no data yet."""
-    key_model, key_actor, key_critic = jax.random.split(key, 3)
-    model = WorldModel.create(config.model, obs_size, action_size, key=key_model)
-    actor = Actor.create(config.policy, config.model.latent, action_size, key=key_actor)
-    critic = actor_critic.make_critics(config.policy, config.model.latent, key=key_critic)
+    new = init_networks(config, obs_size, action_size, key)
     return Learner(
-        model=model,
-        actor=actor,
-        critic=critic,
-        target=jax.tree.map(jnp.copy, critic),  # two leaves in one buffer would break donation
-        model_opt=tx.model.init(model),
-        actor_opt=tx.actor.init(actor),
-        critic_opt=tx.critic.init(critic),
-        obs=moments.init((obs_size,)),
-        reward=moments.init(),
+        **new._asdict(),
+        model_opt=tx.model.init(new.model),
+        actor_opt=tx.actor.init(new.actor),
+        critic_opt=tx.critic.init(new.critic),
         returns=moments.init(),
     )
+
+
+def init_networks(config: Config, obs_size: int, action_size: int, key: PRNGKeyArray) -> Networks:
+    """New networks, and moments of no data yet."""
+    key_model, key_actor, key_critic = jax.random.split(key, 3)
+    critic = actor_critic.make_critics(config.policy, config.model.latent, key=key_critic)
+    return Networks(
+        model=WorldModel.create(config.model, obs_size, action_size, key=key_model),
+        actor=Actor.create(config.policy, config.model.latent, action_size, key=key_actor),
+        critic=critic,
+        target=jax.tree.map(jnp.copy, critic),  # two leaves in one buffer would break donation
+        obs=moments.init((obs_size,)),
+        reward=moments.init(),
+    )
+
+
+def networks(learner: Learner) -> Networks:
+    """The policy of a learner."""
+    return Networks(*(getattr(learner, name) for name in Networks._fields))
+
+
+def agent(action_size: int, init: Callable[[PRNGKeyArray], Networks]) -> Agent:
+    """How PWM's policies act.
+
+    Args:
+        action_size: numbers of an action.
+        init: key -> new networks.
+    """
+
+    def act_with(policy: Networks, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        noise = None if key is None else jax.random.normal(key, (len(obs), action_size))
+        return act(policy, obs, noise)
+
+    return Agent(init, act_with)
 
 
 def packed(tx: Optimizers, learner: Learner) -> Learner:
@@ -112,7 +149,7 @@ def _with_states(learner: Learner, states: Sequence[Any]) -> Learner:
 
 
 def act(
-    learner: Learner, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
+    learner: Learner | Networks, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
 ) -> Float[Array, "B a"]:
     """Actions for B observations: sampled with standard-normal `noise`, deterministic with None."""
     z = encode(learner, obs)
@@ -125,17 +162,17 @@ def acting(config: Config, learner: Learner) -> Learner:
     return learner._replace(model=model, actor=actor)
 
 
-def encode(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
+def encode(learner: Learner | Networks, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
     """Latent of an observation as the environment returns it."""
     return learner.model.encode(normalize_obs(learner, obs))
 
 
-def normalize_obs(learner: Learner, obs: Float[Array, "*s o"]) -> Float[Array, "*s o"]:
+def normalize_obs(learner: Learner | Networks, obs: Float[Array, "*s o"]) -> Float[Array, "*s o"]:
     """The encoder's input: the observation, normalised by `learner.obs` if it is not None."""
     return obs if learner.obs is None else moments.normalize(learner.obs, obs)
 
 
-def reward_scale(config: Config, learner: Learner) -> Float[Array, ""]:
+def reward_scale(config: Config, learner: Learner | Networks) -> Float[Array, ""]:
     """The number that rewards are divided by before model and critics are trained on them.
 
     It is their running standard deviation. Rewards are not shifted: subtracting the mean would

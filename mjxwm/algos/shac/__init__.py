@@ -21,19 +21,21 @@ from mjxwm_envs.core import Source, WorldBatch, Worlds
 
 from mjxwm.algos.shac import learner
 from mjxwm.algos.shac.config import Config, validate
-from mjxwm.algos.shac.learner import Learner, Optimizers
+from mjxwm.algos.shac.learner import Learner, Networks, Optimizers
 from mjxwm.algos.shac.updates import targets, update_actor, update_critic, update_entropy
 from mjxwm.algos.shac.window import Window, combine, gradients, run, segments
 from mjxwm.data.replay import Replay
 from mjxwm.maths import moments
-from mjxwm.types import Algorithm, Metrics
+from mjxwm.types import Agent, Algorithm, Metrics, Sizes
 
 __all__ = [
     "Config",
     "Learner",
+    "Networks",
     "Optimizers",
     "TrainState",
     "Window",
+    "agent",
     "combine",
     "gradients",
     "make",
@@ -66,6 +68,24 @@ class TrainState(NamedTuple):
         return whole._replace(worlds=self.worlds.layout())
 
 
+def agent(config: Config, sizes: Sizes) -> Agent:
+    """How SHAC's policy acts, on any engine; its arrays are `Networks`.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    validate(config)
+
+    def init(key: PRNGKeyArray) -> Networks:
+        return learner.init_networks(config, sizes.obs_size, sizes.action_size, key)
+
+    def act(policy: Networks, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        noise = None if key is None else jax.random.normal(key, (len(obs), sizes.action_size))
+        return learner.act(policy, obs, noise)
+
+    return Agent(init, act)
+
+
 def make(config: Config, env: Source) -> Algorithm:
     """SHAC, SAPO or APG on `env`.
 
@@ -78,10 +98,6 @@ def make(config: Config, env: Source) -> Algorithm:
         raise ValueError(f"task {env.name!r}: {env.spec.obstacle}")
     worlds = env.batch(config.worlds)
     tx = learner.optimizers(config)
-
-    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
-        return learner.act(state.learner, obs, noise)
 
     def init(key: PRNGKeyArray) -> TrainState:
         key, key_learner, key_worlds = jax.random.split(key, 3)
@@ -103,7 +119,15 @@ def make(config: Config, env: Source) -> Algorithm:
         critic = {"critic": state.learner.critic} if config.bootstrap else {}
         return {"actor": state.learner.actor, **critic}
 
-    return Algorithm(jax.jit(init), iterate, act, config.iterations, env_steps, networks)
+    return Algorithm(
+        init=jax.jit(init),
+        iterate=iterate,
+        agent=agent(config, Sizes.of(env.spec)),
+        policy=lambda state: learner.networks(state.learner),
+        iterations=config.iterations,
+        env_steps=env_steps,
+        networks=networks,
+    )
 
 
 def _iterate(

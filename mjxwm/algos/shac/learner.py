@@ -32,6 +32,15 @@ class Learner(NamedTuple):
     between windows only."""
 
 
+class Networks(NamedTuple):
+    """The policy and its critics, normalised as they learned; fields are those of `Learner`."""
+
+    actor: Actor
+    critic: Critic
+    target: Critic
+    obs: Moments
+
+
 class Optimizers(NamedTuple):
     """One optimiser per network, and one for the entropy's weight."""
 
@@ -60,24 +69,36 @@ def init(
     config: Config, tx: Optimizers, obs_size: int, action_size: int, key: PRNGKeyArray
 ) -> Learner:
     """New networks and optimisers, and moments of no observations yet."""
-    key_actor, key_critic = jax.random.split(key)
-    actor = Actor.create(config.policy, obs_size, action_size, key=key_actor)
-    critic = actor_critic.make_critics(config.policy, obs_size, key=key_critic)
+    new = init_networks(config, obs_size, action_size, key)
     log_entropy = jnp.log(jnp.asarray(config.entropy, float))
     return Learner(
-        actor=actor,
+        **new._asdict(),
+        log_entropy=log_entropy,
+        actor_opt=tx.actor.init(new.actor),
+        critic_opt=tx.critic.init(new.critic),
+        entropy_opt=tx.entropy.init(log_entropy),
+    )
+
+
+def init_networks(config: Config, obs_size: int, action_size: int, key: PRNGKeyArray) -> Networks:
+    """New networks, and moments of no observations yet."""
+    key_actor, key_critic = jax.random.split(key)
+    critic = actor_critic.make_critics(config.policy, obs_size, key=key_critic)
+    return Networks(
+        actor=Actor.create(config.policy, obs_size, action_size, key=key_actor),
         critic=critic,
         target=jax.tree.map(jnp.copy, critic),  # two leaves in one buffer would break donation
-        log_entropy=log_entropy,
-        actor_opt=tx.actor.init(actor),
-        critic_opt=tx.critic.init(critic),
-        entropy_opt=tx.entropy.init(log_entropy),
         obs=moments.init((obs_size,)),
     )
 
 
+def networks(learner: Learner) -> Networks:
+    """The policy of a learner, and its critics."""
+    return Networks(*(getattr(learner, name) for name in Networks._fields))
+
+
 def act(
-    learner: Learner, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
+    learner: Learner | Networks, obs: Float[Array, "B o"], noise: Float[Array, "B a"] | None
 ) -> Float[Array, "B a"]:
     """Actions for B observations: sampled with standard-normal `noise`, deterministic with None."""
     x = moments.normalize(learner.obs, obs)

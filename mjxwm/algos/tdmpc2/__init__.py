@@ -29,7 +29,7 @@ from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay, Sequence
 from mjxwm.models.world_model import Batch
-from mjxwm.types import Algorithm, Controller, Metrics, StepCounts
+from mjxwm.types import Agent, Algorithm, Controller, Metrics, Sizes, StepCounts
 
 __all__ = [
     "Config",
@@ -41,6 +41,7 @@ __all__ = [
     "TaskNetworks",
     "TaskTable",
     "TrainState",
+    "agent",
     "discount",
     "for_task",
     "make",
@@ -80,25 +81,48 @@ def rates(config: Config) -> Rates:
     return Rates(config.lr, config.encoder_lr, config.tau, config.entropy, config.networks.value)
 
 
-def make(config: Config, env: Source) -> Algorithm:
-    """TD-MPC2 on `env`; raises ValueError if a setting is out of range."""
-    validate(config)
-    batch_env = env.batch(config.worlds)
-    tx = updates.optimizers(rates(config), config.iterations * config.updates)
-    table = _task_table(config, env)
+def agent(config: Config, sizes: Sizes) -> Agent:
+    """How TD-MPC2 acts: by its policy, or by its planner if it collects with that.
 
-    def act(state: TrainState, obs: Array, key: PRNGKeyArray | None = None) -> Array:
-        nets = for_task(state.learner.networks, table, 0)
-        noise = None if key is None else jax.random.normal(key, (len(obs), env.action_size))
+    Its arrays are `Networks`.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    validate(config)
+    table = _task_table(config, sizes)
+
+    def init(key: PRNGKeyArray) -> Networks:
+        return networks.init(config.networks, sizes.obs_size, sizes.action_size, 1, key=key)
+
+    def act(policy: Networks, obs: Array, key: PRNGKeyArray | None = None) -> Array:
+        nets = for_task(policy, table, 0)
+        noise = None if key is None else jax.random.normal(key, (len(obs), sizes.action_size))
         return nets.act(nets.model.encode(obs), noise)
 
-    def act_planned(state: TrainState, plans: Array, obs: Array) -> tuple[Array, Array]:
+    def act_planned(policy: Networks, plans: Array, obs: Array) -> tuple[Array, Array]:
         # The same key in every step makes evaluations deterministic.
-        nets = for_task(state.learner.networks, table, 0)
+        nets = for_task(policy, table, 0)
         return plan_worlds(config.planning, nets, plans, obs, jax.random.key(0), False)
 
     def empty_plans(worlds: int) -> Array:
-        return jnp.zeros((worlds, config.planning.plan_horizon, env.action_size))
+        return _empty_plans(config, sizes.action_size, worlds)
+
+    planner = Controller(empty_plans, act_planned) if config.collect_with == "planner" else None
+    return Agent(init, act, planner)
+
+
+def _empty_plans(config: Config, action_size: int, worlds: int) -> Array:
+    return jnp.zeros((worlds, config.planning.plan_horizon, action_size))
+
+
+def make(config: Config, env: Source) -> Algorithm:
+    """TD-MPC2 on `env`; raises ValueError if a setting is out of range."""
+    validate(config)
+    sizes = Sizes.of(env.spec)
+    batch_env = env.batch(config.worlds)
+    tx = updates.optimizers(rates(config), config.iterations * config.updates)
+    table = _task_table(config, sizes)
 
     def iterate(state: TrainState) -> tuple[TrainState, Metrics]:
         key, key_act, key_update = jax.random.split(state.key, 3)
@@ -111,11 +135,17 @@ def make(config: Config, env: Source) -> Algorithm:
         return (config.warmup + iteration) * config.steps_per_iteration
 
     def init(key: PRNGKeyArray) -> TrainState:
-        return _init(config, batch_env, tx, empty_plans(shards.share(config.worlds)), key)
+        plans = _empty_plans(config, sizes.action_size, shards.share(config.worlds))
+        return _init(config, batch_env, tx, plans, key)
 
-    planned = Controller(empty_plans, act_planned) if config.collect_with == "planner" else None
     return Algorithm(
-        jax.jit(init), iterate, act, config.iterations, env_steps, _networks, controller=planned
+        init=jax.jit(init),
+        iterate=iterate,
+        agent=agent(config, sizes),
+        policy=lambda state: state.learner.networks,
+        iterations=config.iterations,
+        env_steps=env_steps,
+        networks=_networks,
     )
 
 
@@ -124,9 +154,9 @@ def _networks(state: TrainState) -> dict[str, Any]:
     return {"world model": nets.model, "Qs": nets.q, "policy": nets.policy}
 
 
-def _task_table(config: Config, env: Source) -> TaskTable:
-    gamma = discount(env.spec.episode_length) if config.gamma is None else config.gamma
-    return TaskTable(jnp.ones((1, env.action_size)), jnp.full(1, gamma))
+def _task_table(config: Config, sizes: Sizes) -> TaskTable:
+    gamma = discount(sizes.episode_length) if config.gamma is None else config.gamma
+    return TaskTable(jnp.ones((1, sizes.action_size)), jnp.full(1, gamma))
 
 
 def _init(
