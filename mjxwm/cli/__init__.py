@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from mjxwm import ConfigError, __version__
 from mjxwm.cli.arguments import mistakes
 from mjxwm.cli.arguments.usage import GROUPS, USAGE, group_usage
+from mjxwm.runs import exits, output, stops
 
 _COMMANDS = {
     "train": "training.train",
@@ -35,25 +37,51 @@ _COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status. A user's mistake is one line and status 2."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    """Entry point; returns the exit status, of `exits`. A user's mistake is one line.
+
+    Args:
+        argv: command and options. By default they are the process's: then its signals are
+            answered, too.
+    """
+    if argv is not None:
+        return _status(list(argv))
+    stops.watch()
+    status = _status(sys.argv[1:])
+    if stops.received() is not None:
+        _leave_others()
+        stops.end(status)  # at once: programs may still be compiling
+    return status
+
+
+def _status(args: list[str]) -> int:
     _printable()
     try:
         return _run(args)
     except BrokenPipeError:
         if not _reader_is_gone():  # another pipe, such as an environment's process
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        output.discard(sys.stdout)
+        number = stops.received()
+        return exits.DONE if number is None else exits.of_signal(number)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return exits.of_signal(signal.SIGINT)
+    except stops.Stopped as stop:
+        print(stop, file=sys.stderr)
+        return stop.status
     except Exception as error:
         line = mistakes.line(error)
         if line is None:  # not a user's: the traceback is what helps
             raise
         print(f"error: {line}", file=sys.stderr)
-        return 2
+        return getattr(error, "status", exits.MISTAKE)
+
+
+def _leave_others() -> None:
+    """Tells the other processes of a run that this one has not failed."""
+    jax = sys.modules.get("jax")
+    if jax is not None and jax.distributed.is_initialized():
+        jax.distributed.shutdown()
 
 
 def _run(args: list[str]) -> int:

@@ -38,6 +38,7 @@ def _of_many_tasks(name: str) -> bool:
 
 def _collect_all(name: str, args: list[str]) -> int:
     from mjxwm.algos.multitask import Collect
+    from mjxwm.runs import exits
 
     preset = load_multitask(name)
 
@@ -56,14 +57,17 @@ def _collect_all(name: str, args: list[str]) -> int:
     options = parse(Options, args, f"collect {name}", ("folder", "data"))
     preset = dataclasses.replace(preset, data=options.data, collect=options.config)
     runs = _collections(preset, _chosen(preset.tasks, options.only), Path(name).stem)
-    collected = []
+    collected: list[str] = []
+    status = exits.DONE
     for run, config in runs.items():
-        if not _collect_one(config, name, run, options.folder):
+        result = _collect_one(config, name, run, options.folder)
+        if result is not None and not result.finished:
             print("stopped; the same command goes on")
+            status = result.status
             break
         collected.append(str(options.folder / run))
     write(collected, options.json)
-    return 0
+    return status
 
 
 def _chosen(tasks: str, only: str) -> list[str]:
@@ -113,15 +117,15 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
     return runs
 
 
-def _collect_one(config: Any, preset: str, name: str, folder: Path) -> bool:
-    """Trains or resumes one run; returns whether it has finished."""
+def _collect_one(config: Any, preset: str, name: str, folder: Path) -> Any:
+    """Trains or resumes one run, and says what came of it; None if it was finished already."""
     from mjxwm import data
     from mjxwm.runs import checkpoint, folders, loop, presets
     from mjxwm.runs.config import Config
 
     run_folder = folders.RunFolder(folder / name)
-    if not run_folder.config.is_file():
-        return _ended(loop.run(config, preset, name, folder))
+    if not folders.learned(run_folder.path):
+        return _reported(loop.run(config, preset, name, folder))
     kept = presets.load_yaml(Config, run_folder.config)
     if dataclasses.replace(kept, task_folder=config.task_folder) != config:
         raise ConfigError(
@@ -129,9 +133,11 @@ def _collect_one(config: Any, preset: str, name: str, folder: Path) -> bool:
         )
     done = checkpoint.latest(run_folder.checkpoints)
     if done is None:
-        raise ConfigError(f"{run_folder.path} exists without a checkpoint; remove it to start anew")
+        raise ConfigError(
+            f"{run_folder.path} has no checkpoint, but other files; remove it to start anew"
+        )
     if done < config.algo.iterations:
-        return _ended(loop.resume(run_folder))
+        return _reported(loop.resume(run_folder))
     try:
         data.open_data(Path(config.data)).of((config.task,))
     except ValueError as error:
@@ -139,10 +145,9 @@ def _collect_one(config: Any, preset: str, name: str, folder: Path) -> bool:
             f"{run_folder.path} is finished, but {error}; remove the run to collect anew"
         ) from error
     print(f"{run_folder.path} is finished; it is not collected again")
-    return True
+    return None
 
 
-def _ended(result: Any) -> bool:
-    """Prints a run's result; returns whether it has finished."""
+def _reported(result: Any) -> Any:
     report(result, None)
-    return result.finished
+    return result

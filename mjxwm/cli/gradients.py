@@ -86,7 +86,7 @@ def _policy(options: _Options) -> tuple[Any, Any, int, Any]:
 
 def _trained(options: _Options) -> Any:
     """Trains a preset of the task for a while."""
-    from mjxwm.runs import folders, loop
+    from mjxwm.runs import folders, loop, stops
     from mjxwm.runs.config import Config
 
     fitting = [n for n in preset_names() if _fits(load_preset(Config, n), options.task)]
@@ -101,7 +101,12 @@ def _trained(options: _Options) -> Any:
     run_config = dataclasses.replace(
         run_config, algo=algo, evaluations=4, checkpoints=0, video=False
     )
-    return loop.run(run_config, preset, None, options.folder).run
+    result = loop.run(run_config, preset, None, options.folder)
+    run = folders.quoted(result.run.path)
+    stops.refuse_more(
+        result.signal, f"stopped. Go on with `mjxwm train --resume {run}`, then with --policy {run}"
+    )
+    return result.run
 
 
 def _fits(run_config: Any, task: str) -> bool:

@@ -9,7 +9,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
 from mjxwm.cli.arguments.presets import Output, first, load_multitask
-from mjxwm.cli.training import report
+from mjxwm.cli.training import report, saved
 
 
 def pretrain(args: list[str]) -> int:
@@ -71,11 +71,13 @@ def _pretrained(result: Any, target: Path | None) -> int:
     if result.finished:
         print(f"{updates:,} updates in {result.seconds / 60:.1f} minutes. Go on with")
         print(f"  mjxwm extract TASK --model {folders.quoted(path)}")
+        if result.unwritten:
+            print(f"finished, but {saved(result)}")
     else:
-        print(f"stopped after {updates:,} updates; checkpoint saved. Go on with")
+        print(f"stopped after {updates:,} updates; {saved(result)}. Go on with")
         print(f"  mjxwm pretrain --resume {folders.quoted(path)}")
     write({"run": str(path), "updates": updates, "seconds": round(result.seconds, 1)}, target)
-    return 0
+    return result.status
 
 
 def extract(args: list[str]) -> int:

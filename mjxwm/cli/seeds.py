@@ -30,14 +30,22 @@ def report(results: Sequence[Any], target: Path | None) -> int:
     going = [result for result in results if not result.trouble]
     if any(result.evaluation is None for result in going):
         paths = " ".join(quoted(result.run.path) for result in going)
-        print(f"checkpoints saved. Go on, together or with some of them, with\n  {_RESUME} {paths}")
+        print(f"{_saved(going)}. Go on, together or with some of them, with\n  {_RESUME} {paths}")
     write({**total, **({"curve": str(drawn)} if drawn else {}), "runs": rows}, target)
     ended = [
         f"run {r.run.path} at iteration {r.iteration}: {r.trouble}" for r in results if r.trouble
     ]
-    if ended:
+    if ended and results[0].signal is None:
         raise ConfigError(f"{len(ended)} of {len(results)} seeds ended early: {'; '.join(ended)}")
-    return 0
+    unwritten = [result for result in results if result.unwritten]
+    if unwritten and results[0].finished:
+        print(f"finished, but {_saved(results)}")
+    return (unwritten or results)[0].status
+
+
+def _saved(results: Sequence[Any]) -> str:
+    missing = [f"{what} of {r.run.path}" for r in results for what in r.unwritten]
+    return f"NOT WRITTEN: {', '.join(missing)}" if missing else "checkpoints saved"
 
 
 _RESUME = "mjxwm train --resume"

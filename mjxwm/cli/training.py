@@ -21,6 +21,9 @@ class _Output:
     seeds: int = 1
     """How many seeds to train in one program, from --seed on: runs NAME-seed0, NAME-seed1, ...,
     each as it would be alone, and one curve of them all."""
+    go_on: bool = False
+    """Go on with the run of this name where it has a checkpoint, else begin it: so that a job that
+    is started again is the same command."""
     distributed: bool = False
     """Join the other processes of a SLURM or Kubernetes job; with `--devices all`."""
     json: Path | None = None
@@ -57,7 +60,7 @@ class _Eval:
 def train(args: list[str]) -> int:
     """Trains a preset, or goes on with a run."""
     from mjxwm.cli import seeds
-    from mjxwm.runs import folders, loop, several
+    from mjxwm.runs import begun, folders, loop, several
     from mjxwm.runs.config import Config
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
@@ -88,6 +91,11 @@ def train(args: list[str]) -> int:
     output = options.output
     _join(output.distributed)
     place = preset, output.run, output.folder
+    if output.go_on and (runs := begun.runs(options.config, output.seeds, *place[1:])):
+        changes = {"devices": options.config.devices}
+        if output.seeds != 1:
+            return seeds.report(several.resume(runs, **changes), output.json)
+        return report(loop.resume(runs[0], **changes), output.json)
     if output.seeds != 1:
         return seeds.report(several.run(options.config, output.seeds, *place), output.json)
     return report(loop.run(options.config, *place), output.json)
@@ -114,7 +122,7 @@ def report(result: Any, target: Path | None) -> int:
     from mjxwm.runs import devices, folders
 
     if not devices.leads():
-        return 0
+        return result.status
     run = result.run
     summary: dict[str, Any] = {
         "run": str(run.path),
@@ -123,9 +131,12 @@ def report(result: Any, target: Path | None) -> int:
         "seconds": round(result.seconds, 1),
         "eval_return_mean": None,
     }
-    if result.evaluation is None:
-        print(f"stopped at iteration {result.iteration}; checkpoint saved. Go on with")
+    if not result.finished:
+        print(f"stopped at iteration {result.iteration}; {saved(result)}. Go on with")
         print(f"  mjxwm train --resume {folders.quoted(run.path)}")
+    elif result.evaluation is None:
+        print(f"finished before, at iteration {result.iteration}. Look closer:")
+        print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
     else:
         summary |= outcome.returns(result.evaluation)
         write(summary, target)  # before pictures, which may fail
@@ -136,8 +147,16 @@ def report(result: Any, target: Path | None) -> int:
             if name in summary:
                 print(f"  {summary[name]}")
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
+    if result.finished and result.unwritten:
+        print(f"finished, but {saved(result)}")
     write(summary, target)
-    return 0
+    return result.status
+
+
+def saved(result: Any) -> str:
+    """Whether a run that ends is on disk, in words."""
+    missing = " and ".join(result.unwritten)
+    return f"NOT WRITTEN: {missing}" if missing else "checkpoint saved"
 
 
 def _sentence(evaluation: Any, when: str) -> str:

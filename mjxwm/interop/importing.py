@@ -16,7 +16,7 @@ from mjxwm.algos.multitask.config import Config
 from mjxwm.algos.multitask.model import Card
 from mjxwm.algos.multitask.tasks import TASK_SETS, sizes, task_set
 from mjxwm.data import TaskInfo, Writer, sources
-from mjxwm.runs import folders, pretrained
+from mjxwm.runs import folders, locks, pretrained
 from mjxwm.runs.build import make_env
 from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.folders import RunFolder
@@ -71,6 +71,7 @@ def checkpoint(
     learner = learner._replace(target=jax.tree.map(jnp.asarray, imported.target))
     run = folders.create(folder, name, file.stem)
     pretrained.save(run, card, learner)
+    locks.release(run.path)
     return run, tdmpc2.networks.parameters(networks)
 
 

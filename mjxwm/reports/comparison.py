@@ -19,10 +19,11 @@ from mjxwm import ConfigError
 from mjxwm.algos import shac
 from mjxwm.models import actor_critic
 from mjxwm.reports import plot
-from mjxwm.runs import folders, loop, presets, record
+from mjxwm.runs import folders, loop, presets, record, stops
 from mjxwm.runs.build import build
 from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.result import Result
 
 _SHAC = {"bootstrap": True, "entropy": 0.0, "tune_entropy": False, "actor_value": "min"}
 _SAPO = {"bootstrap": True, "entropy": 1e-2, "tune_entropy": True, "actor_value": "mean"}
@@ -152,6 +153,7 @@ def run(
 
     Raises:
         ConfigError: a name is unknown or a value out of range; before anything is trained.
+        stops.Stopped: a signal has stopped a run.
     """
     planned = {
         (name, seed): run_config(config, name, seed)
@@ -171,15 +173,21 @@ def run(
 def _trained(
     config: TrainConfig, label: str, folder: Path, say: Callable[[str], None]
 ) -> tuple[RunFolder, TrainConfig]:
-    if not (folder / label / "config.yaml").is_file():
-        return loop.run(config, label, label, folder).run, config
+    if not folders.learned(folder / label):
+        result = loop.run(config, label, label, folder)
+        _go_on(result)
+        return result.run, config
     run_folder = folders.find(folder / label)
     kept_config = presets.load_yaml(TrainConfig, run_folder.config)
     if finished(run_folder, kept_config):
         say(f"{label}: kept, it was there already")
     else:
-        loop.resume(run_folder)
+        _go_on(loop.resume(run_folder))
     return run_folder, kept_config
+
+
+def _go_on(result: Result) -> None:
+    stops.refuse_more(result.signal, f"stopped in {result.run.path}; the same command goes on")
 
 
 def finished(run_folder: RunFolder, config: TrainConfig) -> bool:

@@ -1,5 +1,6 @@
 """The result of a run: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from mjxwm.maths import ranges
 from mjxwm.reports import plot, video
+from mjxwm.runs import keeping
 from mjxwm.runs.announce import say_failures
 from mjxwm.runs.build import make_env
 from mjxwm.runs.config import Config
@@ -34,9 +36,10 @@ def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[st
     """Draws the learning curve and renders the policy; says so and goes on where it cannot."""
     files = {}
     if run.metrics.is_file():
-        files["curve"] = str(
-            plot.learning_curve({run.path.name: run.metrics}, run.curve, config.task)
-        )
+        records = {run.path.name: run.metrics}
+        draw = functools.partial(plot.learning_curve, records, run.curve, config.task)
+        if keeping.attempt(run, "the learning curve", draw):
+            files["curve"] = str(run.curve)
     if config.video:
         try:
             files["video"] = str(film(config, evaluation, run.video))

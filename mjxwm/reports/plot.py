@@ -1,5 +1,6 @@
 """Learning curves from the records of runs."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,17 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
     axes[1].legend(fontsize="small")
     figure.suptitle(_plain(title))
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=120)
+    return _save(figure, target)
+
+
+def _save(figure: Any, target: Path) -> Path:
+    """Replaces a figure's file at once: a full disk leaves the one before, and no half of one."""
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        figure.savefig(partial, dpi=120, format=target.suffix[1:].lower())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
     return target
 
 
@@ -92,8 +103,7 @@ def comparison(
     axes[-1].legend(fontsize="small")
     figure.suptitle(_plain(title))
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=120)
-    return target
+    return _save(figure, target)
 
 
 def mean_interval(values: NDArray) -> tuple[NDArray, NDArray]:

@@ -1,5 +1,6 @@
 """Runs of several seeds that trained in one program: each one's return, their mean, one curve."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mjxwm.reports import plot
-from mjxwm.runs import record, symptoms
+from mjxwm.runs import keeping, record, symptoms
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.result import Result
 
@@ -63,7 +64,8 @@ def curve(results: Sequence[Result], title: str) -> Path | None:
     """Draws the mean curve of the seeds that were evaluated, with its interval.
 
     Returns:
-        The PNG beside the runs' folders, NAME-seeds.png; None if no seed was evaluated.
+        The PNG beside the runs' folders, NAME-seeds.png; None if no seed was evaluated, or it
+        cannot be written, which is said.
     """
     runs = [result.run for result in results if result.evaluation is not None]
     if not runs:
@@ -71,7 +73,8 @@ def curve(results: Sequence[Result], title: str) -> Path | None:
     name = runs[0].path.name.rpartition("-seed")[0] or runs[0].path.name
     curves = [_curve(run) for run in runs]
     target = runs[0].path.parent / f"{name}-seeds.png"
-    return plot.comparison({f"{len(runs)} seeds": curves}, target, title)
+    draw = functools.partial(plot.comparison, {f"{len(runs)} seeds": curves}, target, title)
+    return target if keeping.attempt(runs[0], f"the curve {target.name}", draw) else None
 
 
 def _curve(run: RunFolder) -> dict[str, np.ndarray]:

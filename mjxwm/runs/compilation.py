@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from mjxwm_envs import seeds
 
-from mjxwm.runs import devices
+from mjxwm.runs import devices, stops
 from mjxwm.runs.build import Trainer
 from mjxwm.types import no_batches
 
@@ -55,6 +55,21 @@ class Compiling:
         return self._compiled(*args)
 
 
+class _AtFirstCall:
+    """A jitted function that its first call compiles: a signal meanwhile leaves at once."""
+
+    def __init__(self, function: Any):
+        self._function, self._compiled = function, False
+
+    def __call__(self, *args: Any) -> Any:
+        if self._compiled:
+            return self._function(*args)
+        with stops.at_once():
+            value = self._function(*args)
+        self._compiled = True
+        return value
+
+
 def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
     """The same trainer with its programs on their way to be compiled.
 
@@ -70,8 +85,9 @@ def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
     state = programs.place(jax.eval_shape(programs.init, key))
     if not resume:
         programs = programs._replace(init=Compiling(programs.init, key))
-    if algorithm.batches is no_batches:
-        programs = programs._replace(iterate=Compiling(programs.iterate, state))
+    ahead = algorithm.batches is no_batches
+    iterate = Compiling(programs.iterate, state) if ahead else _AtFirstCall(programs.iterate)
+    programs = programs._replace(iterate=iterate)
     evaluate: Any = trainer.evaluate
     if evaluate is not None:
         evaluate = Compiling(evaluate, devices.local_shapes(algorithm.policy(state)), key)

@@ -1,6 +1,7 @@
 """Run folders: configuration, record, system, `checkpoints/`, curve and video."""
 
 import datetime
+import functools
 import json
 import os
 import shlex
@@ -9,10 +10,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mjxwm import ConfigError
-from mjxwm.runs import presets, system
+from mjxwm.runs import locks, presets, stops, system
 
 _LONGEST = 200
 """Bytes of a run's name; file systems mostly take 255, and figures carry it as a label."""
+
+
+_STARTED = {"config.yaml", "trained.yaml", "system.json", "metrics.jsonl", locks.FILE}
+"""Files of a run in which nothing was learned yet."""
 
 
 class RunFolder(NamedTuple):
@@ -24,6 +29,11 @@ class RunFolder(NamedTuple):
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"
+
+    @property
+    def system(self) -> Path:
+        """What the run ran on when it began."""
+        return self.path / "system.json"
 
     @property
     def trained(self) -> Path:
@@ -87,7 +97,7 @@ def exists(path: Path) -> str:
 
 
 def create(folder: Path, name: str | None, preset: str) -> RunFolder:
-    """Makes the folder of a new run.
+    """Makes the folder of a new run, or takes over one in which nothing was learned; locks it.
 
     Args:
         folder: where runs are kept.
@@ -100,15 +110,76 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
     if name is not None:
         check_name(name)
     path = folder / (default_name(preset) if name is None else name)
+    run = RunFolder(path)
     try:
         path.mkdir(parents=True)
+        locks.acquire(path)
     except FileExistsError as error:
-        raise ConfigError(exists(path)) from error
-    run = RunFolder(path)
-    (path / "system.json").write_text(
-        json.dumps(system.describe(), indent=1) + "\n", encoding="utf-8"
-    )
+        if learned(path) or locks.holds(path):
+            raise ConfigError(exists(path)) from error
+        locks.acquire(path)
+        _take_over(run)
+    stops.on_leaving(functools.partial(_discard, run))
+    run.system.write_text(json.dumps(system.describe(), indent=1) + "\n", encoding="utf-8")
     return run
+
+
+def learned(path: Path) -> bool:
+    """Whether a folder holds more than what a start makes: a checkpoint, or anything else."""
+    if not path.is_dir():
+        return path.exists()
+    return not all(_of_a_start(entry) for entry in path.iterdir())
+
+
+def _of_a_start(entry: Path) -> bool:
+    if entry.is_dir():
+        return all(map(_half_made, entry.iterdir()))
+    return entry.name in _STARTED or _half_made(entry)
+
+
+def _half_made(path: Path) -> bool:
+    """Whether a process that was killed has left it."""
+    return path.name.endswith(".partial") or ".orbax-checkpoint-tmp" in path.name
+
+
+def _take_over(run: RunFolder) -> None:
+    if learned(run.path):  # since it was locked nothing changes any more
+        locks.release(run.path)
+        raise ConfigError(exists(run.path))
+    rows = len(run.metrics.read_bytes().splitlines()) if run.metrics.is_file() else 0
+    lost = f"; its {rows} rows of the record are dropped" if rows else ""
+    print(f"note     {run.path} holds no checkpoint: the run begins anew there{lost}", flush=True)
+    _empty(run)
+
+
+def _discard(run: RunFolder) -> None:
+    """Removes a run folder of this process in which nothing was learned, not even a row."""
+    if locks.holds(run.path) and not learned(run.path) and not run.metrics.exists():
+        _empty(run)
+        (run.path / locks.FILE).unlink()
+        run.path.rmdir()
+
+
+def _empty(run: RunFolder) -> None:
+    """Removes all that a start makes, but for the lock."""
+    for entry in run.path.iterdir():
+        if entry.name != locks.FILE:
+            _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def clean(run: RunFolder) -> None:
+    """Removes what processes that were killed have left half made; the lock must be held."""
+    places = [run.path, *(entry for entry in run.path.iterdir() if entry.is_dir())]
+    for entry in (entry for place in places for entry in place.iterdir()):
+        if _half_made(entry):
+            _remove(entry)
 
 
 def say_edits(run: RunFolder) -> None:

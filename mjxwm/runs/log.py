@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from mjxwm.runs import devices
+from mjxwm.runs import devices, keeping
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
-from mjxwm.runs.record import ConsoleLine, JsonLines, Tracker
+from mjxwm.runs.record import ConsoleLine, JsonLines
 from mjxwm.runs.together import each
 
 
@@ -43,7 +43,7 @@ class Log:
         self._algo, self._env_steps = trainer.config.algo, trainer.algorithm.env_steps
         self._console = console or ConsoleLine(trainer.algorithm.iterations)
         self._runs, self._seeds = runs, trainer.seeds
-        self._records: dict[RunFolder, Tracker] = {}
+        self._records: dict[RunFolder, JsonLines] = {}
         if devices.leads():  # others do not even open the record: that would cut it
             resume_at = iteration if resume else None
             self._records = {run: JsonLines(run.metrics, resume_at) for run in runs}
@@ -126,7 +126,9 @@ class Log:
         if not devices.leads():
             return
         for run, row in rows.items():
-            self._records[run].log(row)
+            record = self._records[run]
+            record.add(row)
+            keeping.attempt(run, "the record", record.flush)
         if self._seeds is None:
             self._console.log(*rows.values())
         else:

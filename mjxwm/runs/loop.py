@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 from mjxwm.runs import compilation, devices, folders, presets, together
@@ -22,6 +23,7 @@ from mjxwm.runs.result import End, Result, evaluated, results
 from mjxwm.runs.schedule import Schedule
 from mjxwm.runs.start import first_state, new_run
 from mjxwm.runs.stops import interruptible
+from mjxwm.runs.using import folders_locked
 
 
 def run(config: Config, preset: str, name: str | None, folder: Path) -> Result:
@@ -55,7 +57,7 @@ def resume(run: RunFolder, **changes: Any) -> Result:
 def train(
     trainer: Trainer, run: RunFolder, resume: bool = False, stop_at: int | None = None
 ) -> Result:
-    """Trains until the budget of env steps or `minutes` is spent, or Ctrl-C.
+    """Trains until the budget of env steps or `minutes` is spent, or a signal stops it.
 
     Args:
         trainer: of `build.build`.
@@ -70,6 +72,7 @@ def train(
     return result
 
 
+@folders_locked
 def train_runs(
     trainer: Trainer,
     runs: Sequence[RunFolder],
@@ -102,8 +105,8 @@ def train_runs(
     evaluations, out_of_time, stopped, failure = None, False, False, ""
     ended: dict[RunFolder, tuple[int, str]] = {}  # before the others: at which iteration, and why
     with (
-        Log(trainer, runs, began - seconds, iteration, resume) as log,
         interruptible() as interrupted,
+        Log(trainer, runs, began - seconds, iteration, resume) as log,
         algorithm.batches(iteration) as batches,
     ):
         while iteration < last and not (out_of_time or stopped):
@@ -127,8 +130,8 @@ def train_runs(
             due = runs if stopping or schedule.saves(iteration) else troubles
             if due:
                 due = [run for run in due if run not in ended]
-                together.save(runs, trainer.seeds, due, iteration, state)
-                if dataset_recorder is not None:
+                saved = together.save(runs, trainer.seeds, due, iteration, state)
+                if saved and dataset_recorder is not None:
                     dataset_recorder.flush()
             if failure:
                 raise_failure(failure, runs)
@@ -137,5 +140,6 @@ def train_runs(
                 say_ended(troubles, iteration, others=len(ended) < len(runs))
     finished = out_of_time or iteration == algorithm.iterations
     say_failures(trainer)
-    end = End(iteration, finished, time.monotonic() - began)
+    signal = next(iter(interrupted), SIGTERM) if stopped else None  # maybe another process's
+    end = End(iteration, finished, time.monotonic() - began, signal)
     return results(trainer, runs, end, evaluations, ended)

@@ -1,5 +1,6 @@
 """The record of a run, `metrics.jsonl`, one JSON object a row; and its line on the console."""
 
+import errno
 import json
 import os
 import sys
@@ -32,12 +33,39 @@ class JsonLines:
         if resume_at is not None and path.is_file():
             _cut(path, resume_at)
         self._path = path
+        self._waiting = b""
+        """Rows that could not be written yet."""
 
     def log(self, row: dict[str, Any]) -> None:
-        """See `Tracker`. Floats are kept to six digits."""
+        """See `Tracker`.
+
+        Raises:
+            OSError: it cannot be written; it is with the next row, if that can be.
+        """
+        self.add(row)
+        self.flush()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Takes a row to be written by `flush`. Floats are kept to six digits."""
         short = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(short) + "\n")
+        self._waiting += (json.dumps(short) + "\n").encode()
+
+    def flush(self) -> None:
+        """Writes the rows that wait; all of them, or none.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        with self._path.open("ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                written = os.write(file.fileno(), self._waiting)
+                if written < len(self._waiting):  # the disk is full now
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            except OSError:
+                file.truncate(end)
+                raise
+        self._waiting = b""
 
 
 class _Line(NamedTuple):

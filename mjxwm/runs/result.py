@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from mjxwm.runs import devices, together
+from mjxwm.runs import devices, exits, keeping, together
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.config import Config
 from mjxwm.runs.evaluate import Evaluation
@@ -22,13 +22,24 @@ class Result(NamedTuple):
     evaluation: Evaluation | None
     """The evaluation at its end; None if it was interrupted before, or has no environment."""
     finished: bool
-    """Whether its budget, or its time (`minutes`), is spent; False after Ctrl-C or `stop_at`."""
+    """Whether its budget, or its time (`minutes`), is spent; False after a signal or `stop_at`."""
     iteration: int
     env_steps: int
     seconds: float
     """Wall-clock time of this process's part of the run, compilation included."""
     trouble: str = ""
     """Why it ended before the other seeds of its program; empty if it did not."""
+    signal: int | None = None
+    """The signal that stopped it, once it was saved."""
+    unwritten: tuple[str, ...] = ()
+    """What of it is not on disk, since that could not be written."""
+
+    @property
+    def status(self) -> int:
+        """The exit status of a process that trained it, of `exits`."""
+        if self.unwritten:
+            return exits.UNWRITTEN
+        return exits.DONE if self.signal is None else exits.of_signal(self.signal)
 
 
 class End(NamedTuple):
@@ -37,6 +48,7 @@ class End(NamedTuple):
     iteration: int
     finished: bool
     seconds: float
+    signal: int | None
 
 
 def results(
@@ -71,6 +83,8 @@ def results(
                 env_steps=trainer.algorithm.env_steps(iteration),
                 seconds=end.seconds,
                 trouble=trouble,
+                signal=end.signal,
+                unwritten=keeping.unwritten(run),
             )
         )
     return outcomes

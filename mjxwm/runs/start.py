@@ -55,7 +55,7 @@ def new_runs(trainer: Trainer, preset: str, name: str | None, folder: Path) -> l
     names = [f"{name}-seed{seed}" for seed in trainer.seeds]
     for one in names:
         folders.check_name(one)
-        if (folder / one).exists():
+        if folders.learned(folder / one):
             raise ConfigError(folders.exists(folder / one))
     configs = [dataclasses.replace(trainer.config, seed=seed) for seed in trainer.seeds]
     return [

@@ -5,6 +5,7 @@ of one seed's: S learners side by side, and one batch of S x B worlds for the ph
 is kept of each seed, its folder with record and checkpoints, is what it would keep alone.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import mjxwm_envs as envs
 from mjxwm_envs import seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, devices
+from mjxwm.runs import checkpoint, devices, keeping
 from mjxwm.runs.config import Config, entry
 from mjxwm.runs.folders import RunFolder
 from mjxwm.types import Algorithm
@@ -103,7 +104,7 @@ def save(
     due: Sequence[RunFolder],
     iteration: int,
     state: Any,
-) -> None:
+) -> bool:
     """Saves checkpoints, of several seeds one after the other: their copies take memory.
 
     Args:
@@ -112,8 +113,14 @@ def save(
         due: the runs to save.
         iteration: the state's.
         state: the run's, or that of all seeds, stacked.
+
+    Returns:
+        Whether all of them could be written.
     """
+    saved = True
     for i, run in enumerate(runs):
         if run in due:
             state_of_run = state if seeds is None else take(state, i)
-            checkpoint.save(run.checkpoints, iteration, state_of_run)
+            write = functools.partial(checkpoint.save, run.checkpoints, iteration, state_of_run)
+            saved &= keeping.attempt(run, "the checkpoint", write)
+    return saved

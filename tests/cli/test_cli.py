@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from mjxwm import cli
+from mjxwm import ConfigError, cli
+from mjxwm.runs import locks
 
 TINY = ["--env-steps", "640", "--evaluations", "0", "--no-video"]
 
@@ -80,7 +81,10 @@ def test_an_unknown_field_is_refused_with_the_nearest(capsys):
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
-    """A second process, as a signal is of the process: interrupt it once it has begun to learn."""
+    """A second process, as a signal is of the process: interrupt it once it has begun to learn.
+
+    Until then nobody else may train in its folder.
+    """
     args = ["train", "debug", "--env-steps", "60000", "--no-video", "--evaluations", "0"]
     args += ["--folder", str(tmp_path), "--run", "b", "--checkpoints", "0"]
     process = subprocess.Popen(
@@ -89,14 +93,20 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ,
+        # It would be ignored, too, where a script runs pytest in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     metrics = tmp_path / "b" / "metrics.jsonl"
     deadline = time.monotonic() + 240
     while not metrics.is_file() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
+    with pytest.raises(ConfigError, match=rf"is in use by process {process.pid} on .*, since 20"):
+        locks.acquire(tmp_path / "b")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    assert process.returncode == 130, err
+    locks.acquire(tmp_path / "b")
+    locks.release(tmp_path / "b")
     assert "Traceback" not in err
     assert f"mjxwm train --resume {tmp_path / 'b'}" in out
     assert list((tmp_path / "b" / "checkpoints").iterdir())

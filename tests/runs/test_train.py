@@ -1,7 +1,9 @@
 """The loop: resume is bitwise, the record is whole, nothing is overwritten."""
 
 import dataclasses
+import errno
 import json
+import os
 
 import jax
 import numpy as np
@@ -10,7 +12,19 @@ import pytest
 from mjxwm import ConfigError
 from mjxwm.algos import ALGORITHMS
 from mjxwm.reports import outcome
-from mjxwm.runs import build, checkpoint, folders, log, loop, presets, record, start
+from mjxwm.runs import (
+    build,
+    checkpoint,
+    exits,
+    folders,
+    keeping,
+    locks,
+    log,
+    loop,
+    presets,
+    record,
+    start,
+)
 from mjxwm.runs.config import Config as RunConfig
 
 
@@ -104,6 +118,30 @@ def test_rows_after_the_checkpoint_are_dropped_on_resume(tmp_path):
         file.write('{"iteration": 6, "cut')  # a crash while writing
     record.JsonLines(path, resume_at=3).log({"iteration": 4})
     assert [row["iteration"] for row in record.read(path)] == [1, 2, 3, 4]
+
+
+def test_a_full_disk_stops_no_learning(cfg, tmp_path, monkeypatch, capsys):
+    """No checkpoint finds room; the record is written, and the result says what is not on disk."""
+
+    def save(folder, iteration, state):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    run = start.new_run(build.build(cfg), "debug", "full", tmp_path)
+    result = loop.train(build.build(cfg), run)
+    assert result.finished
+    assert result.unwritten == ("the checkpoint",)
+    assert result.status == exits.UNWRITTEN
+    assert len(record.read(run.metrics)) == 4
+    assert "full: the checkpoint NOT WRITTEN: No space left on device" in capsys.readouterr().out
+
+
+def test_no_work_begins_without_room_for_a_checkpoint(cfg, tmp_path, monkeypatch):
+    run = start.new_run(build.build(cfg), "debug", "narrow", tmp_path)
+    monkeypatch.setattr(keeping, "free", lambda path: 1000)
+    with pytest.raises(ConfigError, match=r"a checkpoint takes up to .* MB, and 0\.0 MB are free"):
+        loop.train(build.build(cfg), run)
+    assert not locks.holds(run.path)
 
 
 def test_a_run_without_checkpoint_cannot_be_resumed(cfg, tmp_path):

@@ -1,0 +1,62 @@
+"""Runs that were begun before by the same command, as a scheduler gives it again."""
+
+from pathlib import Path
+from typing import Any
+
+from mjxwm import ConfigError
+from mjxwm.runs import devices, folders, presets, together
+from mjxwm.runs.config import Config
+from mjxwm.runs.folders import RunFolder
+
+_MAY_DIFFER = {"seed", "devices", "task_folder"}
+
+
+def runs(config: Config, seeds: int, name: str | None, folder: Path) -> list[RunFolder]:
+    """The runs of a command that have a checkpoint to go on from; none if it is to begin.
+
+    Args:
+        config: the configuration that the command has.
+        seeds: the number of its seeds.
+        name: the run's name, or what the names of the seeds' runs begin with.
+        folder: where runs are kept.
+
+    Raises:
+        ConfigError: there is no name; the runs are configured otherwise, which must not go
+            unnoticed; or some seeds have a checkpoint and others have none.
+    """
+    if name is None:
+        raise ConfigError("--go-on needs the name of the run: --run NAME")
+    several = together.numbered(config.seed, seeds) if seeds != 1 else ()
+    names = [f"{name}-seed{seed}" for seed in several] or [name]
+    candidates = [RunFolder(folder / one) for one in names]
+    learned = [folders.learned(run.path) for run in candidates]
+    error = ""
+    if any(learned) and not all(learned):
+        error = _apart(candidates, learned)
+    elif all(learned):
+        error = next(filter(None, (_differs(run, config) for run in candidates)), "")
+    devices.refuse(error)  # all processes of a run have looked before one of them begins it
+    return candidates if all(learned) else []
+
+
+def _apart(candidates: list[RunFolder], learned: list[bool]) -> str:
+    ready = [str(run.path) for run, has in zip(candidates, learned, strict=True) if has]
+    others = [str(run.path) for run, has in zip(candidates, learned, strict=True) if not has]
+    return (
+        f"{', '.join(others)}: without a checkpoint, unlike {', '.join(ready)}. Go on with these "
+        "by `mjxwm train --resume`, and train the other seeds by themselves"
+    )
+
+
+def _differs(run: RunFolder, config: Config) -> str:
+    def compared(values: Any) -> Any:
+        return {k: v for k, v in values.items() if k not in _MAY_DIFFER}
+
+    kept = presets.load_yaml(Config, folders.find(run.path).config)
+    edits = presets.differences(*(compared(presets.to_dict(c)) for c in (kept, config)))
+    if not edits:
+        return ""
+    return (
+        f"run {run.path} is configured otherwise: {'; '.join(edits)}. Go on with it as it is by "
+        f"`mjxwm train --resume {folders.quoted(run.path)}`, or give another name with --run"
+    )

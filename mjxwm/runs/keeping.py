@@ -1,0 +1,117 @@
+"""What a run keeps on disk while it trains; where it cannot be written the run goes on."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from mjxwm.runs import folders, locks
+from mjxwm.runs.folders import RunFolder
+
+
+class _Kept:
+    """A run folder in use."""
+
+    def __init__(self, run: RunFolder):
+        files = (path for path in (run.config, run.system) if path.is_file())
+        self.started = {path: path.read_bytes() for path in files}
+        """The files of its start, should the folder vanish."""
+        self.unwritten: dict[str, str] = {}
+        """What is not on disk, and why."""
+
+
+_kept: dict[Path, _Kept] = {}
+
+
+def begin(run: RunFolder) -> None:
+    """Locks a run's folder and removes what is half made in it, until `end`.
+
+    Raises:
+        ConfigError: another process trains it, or it cannot be written to.
+    """
+    locks.acquire(run.path)
+    folders.clean(run)
+    _kept[run.path] = _Kept(run)
+
+
+def end(run: RunFolder) -> None:
+    """Gives a run's folder back."""
+    locks.release(run.path)
+    _kept.pop(run.path, None)
+
+
+def attempt(run: RunFolder, what: str, write: Callable[[], object]) -> bool:
+    """Writes something of a run, or says why that cannot be; the run goes on.
+
+    Args:
+        run: whose it is.
+        what: what is written, in words.
+        write: writes it.
+
+    Returns:
+        Whether it was written.
+    """
+    kept = _kept.get(run.path)
+    unwritten = {} if kept is None else kept.unwritten
+    try:
+        try:
+            write()
+        except (OSError, ValueError):
+            if kept is None or run.config.is_file():
+                raise
+            _make_again(run, kept)
+            write()
+    except (OSError, ValueError) as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+        if what not in unwritten:
+            _say(run, what, reason, goes_on=kept is not None)
+        unwritten[what] = reason
+        return False
+    if unwritten.pop(what, None):
+        print(f"note     {run.path}: {what} can be written again", flush=True)
+    return True
+
+
+def unwritten(run: RunFolder) -> tuple[str, ...]:
+    """What could not be written of a run that trains, the last time that it was due."""
+    return tuple(_kept[run.path].unwritten) if run.path in _kept else ()
+
+
+def _make_again(run: RunFolder, kept: _Kept) -> None:
+    print(f"WARNING  {run.path} is gone and is made again, from here on", flush=True)
+    locks.release(run.path)
+    run.path.mkdir(parents=True, exist_ok=True)
+    for path, content in kept.started.items():
+        path.write_bytes(content)
+    folders.keep_trained(run)
+    locks.acquire(run.path)
+
+
+def _reason(error: OSError | ValueError) -> str | None:
+    """Why the system does not write; None for what is no matter of the system."""
+    if isinstance(error, OSError):
+        return error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
+    lines = str(error).splitlines()  # as the library that writes checkpoints says it
+    return next((line for line in lines if "[os_error_code=" in line), None)
+
+
+def _say(run: RunFolder, what: str, reason: str, goes_on: bool) -> None:
+    left = free(run.path)
+    room = "" if left is None else f"; {size(left)} are free"
+    later = ". The run goes on, and it is tried again when the next is due" if goes_on else ""
+    print(f"WARNING  {run.path}: {what} NOT WRITTEN: {reason}{room}{later}", flush=True)
+
+
+def free(path: Path) -> int | None:
+    """Bytes free where a folder is, or would be."""
+    place = next((p for p in (path, *path.absolute().parents) if p.is_dir()), None)
+    try:
+        return None if place is None else shutil.disk_usage(place).free
+    except OSError:
+        return None
+
+
+def size(count: int) -> str:
+    """A number of bytes, in words."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

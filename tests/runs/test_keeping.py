@@ -1,0 +1,69 @@
+"""What cannot be written is said, and tried again; the run goes on."""
+
+import errno
+import os
+import shutil
+
+import pytest
+
+from mjxwm.runs import folders, keeping, record
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = folders.create(tmp_path, "a", "debug")
+    run.config.write_text("task: hopper\n")
+    keeping.begin(run)
+    yield run
+    keeping.end(run)
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_said_once_until_there_is_room(run, capsys):
+    for _ in range(3):
+        assert not keeping.attempt(run, "the checkpoint", full)
+    said = capsys.readouterr().out
+    assert said.count("NOT WRITTEN") == 1
+    assert "a: the checkpoint NOT WRITTEN: No space left on device; " in said
+    assert "GB are free. The run goes on" in said
+    assert keeping.unwritten(run) == ("the checkpoint",)
+    assert keeping.attempt(run, "the checkpoint", lambda: None)
+    assert "the checkpoint can be written again" in capsys.readouterr().out
+    assert keeping.unwritten(run) == ()
+
+
+def test_what_is_no_matter_of_the_disk_is_raised(run):
+    def wrong():
+        raise ValueError("other shapes")
+
+    with pytest.raises(ValueError, match="other shapes"):
+        keeping.attempt(run, "the checkpoint", wrong)
+
+
+def test_a_folder_that_vanishes_is_made_again(run, capsys):
+    shutil.rmtree(run.path)
+    rows = record.JsonLines(run.metrics)
+    rows.add({"iteration": 3})
+    assert keeping.attempt(run, "the record", rows.flush)
+    assert f"{run.path} is gone and is made again" in capsys.readouterr().out
+    assert run.config.read_text() == run.trained.read_text() == "task: hopper\n"
+    assert run.system.is_file()
+    assert record.read(run.metrics) == [{"iteration": 3}]
+
+
+def test_rows_that_found_no_room_come_with_the_next(tmp_path, monkeypatch):
+    """A write of a part alone, as when the disk is just full, leaves no part of a row."""
+    rows = record.JsonLines(tmp_path / "metrics.jsonl")
+    rows.log({"iteration": 1})
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:5]))
+        for iteration in (2, 3):
+            with pytest.raises(OSError, match="No space left"):
+                rows.log({"iteration": iteration})
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 1
+    rows.log({"iteration": 4})
+    assert [row["iteration"] for row in record.read(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4]
