@@ -15,6 +15,15 @@ from mjxwm.runs import locks
 TINY = ["--env-steps", "640", "--evaluations", "0", "--no-video"]
 
 
+# Ctrl-C is ignored by what a script runs in the background, pytest maybe, and by its children.
+HEEDING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mjxwm.cli import main
+sys.exit(main())
+"""
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run, trained through the command line."""
@@ -88,13 +97,11 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
     args = ["train", "debug", "--env-steps", "60000", "--no-video", "--evaluations", "0"]
     args += ["--folder", str(tmp_path), "--run", "b", "--checkpoints", "0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mjxwm.cli", *args],
+        [sys.executable, "-c", HEEDING, *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ,
-        # It would be ignored, too, where a script runs pytest in the background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     metrics = tmp_path / "b" / "metrics.jsonl"
     deadline = time.monotonic() + 240

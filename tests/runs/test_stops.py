@@ -13,21 +13,24 @@ from mjxwm.runs import stops
 TRAIN = ["train", "debug", "--no-video", "--evaluations", "0", "--env-steps", "3000000"]
 
 
-def heeding():
-    """Ctrl-C is no longer ignored, as it is by what a script runs in the background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Ctrl-C is ignored by what a script runs in the background, pytest maybe, and by its children.
+HEEDING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mjxwm.__main__ import main
+sys.exit(main())
+"""
 
 
 def start(folder, *args, **kwargs):
     """A process of `mjxwm`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "mjxwm", *args],
+        [sys.executable, "-c", HEEDING, *args],
         cwd=folder,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heeding,  # noqa: PLW1509  it takes no locks
         **kwargs,
     )
 
