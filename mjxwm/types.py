@@ -5,6 +5,7 @@ o a z sizes of observation, action, latent. Time comes first.
 """
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -62,7 +63,8 @@ def no_batches(iteration: int) -> Iterator[Iterator[tuple[Any, ...]]]:
     yield itertools.repeat(())
 
 
-class Sizes(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Sizes:
     """What a policy needs to know of its task; an `EnvSpec` says it."""
 
     obs_size: int
@@ -100,6 +102,8 @@ class Agent(NamedTuple):
     """(policy, obs [B, o], key or None) -> actions; without a key the deterministic ones."""
     planner: Controller | None = None
     """What acts in evaluations where it carries something from step to step; else `act` does."""
+    card: Any = None
+    """The card of the model of many tasks that it acts through; None without one."""
 
     @property
     def controller(self) -> Controller:

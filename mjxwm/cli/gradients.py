@@ -22,8 +22,8 @@ class _Options:
     """Name of the task."""
     config: tyro.conf.OmitArgPrefixes[Config] = Config()
     policy: Path | None = None
-    """Run folder of a PWM run, whose policy, critic and model are compared; without it, one is
-    trained first."""
+    """Folder of a PWM run, or a copy of its folder `policy`: policy, critic and model of it are
+    compared; without it, one is trained first."""
     train_steps: int = 600_000
     """Env steps of that training."""
     folder: Annotated[Path, tyro.conf.arg(help="Where such a run is kept.")] = Path("runs")
@@ -40,17 +40,18 @@ def gradients(args: list[str]) -> int:
     from mjxwm.runs import system
 
     options = parse(_Options, args, "gradients")
-    run_config, policy, iteration, run = _policy(options)
+    policy, path = _policy(options)
+    run_config = policy.config
     task = experiment.Task(
         options.task, _fields(run_config, options), run_config.action_repeat or 1
     )
-    subject = take(run_config.algo, policy)
+    subject = take(run_config.algo, policy.arrays)
     with _progress(experiment.steps(options.config, task)) as tick:
         result = experiment.run(options.config, task, subject, tick)
     described = system.describe()
     facts = {
-        "policy": run.path.name,
-        "env steps": f"{iteration * run_config.algo.steps_per_iteration:,}",
+        "policy": path.resolve().name,
+        "env steps": f"{policy.iteration * run_config.algo.steps_per_iteration:,}",
         "commit": described["commit"],
         "devices": described["devices"],
         "date": str(datetime.date.today()),
@@ -69,19 +70,18 @@ def gradients(args: list[str]) -> int:
     return 0
 
 
-def _policy(options: _Options) -> tuple[Any, Any, int, Any]:
-    """Configuration, policy, iteration and folder of the run to look at."""
-    from mjxwm.runs import folders, start
+def _policy(options: _Options) -> tuple[Any, Path]:
+    """The policy to look at, and its run's folder."""
+    from mjxwm.runs import policies
 
-    run = _trained(options) if options.policy is None else folders.find(options.policy)
-    trainer, state, iteration = start.load(run)
-    run_config = trainer.config
-    if run_config.algorithm != "pwm":
+    path = _trained(options).path if options.policy is None else options.policy
+    policy = policies.of_run(path)
+    if policy.config.algorithm != "pwm":
         raise ConfigError(
-            f"run {run.path} is of {run_config.algorithm}, which has no world model; give a run "
-            "of pwm"
+            f"run {path} is of {policy.config.algorithm}, which has no world model; give a run of "
+            "pwm"
         )
-    return run_config, trainer.algorithm.policy(state), iteration, run
+    return policy, path
 
 
 def _trained(options: _Options) -> Any:

@@ -46,7 +46,11 @@ class _Resume:
 @dataclasses.dataclass(frozen=True)
 class _Eval:
     run: tyro.conf.Positional[Path]
-    """The run folder."""
+    """The run folder, or a copy of its folder `policy`."""
+    best: bool = False
+    """Evaluate the policy that had the best evaluation, not the last."""
+    engine: str | None = None
+    """Engine: native, mjx, warp, or auto; by default that of the run's evaluations."""
     episodes: int | None = None
     """Number of episodes; by default the run's."""
     seed: int | None = None
@@ -172,22 +176,22 @@ def _sentence(evaluation: Any, when: str) -> str:
 
 
 def evaluate(args: list[str]) -> int:
-    """Evaluates the newest checkpoint of a run."""
+    """Evaluates the policy of a run."""
     from mjxwm.reports import outcome, video
-    from mjxwm.runs import folders
+    from mjxwm.runs.folders import RunFolder
 
     if any(a == "--suite" or a.startswith("--suite=") for a in args):
         return _suite(args)
     fields, args = task_fields.take(args)
     options = parse(_Eval, args, "eval")
-    run = folders.find(options.run)
+    run = RunFolder(options.run)
     if options.episodes is not None and options.episodes < 1:
         raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")
     refused = outputs.refused("video", options.video) if options.video else ""
     if refused:
         print(f"no video will be made: {refused}", flush=True)
     config, evaluation, iteration = outcome.evaluate_run(
-        run, options.episodes, options.seed, fields
+        run, options.episodes, options.seed, fields, options.engine, options.best
     )
     print(_sentence(evaluation, f"at iteration {iteration}"))
     # Before the video, which may fail.

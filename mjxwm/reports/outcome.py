@@ -1,5 +1,6 @@
 """The result of a run: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,12 @@ import numpy as np
 
 from mjxwm.maths import ranges
 from mjxwm.reports import plot, video
-from mjxwm.runs import keeping
+from mjxwm.runs import build, keeping, policies
 from mjxwm.runs.announce import say_failures
-from mjxwm.runs.build import make_env
-from mjxwm.runs.config import Config
+from mjxwm.runs.config import Config, check
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
-from mjxwm.runs.presets import load_yaml
-from mjxwm.runs.start import eval_key, load
+from mjxwm.runs.start import eval_key
 
 
 def returns(evaluation: Any) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def film(config: Config, evaluation: Evaluation, path: Path) -> Path:
     Raises:
         RenderingUnavailableError: there is nothing to render with, or no body to render.
     """
-    env = make_env(config)
+    env = build.make_env(config)
     scene = env.scene(evaluation.fields, evaluation.goal)
     if scene is None:
         raise video.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
@@ -74,30 +73,39 @@ def evaluate_run(
     episodes: int | None = None,
     seed: int | None = None,
     task_fields: dict[str, Any] | None = None,
+    engine: str | None = None,
+    best: bool = False,
 ) -> tuple[Config, Evaluation, int]:
-    """Evaluates the newest checkpoint of a run.
+    """Evaluates the policy of a run, on any engine.
 
     Args:
-        run: its folder.
+        run: its folder, or that of its policies.
         episodes: how many; by default the run's number.
         seed: of the start states; by default the run's own.
         task_fields: other values for fields of the task than it was trained with.
+        engine: the engine; by default that of the run's evaluations.
+        best: whether to take the policy of the best evaluation, not the last.
 
     Returns:
-        The configuration evaluated with, the episodes, and the checkpoint's iteration.
+        The configuration evaluated with, the episodes, and the iterations of its training.
 
     Raises:
-        ConfigError: the seed is out of its range, or there is no checkpoint.
+        ConfigError: the seed is out of its range, there is no policy, or it is damaged or does not
+            fit the task.
     """
     if seed is not None:
         ranges.sound(Config(seed=seed))
-    changed: dict[str, Any] = {} if episodes is None else {"episodes": episodes}
+    policy = policies.of_run(run.path, best)
+    config = build.on_engine(policy.config, engine)
+    changes: dict[str, Any] = {} if episodes is None else {"episodes": episodes}
     if task_fields:
-        trained = load_yaml(Config, run.config).task_fields
-        changed["task_fields"] = {**trained, **task_fields}
-    trainer, state, iteration = load(run, **changed)
-    assert trainer.evaluate is not None, "a model of many tasks is no run of this kind"
-    key = eval_key(trainer.config.seed if seed is None else seed)
-    evaluation = jax.device_get(trainer.evaluate(trainer.algorithm.policy(state), key))
-    say_failures(trainer)
-    return trainer.config, evaluation, iteration
+        changes["task_fields"] = {**config.task_fields, **task_fields}
+    config = dataclasses.replace(config, **changes)
+    check(config)
+    env = build.make_env(config)
+    policies.check_sizes(policy, env.spec)
+    evaluate = build.evaluation(policy.agent, env, config.episodes)
+    key = eval_key(config.seed if seed is None else seed)
+    evaluation = jax.device_get(evaluate(policy.arrays, key))
+    say_failures(env)
+    return config, evaluation, policy.iteration

@@ -15,7 +15,7 @@ from mjxwm.algos.multitask.tasks import task_set
 from mjxwm.data import TaskInfo
 from mjxwm.maths import ranges
 from mjxwm.reports import outcome
-from mjxwm.runs import action_repeats, checkpoint, folders, presets
+from mjxwm.runs import action_repeats, checkpoint, folders, policy_files, presets
 from mjxwm.runs.build import make_env
 from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.evaluate import Evaluation, evaluate, evaluate_with_memory
@@ -107,7 +107,7 @@ def _row(
             )
             return Row(task.name, None, [], None, f"no policy yet: {command}")
         policies = [RunFolder(path) for path in policy_folders[task.name]]
-        learned = [each for each in policies if checkpoint.latest(each.checkpoints) is not None]
+        learned = [each for each in policies if _learned(each)]
         if not learned:
             return Row(task.name, None, [], None, f"{policies[0].path} has no checkpoint")
         return row(
@@ -116,6 +116,12 @@ def _row(
         )
     except ConfigError as error:  # a package or an engine that is missing
         return Row(task.name, None, [], None, str(error))
+
+
+def _learned(run: RunFolder) -> bool:
+    """Whether a run has come to a policy."""
+    kept = policy_files.folder(run.path) is not None
+    return kept or checkpoint.latest(run.checkpoints) is not None
 
 
 def row(task: str, evaluations: list[Evaluation]) -> Row:

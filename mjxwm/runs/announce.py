@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import jax
+from mjxwm_envs import Source
 
 from mjxwm import ConfigError
 from mjxwm.models import nets
@@ -84,12 +85,12 @@ def raise_failure(failure: str, runs: Sequence[RunFolder]) -> NoReturn:
     )
 
 
-def say_failures(trainer: Trainer) -> None:
+def say_failures(env: Source | None) -> None:
     """Prints what failed in an evaluation's foreign worlds, if anything did."""
-    if trainer.eval_env is None:
+    if env is None:
         return
-    for failure in trainer.eval_env.failures():
-        print(f"{trainer.eval_env.name}: in this evaluation {failure}", flush=True)
+    for failure in env.failures():
+        print(f"{env.name}: in this evaluation {failure}", flush=True)
 
 
 def say_ended(troubles: dict[RunFolder, str], iteration: int, others: bool) -> None:

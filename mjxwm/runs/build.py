@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import mjxwm_envs as envs
-from mjxwm_envs import registry
+from mjxwm_envs import engines, registry
 
 from mjxwm import ConfigError
 from mjxwm.data import TaskInfo, Writer, recording
@@ -95,6 +95,21 @@ def make_env(config: Config, engine: str | None = None) -> envs.Source:
         away = config.task_folder is not None and Path(config.task_folder) != Path.cwd()
         way = f" (the run's task was in {config.task_folder}: try it there)" if away else ""
         raise ConfigError(f"{error}{way}") from error
+
+
+def on_engine(config: Config, engine: str | None = None) -> Config:
+    """The configuration as it is evaluated with.
+
+    Args:
+        config: that of the training.
+        engine: the engine; by default that of the run's evaluations.
+    """
+    chosen = engine or config.eval_engine or config.engine
+    resolved = engines.default() if chosen == "auto" else chosen
+    config = dataclasses.replace(config, engine=chosen, eval_engine=None)
+    if resolved == "warp":
+        return config
+    return dataclasses.replace(config, contacts_per_world=None, rows_per_world=None)
 
 
 def make_algorithm(config: Config, env: envs.Source | None) -> Algorithm:

@@ -1,7 +1,9 @@
 """Run folders: configuration, record, system, `checkpoints/`, curve and video."""
 
+import contextlib
 import datetime
 import functools
+import itertools
 import json
 import os
 import shlex
@@ -49,6 +51,11 @@ class RunFolder(NamedTuple):
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def policy(self) -> Path:
+        """The folder of the policies, `last` and `best`."""
+        return self.path / "policy"
 
     @property
     def curve(self) -> Path:
@@ -133,7 +140,7 @@ def learned(path: Path) -> bool:
 
 def _of_a_start(entry: Path) -> bool:
     if entry.is_dir():
-        return all(map(_half_made, entry.iterdir()))
+        return entry.name.startswith("policy") or all(map(_half_made, entry.iterdir()))
     return entry.name in _STARTED or _half_made(entry)
 
 
@@ -157,14 +164,23 @@ def _discard(run: RunFolder) -> None:
     if locks.holds(run.path) and not learned(run.path) and not run.metrics.exists():
         _empty(run)
         (run.path / locks.FILE).unlink()
-        run.path.rmdir()
+        with contextlib.suppress(OSError):  # policies that were put aside
+            run.path.rmdir()
 
 
 def _empty(run: RunFolder) -> None:
-    """Removes all that a start makes, but for the lock."""
+    """Removes all that a start makes, but for the lock; puts policies aside."""
     for entry in run.path.iterdir():
-        if entry.name != locks.FILE:
+        if entry == run.policy and not all(map(_half_made, entry.iterdir())):
+            aside = next(p for i in itertools.count(1) if not (p := _aside(run, i)).exists())
+            entry.rename(aside)
+            print(f"note     its policies of before are in {aside}", flush=True)
+        elif entry.name != locks.FILE and not entry.name.startswith("policy-"):
             _remove(entry)
+
+
+def _aside(run: RunFolder, number: int) -> Path:
+    return run.path / f"policy-before-{number}"
 
 
 def _remove(path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
-from mjxwm.runs import compilation, devices, folders, presets, together
+from mjxwm.runs import compilation, devices, folders, policies, presets, together
 from mjxwm.runs.announce import announce, failure_text, raise_failure, say_ended, say_failures
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
@@ -128,6 +128,10 @@ def train_runs(
                     evaluations = evaluated(trainer, state)
                 troubles = log.write(evaluations if evaluating else None, ended)
             due = runs if stopping or schedule.saves(iteration) else troubles
+            if evaluating or due:
+                policies.save(
+                    trainer, runs, state, iteration, evaluations if evaluating else None, ended
+                )
             if due:
                 due = [run for run in due if run not in ended]
                 saved = together.save(runs, trainer.seeds, due, iteration, state)
@@ -139,7 +143,7 @@ def train_runs(
             if troubles:
                 say_ended(troubles, iteration, others=len(ended) < len(runs))
     finished = out_of_time or iteration == algorithm.iterations
-    say_failures(trainer)
+    say_failures(trainer.eval_env)
     signal = next(iter(interrupted), SIGTERM) if stopped else None  # maybe another process's
     end = End(iteration, finished, time.monotonic() - began, signal)
     return results(trainer, runs, end, evaluations, ended)

@@ -135,8 +135,7 @@ def read_yaml(path: Path) -> Any:
     if path.is_dir():
         raise ConfigError(f"{path} is a folder, not a file")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        values = yaml.load(text, _Loader)
+        return parse_yaml(path.read_bytes().decode("utf-8-sig"), path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: there is no such file") from error
     except UnicodeDecodeError as error:
@@ -144,6 +143,20 @@ def read_yaml(path: Path) -> Any:
             f"{path} is not in UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); "
             "save it as UTF-8"
         ) from error
+
+
+def parse_yaml(text: str, path: Path) -> Any:
+    """The plain values of a YAML text.
+
+    Args:
+        text: what was read.
+        path: the file that it is from, for errors.
+
+    Raises:
+        ConfigError: it is no YAML, empty, or gives a field twice, of which the first would be lost.
+    """
+    try:
+        values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         message = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise ConfigError(f"{path} is not valid YAML: {message}") from error

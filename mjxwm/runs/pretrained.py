@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from mjxwm import ConfigError
-from mjxwm.algos.multitask.model import Card, Learner, Model, fresh
+from mjxwm.algos.multitask.model import Card, Model, fresh, new_networks
 from mjxwm.algos.multitask.pretrain import TrainState, make
-from mjxwm.runs import checkpoint, folders, presets
+from mjxwm.algos.tdmpc2 import Learner
+from mjxwm.runs import checkpoint, folders, policy_files, presets
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
 
@@ -19,8 +20,10 @@ _EARLIER = "b30cd6e"
 
 def save(run: RunFolder, card: Card, learner: Learner) -> None:
     """Saves a model that was learned elsewhere as a run of which no iteration is done."""
-    presets.save_yaml(config_of(card), run.config)
+    config = config_of(card)
+    presets.save_yaml(config, run.config)
     checkpoint.save(run.checkpoints, 0, TrainState(jnp.zeros((), jnp.int32), learner))
+    policy_files.write(run.policy / "last", policy_files.describe(config, 0), learner.networks)
 
 
 def config_of(card: Card, checkpoints: int = 4) -> Config:
@@ -37,31 +40,44 @@ def config_of(card: Card, checkpoints: int = 4) -> Config:
 
 
 def load(path: Path) -> Model:
-    """Reads the newest checkpoint of a model's run folder.
+    """Reads a model: the networks of a run by themselves, or in its newest checkpoint.
+
+    Args:
+        path: the run's folder, or a copy of its folder `policy`.
 
     Raises:
-        ConfigError: the folder holds no model, or a run of another kind.
+        ConfigError: the folder holds no model, or a damaged one, or a run of another kind.
         ValueError: there is no checkpoint yet.
     """
     card = read_card(path)
+    place = policy_files.folder(path)
+    if place is not None:
+        header = policy_files.read_header(place)
+        shapes = jax.eval_shape(lambda key: new_networks(card, key), jax.random.key(0))
+        networks = policy_files.read_arrays(place, header, shapes)
+        return Model(card, networks, card.updates_after(header.iteration))
     run = RunFolder(path)
     step = checkpoint.latest(run.checkpoints)
     if step is None:
         raise ValueError(f"{path} has no checkpoint: nothing was learned yet")
     if _earlier(presets.read_yaml(run.config)):
         learner = jax.eval_shape(lambda key: fresh(card, key), jax.random.key(0))
-        return Model(card, checkpoint.restore(run.checkpoints, learner), step)
+        return Model(card, checkpoint.restore(run.checkpoints, learner).networks, step)
     shapes = jax.eval_shape(make(card).init, jax.random.key(0))
     state = checkpoint.restore(run.checkpoints, shapes)
-    return Model(card, state.learner, card.updates_after(step))
+    return Model(card, state.learner.networks, card.updates_after(step))
 
 
 def read_card(path: Path) -> Card:
-    """The card of a model's run folder, of the earlier kind too.
+    """The card of a model's run folder, of the earlier kind too, or of its folder `policy`.
 
     Raises:
-        ConfigError: the folder holds no model, or a run of another kind.
+        ConfigError: the folder holds no model, or a damaged one, or a run of another kind.
     """
+    place = policy_files.folder(path)
+    config = None if place is None else policy_files.read_header(place).config
+    if config is not None and config.algorithm == "pretrain":
+        return config.algo
     run = folders.find_model(path)
     values = presets.read_yaml(run.config)
     fields: Any = values if _earlier(values) else values.get("algo", {})

@@ -27,9 +27,7 @@ def new_run(trainer: Trainer, preset: str, name: str | None, folder: Path) -> Ru
     Raises:
         ConfigError: the run exists, or several processes have no common name for it.
     """
-    config = trainer.config
-    if config.task_folder is None and trainer.env is not None:
-        config = dataclasses.replace(config, task_folder=registry.folder_of(config.task))
+    config = with_task_folder(trainer)
     if jax.process_count() > 1 and name is None:
         raise ConfigError("a run of several processes needs a name: --run NAME")
     error, run = "", RunFolder(folder / name) if name else None
@@ -42,6 +40,14 @@ def new_run(trainer: Trainer, preset: str, name: str | None, folder: Path) -> Ru
     devices.refuse(error)
     assert run is not None
     return run
+
+
+def with_task_folder(trainer: Trainer) -> Config:
+    """The configuration, with the folder of the task's module where that is not installed."""
+    config = trainer.config
+    if config.task_folder is not None or trainer.env is None:
+        return config
+    return dataclasses.replace(config, task_folder=registry.folder_of(config.task))
 
 
 def new_runs(trainer: Trainer, preset: str, name: str | None, folder: Path) -> list[RunFolder]:

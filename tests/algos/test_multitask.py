@@ -67,7 +67,7 @@ def test_pretraining_learns_and_can_be_resumed(model):
     rows = record.read(model / "metrics.jsonl")
     assert [row["updates"] for row in rows] == [10, 20, 30, 40, 50, 60]
     assert rows[-1]["model/reward"] < 0.95 * rows[0]["model/reward"]
-    norms = jnp.linalg.norm(loaded.learner.networks.embedding, axis=1)
+    norms = jnp.linalg.norm(loaded.networks.embedding, axis=1)
     assert (norms <= 1 + 1e-6).all()
 
 

@@ -187,7 +187,7 @@ def test_a_checkpoint_becomes_a_run(tmp_path, capsys):
     assert found.card.networks == sized
     assert len(found.card.tasks) == 80
     theirs = torch_peer.state_dict(model)["_dynamics.0.weight"].numpy().T
-    kernel = found.learner.networks.model.dynamics.layers[0].kernel
+    kernel = found.networks.model.dynamics.layers[0].kernel
     np.testing.assert_array_equal(kernel, theirs)
     assert found.for_task("mw-reach").model.action_mask.tolist() == [1, 1, 1, 1, 0, 0]
 

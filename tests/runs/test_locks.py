@@ -87,7 +87,7 @@ def test_a_run_in_which_nothing_was_learned_begins_anew(tmp_path, names, capsys)
     locks.release(run.path)
 
 
-@pytest.mark.parametrize("name", ["checkpoints/5/array", "policy/best.npz", "notes.txt"])
+@pytest.mark.parametrize("name", ["checkpoints/5/array", "notes.txt"])
 def test_what_was_learned_or_is_somebodys_is_never_taken_over(tmp_path, name):
     run = begun(tmp_path, "config.yaml", name)
     for _ in range(2):
@@ -95,6 +95,14 @@ def test_what_was_learned_or_is_somebodys_is_never_taken_over(tmp_path, name):
             folders.create(tmp_path, "a", "debug")
     assert (run.path / name).read_text() == "{}\n"
     assert not locks.holds(run.path)
+
+
+def test_policies_of_a_run_without_a_checkpoint_are_put_aside(tmp_path):
+    for number in (1, 2):
+        run = begun(tmp_path, "config.yaml", "policy/last/policy.yaml")
+        kept = [tmp_path / "a" / f"policy-before-{i}" for i in range(1, number)]
+        assert all((path / "last" / "policy.yaml").is_file() for path in kept)
+    assert run.policy.is_dir()
 
 
 def test_a_run_that_another_process_begins_is_not_taken_over(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 
 import jax
 import numpy as np
@@ -21,6 +22,8 @@ from mjxwm.runs import (
     locks,
     log,
     loop,
+    policies,
+    policy_files,
     presets,
     record,
     start,
@@ -101,6 +104,54 @@ def test_evaluating_a_run_later_gives_what_it_ended_with(straight):
     _, evaluation, iteration = outcome.evaluate_run(run)
     assert iteration == 4
     np.testing.assert_array_equal(evaluation.episode_return, result.evaluation.episode_return)
+
+
+def test_the_last_and_the_best_policy_are_kept_with_what_was_trained(cfg, straight):
+    run, result = straight
+    mean = float(result.evaluation.episode_return.mean())
+    for name in ("last", "best"):
+        header = policy_files.read_header(run.policy / name)
+        assert (header.iteration, header.env_steps) == (4, result.env_steps)
+        assert header.eval_return == mean
+        assert (header.config, header.engine, header.eval_engine) == (cfg, "native", "native")
+        assert header.versions["mujoco"] == "3.17.0"
+    trained = build.build(cfg).algorithm.policy(final_state(cfg, run))
+    for a, b in zip(
+        *map(jax.tree.leaves, (trained, policies.of_run(run.path).arrays)), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("engine", ["native", "mjx", "warp"])
+def test_a_policy_alone_acts_the_same_on_every_engine(cfg, straight, tmp_path, engine):
+    """A copy of `policy/last`, without run, checkpoints and the engine that it was trained on."""
+    run, _ = straight
+    shutil.copytree(run.policy / "last", tmp_path / "mine")
+    policy = policies.of_run(tmp_path / "mine")
+    env = build.make_env(build.on_engine(policy.config, engine))
+    policies.check_sizes(policy, env.spec)
+    assert env.spec.engine == engine
+    obs = np.asarray(build.build(cfg).env.batch(8).reset(jax.random.key(1)).obs)
+    algorithm = build.build(cfg).algorithm
+    expected = algorithm.act(algorithm.policy(final_state(cfg, run)), obs)
+    np.testing.assert_allclose(policy.agent.act(policy.arrays, obs), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["mjx", "warp"])
+def test_a_policy_of_another_engine_is_evaluated(straight, engine):
+    run, result = straight
+    config, evaluation, iteration = outcome.evaluate_run(run, episodes=3, engine=engine)
+    assert (config.engine, iteration) == (engine, 4)
+    expected = result.evaluation.episode_return[:3]
+    np.testing.assert_allclose(evaluation.episode_return, expected, rtol=0.05)
+
+
+def test_a_policy_for_another_task_is_refused(straight):
+    policy = policies.of_run(straight[0].path)
+    spec = build.make_env(dataclasses.replace(policy.config, task="hopper-hop")).spec
+    with pytest.raises(ConfigError, match=r"takes \d+ observations .* 'hopper-hop' has \d+ and"):
+        policies.check_sizes(policy, spec)
 
 
 def test_a_run_that_exists_is_never_overwritten(cfg, straight):

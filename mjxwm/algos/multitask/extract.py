@@ -63,7 +63,7 @@ def agent(config: Config, sizes: Sizes, card: Card) -> Agent:
         model = tdmpc2.for_task(new_networks(card, key_model), card.task_table, 0).model
         return _networks(config.settings, card, model, sizes.action_size, key_actor, key_critic)
 
-    return pwm.learner.agent(sizes.action_size, init)
+    return pwm.learner.agent(sizes.action_size, init)._replace(card=card)
 
 
 def make(config: Config, env: Source, model: Model) -> Algorithm:
@@ -99,7 +99,7 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
     return Algorithm(
         init=init,
         iterate=iterate,
-        agent=agent(config, Sizes.of(env.spec), model.card),
+        agent=agent(config, Sizes.of(env.spec), model.card.of_task(env.name)),
         policy=lambda state: pwm.learner.networks(state.learner),
         iterations=config.iterations,
         env_steps=lambda iteration: 0,

@@ -50,6 +50,16 @@ class Card(AlgorithmConfig):
             return table
         return table._replace(obs=_stacked_moments(self.spreads, self.obs_size))
 
+    def of_task(self, name: str) -> "Card":
+        """The card with one of its tasks alone.
+
+        Raises:
+            ValueError: there is no task of this name.
+        """
+        index = task_index(self.tasks, name)
+        one = slice(index, index + 1)
+        return dataclasses.replace(self, tasks=self.tasks[one], spreads=self.spreads[one])
+
     @property
     def steps_per_iteration(self) -> int:
         """Env steps of an iteration: always 0."""
@@ -106,7 +116,7 @@ class Model(NamedTuple):
     """A pre-trained multi-task model."""
 
     card: Card
-    learner: Learner
+    networks: Networks
     updates: int
     """Updates it was trained for."""
 
@@ -122,7 +132,7 @@ class Model(NamedTuple):
             ValueError: the model has no task of this name.
         """
         index = task_index(self.card.tasks, name)
-        return tdmpc2.for_task(self.learner.networks, self.task_table, index)
+        return tdmpc2.for_task(self.networks, self.task_table, index)
 
 
 def fresh(card: Card, key: jax.Array) -> Learner:

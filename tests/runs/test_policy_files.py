@@ -1,0 +1,181 @@
+"""Policies on disk: what is written is read, and what is damaged or foreign is refused by name."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+import shutil
+
+import damage
+import jax
+import numpy as np
+import pytest
+
+from mjxwm import ConfigError
+from mjxwm.algos import pwm
+from mjxwm.models.actor_critic import Config as Policy
+from mjxwm.models.world_model import Config as Model
+from mjxwm.runs import checksums, policies, policy_files
+from mjxwm.runs.config import Config
+from mjxwm.types import Sizes
+
+CONFIG = Config(
+    algo=pwm.Config(
+        model=Model(latent=8, encoder=(4,), hidden=(4,)), policy=Policy((4,), (4,), critics=1)
+    )
+)
+SIZES = Sizes(3, 2, 100)
+AGENT = pwm.agent(CONFIG.algo, SIZES)
+
+
+def header(iteration=5):
+    return dataclasses.replace(policy_files.describe(CONFIG, iteration), sizes=SIZES)
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return jax.device_get(jax.jit(AGENT.init)(jax.random.key(0)))
+
+
+@pytest.fixture
+def place(arrays, tmp_path):
+    policy_files.write(tmp_path / "last", header(), arrays)
+    return tmp_path / "last"
+
+
+def same(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_policy_comes_back_and_acts_as_before(place, arrays):
+    policy = policies.load(place)
+    same(policy.arrays, arrays)
+    assert (policy.config, policy.sizes, policy.iteration) == (CONFIG, SIZES, 5)
+    obs = np.ones((4, 3), np.float32)
+    np.testing.assert_array_equal(policy.agent.act(policy.arrays, obs), AGENT.act(arrays, obs))
+    names = np.load(next(place.glob("arrays-*.npz")), allow_pickle=False).files
+    assert "actor.mean_net.layers.0.kernel" in names
+    assert not any("opt" in name for name in names)
+
+
+def test_each_of_50_damages_is_one_line_that_names_the_file(place):
+    for file, what in damage.damages(place, 50):
+        with pytest.raises(ConfigError) as refusal:
+            policies.load(place)
+        message = str(refusal.value)
+        assert str(file) in message or file.name == policy_files.NAME, (what, message)
+        assert str(place) in message, (what, message)
+        assert "\n" not in message, what
+    policies.load(place)
+
+
+def test_missing_files_are_named(place):
+    for file in list(place.iterdir()):
+        kept = file.rename(place.parent / file.name)
+        with pytest.raises(ConfigError, match=rf"{file.name} is missing"):
+            policies.load(place)
+        kept.rename(file)
+
+
+def foreign(place, data):
+    """Puts another file of arrays in, with a `policy.yaml` whose sums are right."""
+    (file,) = place.glob("arrays-*.npz")
+    file.write_bytes(data)
+    kept = policy_files.ArrayFile(file.name, len(data), hashlib.sha256(data).hexdigest())
+    text = policy_files._text(dataclasses.replace(policy_files.read_header(place), arrays=kept))
+    (place / policy_files.NAME).write_text(text)
+
+
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def test_foreign_arrays_are_refused(place, arrays):
+    from mjxwm.runs import arrays as files
+
+    own = {name: np.asarray(x) for name, x in files.named(arrays).items()}
+    some = "actor.log_std"
+    header_alone = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header_alone, {"descr": "<f4", "fortran_order": False, "shape": (10**12,)}
+    )
+    huge = npz(**{**own, some: np.frombuffer(header_alone.getvalue(), np.uint8)})
+    for data, words in (
+        (b"", "no file of arrays"),
+        (b"not a zip", "no file of arrays"),
+        (npz(weights=np.zeros(3)), "is not of these networks|is missing"),
+        (npz(**{**own, some: np.zeros(3, np.float32)}), r"log_std is float32\[3\] there, expected"),
+        (npz(**{**own, some: np.zeros(2)}), r"log_std is float64\[2\] there, expected float32"),
+        (npz(**{**own, some: np.array([print, print])}), "object"),
+        (huge, "does not fit"),
+    ):
+        foreign(place, data)
+        with pytest.raises(ConfigError, match=words) as refusal:
+            policies.load(place)
+        assert "\n" not in str(refusal.value)
+
+
+def test_another_format_and_fields_that_are_unknown_are_refused(place):
+    def changed(old, new):
+        text = (place / policy_files.NAME).read_text().rpartition(policy_files._SUM)[0]
+        assert old in text
+        text = text.replace(old, new)
+        (place / policy_files.NAME).write_text(
+            f"{text}{policy_files._SUM}{checksums.text_sum(text)}\n"
+        )
+
+    changed("format: 1", "format: 2")
+    with pytest.raises(ConfigError, match="is of format 2, this version of mjxwm reads 1"):
+        policies.load(place)
+    changed("format: 2", "format: 1")
+    changed("gamma:", "gammma:")
+    with pytest.raises(ConfigError, match=r"policy.yaml: config: algo: field 'gammma' is unknown"):
+        policies.load(place)
+    changed("gammma:", "gamma:")
+    changed("iteration: 5\n", "")
+    with pytest.raises(ConfigError, match=r"policy.yaml is incomplete: .*'iteration'"):
+        policies.load(place)
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_process_that_dies_while_it_writes_leaves_the_policy_before(
+    place, arrays, at, monkeypatch
+):
+    calls, real = [], os.replace
+
+    def dying(*paths):
+        calls.append(paths)
+        if len(calls) > at:
+            raise KeyboardInterrupt
+        real(*paths)
+
+    later = jax.tree.map(lambda x: x + 1, arrays)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", dying)
+        with contextlib.suppress(KeyboardInterrupt):
+            policy_files.write(place, header(6), later)
+    policy = policies.load(place)
+    same(policy.arrays, later if at >= 2 else arrays)
+    assert policy.iteration == (6 if at >= 2 else 5)
+    policy_files.write(place, header(7), arrays)
+    assert len(list(place.iterdir())) == 2, "nothing is left of what was half written"
+    assert policies.load(place).iteration == 7
+
+
+def test_a_policy_is_found_by_its_run_its_copy_or_itself(place, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(place, run / "policy" / "last")
+    for path in (place, tmp_path, run, run / "policy", run / "policy" / "last"):
+        assert policies.of_run(path).iteration == 5
+    with pytest.raises(ConfigError, match=r"policy/best is missing: no evaluation"):
+        policies.of_run(run, best=True)
+    (run / "policy" / "last").rename(run / "policy" / "best")
+    assert policies.of_run(run, best=True).iteration == 5
+    with pytest.raises(ConfigError, match=r"policy/last is missing: `mjxwm eval --best`"):
+        policies.of_run(run)
+    (tmp_path / "runs" / "last").mkdir(parents=True)
+    assert policy_files.folder(tmp_path / "runs") is None, "a folder of runs, one of them `last`"
