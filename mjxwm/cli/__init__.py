@@ -21,6 +21,7 @@ from mjxwm.runs import exits, output, stops
 _COMMANDS = {
     "train": "training.train",
     "eval": "training.evaluate",
+    "export": "export.export",
     "collect": "collect.collect",
     "pretrain": "multitask.pretrain",
     "extract": "multitask.extract",

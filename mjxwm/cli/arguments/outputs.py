@@ -39,9 +39,16 @@ def check(options: Any, folder_fields: tuple[str, ...] = ("folder",)) -> None:
             raise ConfigError(refusal)
 
 
-def refused(name: str, path: Path) -> str:
-    """What is wrong with the path of a file to write; nothing where nothing is."""
-    suffixes = _SUFFIXES.get(name, ())
+def refused(name: str, path: Path, suffixes: tuple[str, ...] | None = None) -> str:
+    """What is wrong with the path of a file to write; nothing where nothing is.
+
+    Args:
+        name: of the option.
+        path: of the file.
+        suffixes: what it may have, empty for any; by default those of figures and videos for
+            options of such names.
+    """
+    suffixes = _SUFFIXES.get(name, ()) if suffixes is None else suffixes
     try:
         if path.is_dir():
             return f"--{name} {path} is a folder; give the path of a file"

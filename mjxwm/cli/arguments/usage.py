@@ -8,6 +8,7 @@ USAGE = """usage: mjxwm COMMAND ...
   train --resume RUN                   go on with a run
   eval RUN                             evaluate a run's policy: deterministic, closed loop
   eval --suite SET --model RUN         a model's policies on all its tasks: a table of scores
+  export RUN --to onnx|numpy|torch     a run's policy as a file for robots and other programs
   collect PRESET                       train, and keep all that was collected in a data set
   pretrain PRESET                      one world model of many tasks, from a data set
   extract TASK --model RUN             the policy of one task, through a model

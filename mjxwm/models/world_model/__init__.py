@@ -6,7 +6,7 @@ arXiv 2407.02466), with a continuation head, which PWM lacks. No decoder.
 
 from mjxwm.models.world_model.imagination import Imagined, imagine
 from mjxwm.models.world_model.losses import Batch, loss, mean_error
-from mjxwm.models.world_model.model import Conditioned, Config, LatentModel, WorldModel
+from mjxwm.models.world_model.model import Conditioned, Config, LatentModel, SimNorm, WorldModel
 
 __all__ = [
     "Batch",
@@ -14,6 +14,7 @@ __all__ = [
     "Config",
     "Imagined",
     "LatentModel",
+    "SimNorm",
     "WorldModel",
     "imagine",
     "loss",

@@ -123,7 +123,7 @@ class WorldModel:
         keys = jax.random.split(key, 4)
         z, ze = config.latent, config.latent + task_size
         zea = ze + action_size
-        norm = _SimNorm(config.simnorm_group)
+        norm = SimNorm(config.simnorm_group)
         bins = 1 if config.reward_head == "scalar" else config.num_bins
         encoder = MLP.create(
             obs_size + task_size,
@@ -243,10 +243,12 @@ def _padded(x: Float[Array, "*s x"], size: int) -> Float[Array, "*s p"]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _SimNorm:
+class SimNorm:
     """`simnorm` with its group size, as a value that compares equal to its equals."""
 
     group: int
+    """Features per softmax."""
 
     def __call__(self, x: Float[Array, "*s z"]) -> Float[Array, "*s z"]:
+        """See `simnorm`."""
         return simnorm(x, self.group)
