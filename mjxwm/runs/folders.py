@@ -185,13 +185,15 @@ def _aside(run: RunFolder, number: int) -> Path:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def clean(run: RunFolder) -> None:
     """Removes what processes that were killed have left half made; the lock must be held."""
+    if not run.path.is_dir():
+        return
     places = [run.path, *(entry for entry in run.path.iterdir() if entry.is_dir())]
     for entry in (entry for place in places for entry in place.iterdir()):
         if _half_made(entry):

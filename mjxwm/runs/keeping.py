@@ -1,11 +1,18 @@
 """What a run keeps on disk while it trains; where it cannot be written the run goes on."""
 
+import errno
+import logging
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mjxwm.runs import folders, locks
 from mjxwm.runs.folders import RunFolder
+
+_SPARE = 2**20
+"""Bytes for the small files beside the arrays of a checkpoint."""
 
 
 class _Kept:
@@ -39,13 +46,14 @@ def end(run: RunFolder) -> None:
     _kept.pop(run.path, None)
 
 
-def attempt(run: RunFolder, what: str, write: Callable[[], object]) -> bool:
+def attempt(run: RunFolder, what: str, write: Callable[[], object], needed: int = 0) -> bool:
     """Writes something of a run, or says why that cannot be; the run goes on.
 
     Args:
         run: whose it is.
         what: what is written, in words.
         write: writes it.
+        needed: bytes that are free, or it is not even begun: half of it would take the room.
 
     Returns:
         Whether it was written.
@@ -53,17 +61,22 @@ def attempt(run: RunFolder, what: str, write: Callable[[], object]) -> bool:
     kept = _kept.get(run.path)
     unwritten = {} if kept is None else kept.unwritten
     try:
-        try:
-            write()
-        except (OSError, ValueError):
-            if kept is None or run.config.is_file():
-                raise
-            _make_again(run, kept)
-            write()
+        with _quiet():
+            if lacks_room(run.path, needed):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            try:
+                write()
+            except (OSError, ValueError):
+                if kept is None or run.config.is_file():
+                    raise
+                _make_again(run, kept)
+                write()
     except (OSError, ValueError) as error:
         reason = _reason(error)
         if reason is None:
             raise
+        if kept is not None:
+            folders.clean(run)  # half of a checkpoint takes room, too
         if what not in unwritten:
             _say(run, what, reason, goes_on=kept is not None)
         unwritten[what] = reason
@@ -71,6 +84,17 @@ def attempt(run: RunFolder, what: str, write: Callable[[], object]) -> bool:
     if unwritten.pop(what, None):
         print(f"note     {run.path}: {what} can be written again", flush=True)
     return True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Until it ends, orbax prints nothing: it logs the traceback of each thread that fails."""
+    logger = logging.getLogger("absl")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def unwritten(run: RunFolder) -> tuple[str, ...]:
@@ -110,6 +134,12 @@ def free(path: Path) -> int | None:
         return None if place is None else shutil.disk_usage(place).free
     except OSError:
         return None
+
+
+def lacks_room(path: Path, needed: int) -> bool:
+    """Whether fewer bytes than these, and some for small files, are free where a folder is."""
+    left = free(path) if needed else None
+    return left is not None and left < needed + _SPARE
 
 
 def size(count: int) -> str:

@@ -15,7 +15,7 @@ import mjxwm_envs as envs
 from mjxwm_envs import seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, devices, keeping
+from mjxwm.runs import checkpoint, devices, keeping, memory
 from mjxwm.runs.config import Config, entry
 from mjxwm.runs.folders import RunFolder
 from mjxwm.types import Algorithm
@@ -122,5 +122,5 @@ def save(
         if run in due:
             state_of_run = state if seeds is None else take(state, i)
             write = functools.partial(checkpoint.save, run.checkpoints, iteration, state_of_run)
-            saved &= keeping.attempt(run, "the checkpoint", write)
+            saved &= keeping.attempt(run, "the checkpoint", write, memory.size(state_of_run))
     return saved

@@ -48,11 +48,11 @@ def _refusal(trainer: Trainer, runs: Sequence[RunFolder]) -> str:
     except ConfigError as refusal:
         return str(refusal)
     needed = memory.size(jax.eval_shape(trainer.programs.init, trainer.keys(seeds.key)))
-    free = keeping.free(runs[0].path)
-    if free is None or free >= needed:
+    if not keeping.lacks_room(runs[0].path, needed):
         return ""
+    left = keeping.size(keeping.free(runs[0].path) or 0)
     return (
         f"{runs[0].path.parent}: a checkpoint takes up to {keeping.size(needed)}, and "
-        f"{keeping.size(free)} are free. Make room, take another --folder, or a smaller replay "
+        f"{left} are free. Make room, take another --folder, or a smaller replay "
         "(`capacity`)"
     )

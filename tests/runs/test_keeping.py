@@ -67,3 +67,10 @@ def test_rows_that_found_no_room_come_with_the_next(tmp_path, monkeypatch):
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 1
     rows.log({"iteration": 4})
     assert [row["iteration"] for row in record.read(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4]
+
+
+def test_what_finds_no_room_is_not_begun(run, monkeypatch, capsys):
+    monkeypatch.setattr(keeping, "free", lambda path: 10 * 2**20)
+    assert keeping.attempt(run, "the checkpoint", lambda: None, needed=8 * 2**20)
+    assert not keeping.attempt(run, "the checkpoint", pytest.fail, needed=10 * 2**20)
+    assert "No space left on device; 10.5 MB are free" in capsys.readouterr().out
