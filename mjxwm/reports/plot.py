@@ -38,7 +38,8 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
     axes[0].set_ylabel("return of an episode")
     for axis in axes:
         axis.grid(alpha=0.3)
-    axes[1].legend(fontsize="small")
+    if axes[1].get_legend_handles_labels()[0]:
+        axes[1].legend(fontsize="small")
     figure.suptitle(_plain(title))
     target.parent.mkdir(parents=True, exist_ok=True)
     return _save(figure, target)
