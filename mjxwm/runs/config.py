@@ -50,7 +50,8 @@ class Config:
     episodes: int = 10
     """Episodes per evaluation: deterministic, closed loop, each from its own start."""
     checkpoints: int = 4
-    """Checkpoints during the run, beside the one at its end; the last two are kept."""
+    """Checkpoints during the run, evenly, beside those at its first evaluation and at its end; the
+    last two are kept."""
     on_failure: Literal["stop", "go-on"] = "stop"
     """When a foreign world fails: save and stop, or reset it and go on (without it, where it cannot
     be reset) while any is left."""

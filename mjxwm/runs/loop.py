@@ -128,15 +128,15 @@ def train_runs(
                     evaluations = evaluated(trainer, state)
                 troubles = log.write(evaluations if evaluating else None, ended)
             due = runs if stopping or schedule.saves(iteration) else troubles
-            if evaluating or due:
+            if due:
+                saving = [run for run in due if run not in ended]
+                saved = together.save(runs, trainer.seeds, saving, iteration, state)
+                if saved and dataset_recorder is not None:
+                    dataset_recorder.flush()
+            if evaluating or due:  # after the checkpoint: who has a policy can go on
                 policies.save(
                     trainer, runs, state, iteration, evaluations if evaluating else None, ended
                 )
-            if due:
-                due = [run for run in due if run not in ended]
-                saved = together.save(runs, trainer.seeds, due, iteration, state)
-                if saved and dataset_recorder is not None:
-                    dataset_recorder.flush()
             if failure:
                 raise_failure(failure, runs)
             ended |= {run: (iteration, trouble) for run, trouble in troubles.items()}

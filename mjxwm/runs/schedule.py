@@ -15,7 +15,7 @@ class Schedule:
     evaluations: int
     """Evaluations, evenly over the iterations, the last one at the end; at least that one."""
     checkpoints: int
-    """Checkpoints on the way, evenly, beside the one at the end."""
+    """Checkpoints on the way, evenly, beside those at the first evaluation and at the end."""
 
     def logs(self, iteration: int) -> bool:
         """Whether a row of the record is due after this iteration."""
@@ -26,8 +26,13 @@ class Schedule:
         return due(iteration, self.iterations, max(1, self.evaluations))
 
     def saves(self, iteration: int) -> bool:
-        """Whether a checkpoint is due after this iteration."""
-        return due(iteration, self.iterations, self.checkpoints + 1)
+        """Whether a checkpoint is due after this iteration.
+
+        One more than the configuration has is due with the first evaluation, of which a policy is
+        kept: a run in which something was learned can go on.
+        """
+        first = -(-self.iterations // max(1, self.evaluations))
+        return iteration == first or due(iteration, self.iterations, self.checkpoints + 1)
 
 
 def due(iteration: int, total: int, times: int) -> bool:

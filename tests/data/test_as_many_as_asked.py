@@ -26,11 +26,16 @@ def test_evaluations_are_as_many_as_asked_evenly_and_the_last_at_the_end(total, 
 
 
 @pytest.mark.parametrize(("total", "asked"), [(41, 4), (1000, 4), (7, 0), (9, 2)])
-def test_checkpoints_are_as_many_as_asked_beside_the_one_at_the_end(total, asked):
+def test_checkpoints_are_as_many_as_asked_beside_the_first_evaluation_and_the_end(total, asked):
+    """The first evaluation keeps a policy: the run can go on from then."""
     schedule = Schedule(total, 20, asked)
-    places = [i for i in range(1, total + 1) if schedule.saves(i)]
-    assert len(places) == asked + 1
+    iterations = range(1, total + 1)
+    places = [i for i in iterations if schedule.saves(i)]
+    first = next(i for i in iterations if schedule.evaluates(i))
+    assert first in places
     assert places[-1] == total
+    alone = Schedule(total, 0, asked)  # evaluated at the end alone
+    assert sum(alone.saves(i) for i in iterations) == asked + 1
 
 
 def test_the_last_item_of_a_stream_has_what_is_left(tmp_path):
