@@ -1,4 +1,4 @@
-"""Runs what `mjxwm export RUN --to numpy` wrote: python policy_numpy.py policy.npz [SECONDS]."""
+"""Runs what `mjxwm export RUN --to numpy` wrote: python policy_numpy.py policy.npz SECONDS."""
 
 import json
 import sys
@@ -28,13 +28,13 @@ OPS = {
 file = np.load(sys.argv[1])  # without pickle: nothing in the file can run
 about = json.loads(str(file["about"]))
 layers = [(OPS[op], [file[name] for name in names], kw) for op, names, kw in about["layers"]]
-period, slowest, begin = about["action_dt"], 0.0, time.perf_counter()
+period, times, begin = about["action_dt"], [], time.perf_counter()
 for step in range(round(float(sys.argv[2]) / period)):
     time.sleep(max(0.0, begin + step * period - time.perf_counter()))
     x = np.zeros(about["obs_size"], np.float32)  # your sensors, in the order of obs_names
     start = time.perf_counter()
     for op, arrays, numbers in layers:
         x = op(x, *arrays, **numbers)
-    slowest = max(slowest, time.perf_counter() - start)
+    times.append(1e3 * (time.perf_counter() - start))
     # x is the action, in [-1, 1]: to your actuators, as about["ctrl"] says
-print(f"{about['task']}: {1 / period:g} actions/s; the slowest took {1e3 * slowest:.2f} ms")
+print(f"{1 / period:g} actions/s; one took {np.median(times):.2f} ms, at most {max(times):.2f} ms")

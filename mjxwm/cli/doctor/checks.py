@@ -25,6 +25,7 @@ _LEAST = {"jax": (0, 10, 2), "flax": (0, 12, 8), "optax": (0, 2, 8), "numpy": (2
 _OPTIONAL = {
     "brax": "pip install 'mjxwm[baselines]', for the baselines PPO and SAC",
     "torch": "pip install 'mjxwm[torch]', to read checkpoints and data of other projects",
+    "onnx": "pip install 'mjxwm[onnx]', to export policies as ONNX",
     "dm-control": "pip install 'mjxwm[suites]', for the bodies of dm_control's tasks",
     "gymnasium": "pip install 'mjxwm[suites]', for gymnasium's environments and as those",
     "metaworld": "pip install 'mjxwm[suites]', for Meta-World's tasks",

@@ -1,10 +1,10 @@
 """Names of an observation's numbers, learned from what the task computes them of.
 
 A task is a pure function of the physics: a number of the observation that equals one position at
-several random values of the physics is that position, and likewise for its cosine.
+several random values of the physics is that position, and likewise for multiples and cosines.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -13,23 +13,38 @@ import numpy as np
 from mjxwm_envs import Env
 from mjxwm_envs.core import Physics
 
-_DRAWS = 4
-_TOLERANCE = 1e-6
+_DRAWS = 12
+_TOLERANCE = 1e-5
 
 
 def names(env: Env) -> list[str | None]:
-    """What each number of an observation is, such as "qpos[hinge]"; None if it is computed."""
+    """What each number of an observation is, such as "qpos[hinge]"; None if it has none."""
     physics = jax.eval_shape(env.reset, jax.random.key(0)).sim.physics
     rng = np.random.default_rng(0)
     draws = [jax.tree.map(lambda x: _random(x, rng), physics) for _ in range(_DRAWS)]
     observe = jax.jit(env.task.observe)
     observed = np.stack([np.asarray(observe(draw), np.float64) for draw in draws])
     sources = [dict(_numbers(env.engine.model, draw)) for draw in draws]
+    table = np.array([list(source.values()) for source in sources])
     labels = list(sources[0])
-    table = np.array([[source[label] for label in labels] for source in sources])
-    near = np.abs(observed[:, :, None] - table[:, None, :]).max(axis=0) < _TOLERANCE
-    of_task = [labels[int(row.argmax())] if row.any() else None for row in near]
-    return of_task + _pending(env)
+    return [_label(labels, table, numbers) for numbers in observed.T] + _pending(env)
+
+
+def _label(labels: list[str], table: np.ndarray, numbers: np.ndarray) -> str | None:
+    """What a number is that had these values [D] in D draws, where the sources had `table` [D, S].
+
+    It is a source, or a multiple of one, if their ratio is the same in all draws.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = numbers[:, None] / table
+        spread = np.ptp(ratios, axis=0) / np.abs(ratios[0])
+    spread = np.where(np.isfinite(spread), spread, np.inf)
+    place = int(spread.argmin())
+    if spread[place] > _TOLERANCE:
+        return None
+    factor = ratios[:, place].mean()
+    is_source = abs(factor - 1) < _TOLERANCE
+    return labels[place] if is_source else f"{factor:.4g} * {labels[place]}"
 
 
 def _random(x: jax.ShapeDtypeStruct, rng: np.random.Generator) -> Any:
@@ -41,17 +56,19 @@ def _random(x: jax.ShapeDtypeStruct, rng: np.random.Generator) -> Any:
 
 def _numbers(model: mujoco.MjModel, physics: Physics) -> Iterator[tuple[str, float]]:
     """All numbers of a state by their names, positions with their cosines and sines."""
-    for label, place in _coordinates(model, model.jnt_qposadr, model.nq):
+    for label, place in _coordinates(model.joint, model.jnt_qposadr, model.nq):
         value = float(physics.qpos[place])
         yield f"qpos[{label}]", value
         yield f"cos(qpos[{label}])", np.cos(value)
         yield f"sin(qpos[{label}])", np.sin(value)
-    for label, place in _coordinates(model, model.jnt_dofadr, model.nv):
+    for label, place in _coordinates(model.joint, model.jnt_dofadr, model.nv):
         yield f"qvel[{label}]", float(physics.qvel[place])
     rest = {"act": physics.act, "ctrl": physics.ctrl, **physics.derived}
     for name, array in rest.items():
+        rows = _rows(model, name, len(array))
         for index, value in np.ndenumerate(np.asarray(array)):
-            yield f"{name}[{', '.join(map(str, index))}]", float(value)
+            label = [rows[index[0]], *map(str, index[1:])]
+            yield f"{name}[{', '.join(label)}]", float(value)
     yield "time", float(physics.time)
     for path, leaf in jax.tree_util.tree_flatten_with_path(physics.goal)[0]:
         if isinstance(leaf, np.ndarray):
@@ -59,13 +76,33 @@ def _numbers(model: mujoco.MjModel, physics: Physics) -> Iterator[tuple[str, flo
                 yield f"goal{jax.tree_util.keystr(path)}{list(index)}", float(value)
 
 
-def _coordinates(model: mujoco.MjModel, starts: Any, total: int) -> Iterator[tuple[str, int]]:
-    """Labels of the coordinates: the joint, and a number where the joint has several."""
+def _coordinates(kind: Callable[[int], Any], starts: Any, total: int) -> Iterator[tuple[str, int]]:
+    """Labels and places of coordinates: the joint or sensor, and a number where it has several."""
     ends = [*starts[1:], total]
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        joint = model.joint(i).name or f"joint{i}"
+        name = _name(kind, i) or str(i)
         for place in range(start, end):
-            yield (joint if end - start == 1 else f"{joint}, {place - start}"), int(place)
+            yield (name if end - start == 1 else f"{name}, {place - start}"), int(place)
+
+
+def _rows(model: mujoco.MjModel, field: str, count: int) -> list[str]:
+    """Labels of the rows of a field of `MjData`: the bodies, sites, ... that they are of."""
+    if field == "sensordata":
+        return [label for label, _ in _coordinates(model.sensor, model.sensor_adr, count)]
+    kinds = {"site": model.site, "geom": model.geom, "cam": model.camera, "ten": model.tendon}
+    kinds |= {"actuator": model.actuator, "act": model.actuator, "ctrl": model.actuator}
+    kinds |= dict.fromkeys(("xpos", "xquat", "xmat", "xipos", "ximat", "cvel"), model.body)
+    kinds |= {"subtree": model.body, "cfrc": model.body, "cacc": model.body, "cinert": model.body}
+    kind = kinds.get(field.split("_")[0])
+    return [(_name(kind, i) if kind else "") or str(i) for i in range(count)]
+
+
+def _name(kind: Callable[[int], Any], i: int) -> str:
+    """The name of a body, joint, ...; empty if it has none."""
+    try:
+        return kind(i).name
+    except (IndexError, KeyError):  # a field of another length
+        return ""
 
 
 def _pending(env: Env) -> list[str | None]:
