@@ -5,3 +5,8 @@ __version__ = "0.1.0"
 
 class ConfigError(ValueError):
     """A user's mistake in a preset, a field or a name; the message says the way out."""
+
+
+class GuardError(RuntimeError):
+    """A run was stopped because its numbers are no longer finite; the message says what was first,
+    when, and the way out."""

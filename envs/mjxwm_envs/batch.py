@@ -2,7 +2,8 @@
 
 `terminated` and `truncated` stay apart: the return after a termination is zero, after a truncation
 it is estimated from `Step.next_obs`, the observation before the reset. A world whose physics
-diverged (NaN, infinite, or beyond MuJoCo's own bound) is reset too, and its step is not `valid`.
+diverged (NaN, infinite, or beyond MuJoCo's own bound) is reset too, and its step is not `valid`; so
+is one whose action, observation or reward is not finite.
 """
 
 import dataclasses
@@ -11,7 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import mujoco
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
 from mjxwm_envs import shards, vmapped
 from mjxwm_envs.core import Initial, State, Step, World, Worlds
@@ -19,6 +21,11 @@ from mjxwm_envs.platform import compiled_for
 
 _RESET_SHARE = 8
 """While at most B / 8 worlds end in a step, only B / 8 start states are computed, else all B."""
+
+
+FAULTS = ("reward", "obs", "physics", "action")
+"""What makes a step not `valid` where it is NaN or infinite; physics also beyond MuJoCo's bound.
+Of several in one step the last counts: the others follow from it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +94,8 @@ class BatchEnv:
         """One action in [-1, 1] in each world; worlds whose episode ended are reset."""
         before = worlds.state
         state = jax.vmap(self.world.step)(before, action)
-        valid = _is_finite(state)
+        fault = _fault(before, action, state)
+        valid = fault == 0
         reward = jnp.where(valid, state.reward, 0)
         clock, steps = worlds.clock + 1, worlds.steps + 1
         terminated = state.terminated & valid
@@ -98,11 +106,12 @@ class BatchEnv:
             terminated=terminated,
             truncated=truncated,
             valid=valid,
-            next_obs=jnp.where(valid[:, None], state.obs, before.obs),
+            next_obs=jnp.where(valid[:, None], state.obs, _finite(before.obs)),
             episode_return=episode_return,
             episode_length=steps,
             terms=jax.tree.map(lambda t: jnp.where(valid, t, 0), state.terms),
             success=None if state.success is None else state.success & valid,
+            fault=fault,
         )
         done = terminated | truncated
         key, key_reset = jax.random.split(worlds.key)
@@ -162,8 +171,22 @@ def _rows(tree: Any, ids: Int[Array, " n"], size: int) -> Any:
     return jax.tree.map(lambda x: x.at[ids].get(mode="clip") if len(x) == size else x, tree)
 
 
-def _is_finite(state: State) -> Bool[Array, " B"]:
-    physics, outputs = state.sim.physics, (state.obs, state.reward[:, None])
+def _fault(before: State, action: Float[Array, "B a"], after: State) -> UInt8[Array, " B"]:
+    """`Step.fault` of a step in each of B worlds."""
+    physics = after.sim.physics
     # The bound at which mj_checkPos and mj_checkVel reset a world; false for NaN, too.
     bounded = [jnp.abs(x) < mujoco.mjMAXVAL for x in (physics.qpos, physics.qvel, physics.act)]
-    return jnp.concatenate([*bounded, *map(jnp.isfinite, outputs)], axis=1).all(axis=1)
+    obs, reward = after.obs, after.reward[:, None]
+    others = [jnp.isfinite(x) for x in (obs, reward, before.obs, action)]
+    names = (*["physics"] * len(bounded), "obs", "reward", "obs", "action")
+    parts = (*bounded, *others)
+    codes = [
+        np.full(part.shape[1], 1 + FAULTS.index(name), np.uint8)
+        for name, part in zip(names, parts, strict=True)
+    ]
+    sound = jnp.concatenate(parts, axis=1)
+    return jnp.where(sound, 0, np.concatenate(codes)).max(axis=1)
+
+
+def _finite(x: Float[Array, "B o"]) -> Float[Array, "B o"]:
+    return jnp.where(jnp.isfinite(x), x, 0)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import jax
 import mujoco
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
 from mjxwm_envs import shards
 
@@ -112,7 +112,8 @@ class Step(NamedTuple):
     truncated: Bool[Array, " B"]
     """The episode was cut: by the time limit, or because the physics diverged (not `valid`)."""
     valid: Bool[Array, " B"]
-    """False where the physics diverged: reward and next_obs are placeholders there."""
+    """False where physics, action, observation or reward was not finite: reward and next_obs are
+    placeholders there."""
     next_obs: Float[Array, "B o"]
     """The observation after the step and before any reset."""
     episode_return: Float[Array, " B"]
@@ -123,6 +124,8 @@ class Step(NamedTuple):
     """Reward terms by name."""
     success: Bool[Array, " B"] | None
     """Whether the task is solved after the step; None if the task does not define success."""
+    fault: UInt8[Array, " B"] | None = None
+    """1 + place in `batch.FAULTS` of what was not finite, 0 if valid; None: not known."""
 
 
 class EnvSpec(NamedTuple):

@@ -1,5 +1,6 @@
 """Base classes of the algorithms' configurations: numbers of env steps, iterations, updates."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mjxwm import ConfigError
@@ -46,11 +47,9 @@ class AlgorithmConfig:
         """Warnings to print before a run whose settings have an unexpected effect."""
         return []
 
-    def trouble(self, row: dict[str, Any]) -> str:
-        """Why the run has to end with an error after this row of metrics; "" to go on.
-
-        Args:
-            row: metrics by name: means and sums since the row before.
+    def advice(self, metrics: Mapping[str, Any]) -> str:
+        """What the algorithm knows about why the guard stopped a run at an iteration with these
+        metrics, and what to do; "" where that is nothing in particular.
         """
         return ""
 

@@ -173,7 +173,7 @@ def _pwm(config: Config) -> _Case:
 
     def update(state: Any, batch: Any, key: jax.Array) -> Any:
         gradient = jax.grad(lambda m: world_model.loss(m, pwm_config.model, batch)[0])
-        return tx.step(state[0], gradient(state[0]), state[1])
+        return tx.step(state[0], gradient(state[0]), state[1])[:2]
 
     ours = _compiled(config, update, (model, tx.init(model)), _batch(data))
     peer = timing.torch_peer() if config.peer else None

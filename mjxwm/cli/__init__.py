@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mjxwm import ConfigError, __version__
+from mjxwm import ConfigError, GuardError, __version__
 from mjxwm.cli.arguments import mistakes
 from mjxwm.cli.arguments.usage import GROUPS, USAGE, group_usage
 from mjxwm.runs import exits, output, stops
@@ -22,6 +22,7 @@ _COMMANDS = {
     "train": "training.train",
     "eval": "training.evaluate",
     "export": "export.export",
+    "replay": "replay.replay",
     "collect": "collect.collect",
     "pretrain": "multitask.pretrain",
     "extract": "multitask.extract",
@@ -70,6 +71,9 @@ def _status(args: list[str]) -> int:
     except stops.Stopped as stop:
         print(stop, file=sys.stderr)
         return stop.status
+    except GuardError as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return exits.GUARD
     except Exception as error:
         line = mistakes.line(error)
         if line is None:  # not a user's: the traceback is what helps

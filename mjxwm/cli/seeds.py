@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mjxwm import ConfigError
+from mjxwm import GuardError
 from mjxwm.cli.arguments.options import write
 
 
@@ -12,7 +12,7 @@ def report(results: Sequence[Any], target: Path | None) -> int:
     """Says what came of runs of several seeds: the return of each, their mean, and one curve.
 
     Raises:
-        ConfigError: some seeds ended before the others; after all else is said.
+        GuardError: some seeds were stopped before the others; after all else is said.
     """
     from mjxwm.reports import outcome, seeds
     from mjxwm.runs.folders import quoted
@@ -36,7 +36,7 @@ def report(results: Sequence[Any], target: Path | None) -> int:
         f"run {r.run.path} at iteration {r.iteration}: {r.trouble}" for r in results if r.trouble
     ]
     if ended and results[0].signal is None:
-        raise ConfigError(f"{len(ended)} of {len(results)} seeds ended early: {'; '.join(ended)}")
+        raise GuardError(f"{len(ended)} of {len(results)} seeds stopped: {'; '.join(ended)}")
     unwritten = [result for result in results if result.unwritten]
     if unwritten and results[0].finished:
         print(f"finished, but {_saved(results)}")

@@ -165,6 +165,11 @@ def saved(result: Any) -> str:
 
 def _sentence(evaluation: Any, when: str) -> str:
     r = evaluation.episode_return
+    if not evaluation.steps:
+        return (
+            f"no step of the {len(r)} episodes {when} was valid: in the first of each physics, "
+            "action, observation or reward was not finite, so there is no return"
+        )
     solved = "" if evaluation.success is None else f"success {evaluation.success.mean():.0%}, "
     lost = evaluation.lost
     ends = f", {lost} of which physics that diverged cut short," if lost else ""

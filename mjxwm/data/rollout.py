@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt8
 from mjxwm_envs import shards
+from mjxwm_envs.batch import FAULTS
 from mjxwm_envs.core import Step, WorldBatch, Worlds
 
 from mjxwm.data.packing import Packing
+from mjxwm.maths import finite
 from mjxwm.types import Metrics, Policy, Trajectory, Transition
 
 Noise = TypeVar("Noise")
@@ -28,9 +31,9 @@ def unroll(
             is much cheaper on a CPU than T draws.
 
     Returns:
-        The worlds after the last step, the trajectory [T, B], and the metrics of `step_metrics`:
-        counts summed over time, others averaged. On several devices, the mean of the metrics over
-        devices is that of all worlds.
+        The worlds after the last step, the trajectory [T, B], and the metrics of `step_metrics`,
+        counts summed over time, others averaged, with those of `fault_counts`. On several
+        devices, the mean of the metrics over devices is that of all worlds.
     """
 
     def memoryless(
@@ -69,16 +72,37 @@ def unroll_with_memory(
         memory, action = policy(memory, worlds, noise)
         worlds, step = env.step(worlds, action)
         flags = (step.terminated, step.truncated, step.valid)
-        transition = packing[0].pack((obs, action, step.reward, *flags))
+        # What is not finite is masked, but 0 * NaN would be NaN.
+        row = (finite.or_zero(obs), finite.or_zero(action), step.reward)
+        transition = packing[0].pack((*row, *flags, _fault(step)))
         # Not packed: not all algorithms read it, and then it is not stored.
         return (memory, worlds), (transition, step.next_obs, packing[1].pack(step_metrics(step)))
 
     (memory, worlds), stored = jax.lax.scan(step, (memory, worlds), noise)
-    trajectory = Transition(*packing[0].unpack(stored[0]), next_obs=stored[1])
+    *rows, faults = packing[0].unpack(stored[0])
+    trajectory = Transition(*rows, next_obs=stored[1])
     metrics = packing[1].unpack(stored[2])
     counts = ("episodes", "return_sum", "length_sum", "success_sum", "diverged")
     total = {k: shards.count() * x.sum() if k in counts else x.mean() for k, x in metrics.items()}
-    return memory, worlds, trajectory, total
+    return memory, worlds, trajectory, total | fault_counts(faults)
+
+
+def _fault(step: Step) -> Any:
+    if step.fault is not None:
+        return step.fault
+    return jnp.where(step.valid, 0, 1 + len(FAULTS)).astype(jnp.uint8)
+
+
+def fault_counts(faults: UInt8[Array, "..."]) -> Metrics:
+    """Numbers of steps that are not valid, by what was not finite in them: `guard/physics` ..."""
+    codes = enumerate((*FAULTS, "step"), 1)
+    numbers = {f"guard/{name}": (faults == i).sum() for i, name in codes}
+    return {name: shards.count() * x.astype(float) for name, x in numbers.items()}
+
+
+def named(metrics: Metrics) -> Metrics:
+    """The metrics of `unroll` as those of an iteration: under `collect/`, but for `guard/`."""
+    return {k if k.startswith("guard/") else f"collect/{k}": x for k, x in metrics.items()}
 
 
 def step_metrics(step: Step) -> dict[str, Float[Array, ""]]:

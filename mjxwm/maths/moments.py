@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from mjxwm.maths import finite
+
 
 class Moments(NamedTuple):
     """Mean and variance of the values so far; feature by feature, shape *f, or of a scalar."""
@@ -35,21 +37,36 @@ def of(x: Float[Array, "..."], lead: int, mask: Bool[Array, "*n"] | None = None)
 
 
 def merge(m: Moments, parts: Moments, max_count: float = 1e6) -> Moments:
-    """Merges several sets of values into the moments.
+    """Merges several sets of values into the moments, see `merge_counting`."""
+    return merge_counting(m, parts, max_count)[0]
+
+
+def merge_counting(
+    m: Moments, parts: Moments, max_count: float = 1e6
+) -> tuple[Moments, Float[Array, ""]]:
+    """Merges several sets of values into the moments, without those that would make them infinite
+    or NaN.
 
     Args:
         m: moments of the values so far.
         parts: moments of D sets of new values, such as D devices'; every leaf is [D, ...].
         max_count: largest count, so that old values fade and the moments keep following the data.
+
+    Returns:
+        The moments, and the number of sets that were left out.
     """
+    left_out = jnp.zeros(())
     for i in range(parts.count.shape[0]):
         part = jax.tree.map(lambda x, i=i: x[i], parts)
         total = m.count + part.count
         share = part.count / jnp.maximum(total, 1)
         mean, var = merge_two(m.mean, m.var, part.mean, part.var, share)
         # Before the first values the placeholder variance stands.
-        m = Moments(mean, jnp.where(total > 0, var, m.var), total)
-    return m._replace(count=jnp.minimum(m.count, max_count))
+        merged = Moments(mean, jnp.where(total > 0, var, m.var), total)
+        sound = jnp.isfinite(merged.mean).all() & jnp.isfinite(merged.var).all()
+        m = finite.kept_unless(sound, merged, m)
+        left_out += finite.skipped(sound)
+    return m._replace(count=jnp.minimum(m.count, max_count)), left_out
 
 
 def merge_two(mean: Any, var: Any, new_mean: Any, new_var: Any, share: Any) -> tuple[Any, Any]:

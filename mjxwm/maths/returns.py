@@ -48,3 +48,11 @@ def discounted_sum(
     """The H-step return sum_t D_t r_t + D_H v_H, with D from `discount_products`."""
     weight = discount_products(discount)
     return (weight[:-1] * reward).sum(axis=0) + weight[-1] * last_value
+
+
+def of_largest(reward: Float[Array, "*s"], gamma: float | Float[Array, ""]) -> Float[Array, ""]:
+    """The return of the largest of some rewards, by its absolute value and at least 0.1, for ever.
+
+    While rewards are no larger, no policy's return is.
+    """
+    return jnp.maximum(jnp.abs(reward).max(), 0.1) / jnp.maximum(1 - gamma, 1e-3)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from mjxwm.maths import platform
+from mjxwm.maths import finite, platform
 
 T = TypeVar("T")
 
@@ -34,12 +34,27 @@ class Optimizer(NamedTuple):
         """The state before the first step."""
         return self.transformation.init(parameters)
 
-    def step(self, parameters: T, gradient: T, state: Any) -> tuple[T, Any]:
+    def step(
+        self, parameters: T, gradient: T, state: Any, loss: Any = 0.0
+    ) -> tuple[T, Any, Float[Array, ""]]:
         """The parameters and the state after one step down the gradient.
+
+        A step is skipped, and parameters and state stay as they were, if the loss, the gradient's
+        norm or one of the parameters after it is not finite. On several devices loss and gradient
+        are the same on all.
 
         With a `Packed` state all numbers pass through the transformation as one vector. What it
         does may depend on their norm, but not on which array a number is from; `scaled` may.
+
+        Returns:
+            Parameters, state, and 1 if the step was skipped, else 0.
         """
+        after, moments = self._step(parameters, gradient, state)
+        sound = jnp.isfinite(norm(gradient)) & jnp.isfinite(loss) & finite.all_finite(after)
+        parameters, state = finite.kept_unless(sound, (after, moments), (parameters, state))
+        return parameters, state, finite.skipped(sound)
+
+    def _step(self, parameters: T, gradient: T, state: Any) -> tuple[T, Any]:
         tree: Any = parameters
         slope: Any = gradient
         if isinstance(state, Packed):

@@ -91,16 +91,3 @@ def say_failures(env: Source | None) -> None:
         return
     for failure in env.failures():
         print(f"{env.name}: in this evaluation {failure}", flush=True)
-
-
-def say_ended(troubles: dict[RunFolder, str], iteration: int, others: bool) -> None:
-    """Prints which runs end here and why, while the other seeds of their program go on.
-
-    Raises:
-        ConfigError: there are no others.
-    """
-    texts = [f"run {run.path} ends at {iteration=}: {why}" for run, why in troubles.items()]
-    if not others:
-        raise ConfigError("\n".join(texts))
-    for text in texts:
-        print(f"{text} The other seeds go on.", flush=True)

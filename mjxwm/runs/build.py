@@ -12,6 +12,7 @@ from mjxwm_envs import engines, registry
 
 from mjxwm import ConfigError
 from mjxwm.data import TaskInfo, Writer, recording
+from mjxwm.maths import finite
 from mjxwm.runs import devices, memory, pretrained, together
 from mjxwm.runs.config import Config, check, entry
 from mjxwm.runs.evaluate import Evaluation, evaluate_with_memory
@@ -62,13 +63,24 @@ def build(config: Config, fits: bool = True, seeds: tuple[int, ...] | None = Non
     if fits:
         devices.refuse(_too_large(config, env, algorithm, among, len(seeds or [config.seed])))
     _check_devices(config, env, algorithm, among)
-    compiled = algorithm if seeds is None else together.of_seeds(algorithm)
+    watched = _watched(algorithm, config.algo.steps_per_iteration)
+    compiled = watched if seeds is None else together.of_seeds(watched)
     programs = devices.programs(compiled, config.algorithm, config.algo, among)
     if env is None:
         return Trainer(config, env, env, algorithm, programs, None)
     eval_env = make_env(config, config.eval_engine) if config.eval_engine else env
     evaluate = evaluation(algorithm.agent, eval_env, config.episodes, seeds)
     return Trainer(config, env, eval_env, algorithm, programs, evaluate, seeds)
+
+
+def _watched(algorithm: Algorithm, steps: int) -> Algorithm:
+    """The algorithm whose metrics say whether an iteration was sound, for the guard of a run."""
+
+    def iterate(state: Any, *batches: Any) -> Any:
+        state, metrics = algorithm.iterate(state, *batches)
+        return state, finite.judged(metrics, algorithm.networks(state), steps)
+
+    return algorithm._replace(iterate=iterate)
 
 
 def make_env(config: Config, engine: str | None = None) -> envs.Source:

@@ -55,6 +55,10 @@ class Config:
     on_failure: Literal["stop", "go-on"] = "stop"
     """When a foreign world fails: save and stop, or reset it and go on (without it, where it cannot
     be reset) while any is left."""
+    stop_after_skips: int = 10
+    """Iterations in a row in which updates were skipped because they were not finite (NaN or
+    infinite), or more than half of the steps were not valid for that reason: after so many, or
+    after half of a shorter run, the run stops with status 3."""
     video: bool = True
     """Whether to render the policy at the end."""
     data: str | None = None
@@ -92,6 +96,10 @@ def check(config: Config) -> None:
     for name in ("episodes", "evaluations", "checkpoints"):
         if getattr(config, name) < (1 if name == "episodes" else 0):
             raise ConfigError(f"{name}={getattr(config, name)} is out of range; it is a count")
+    if config.stop_after_skips < 1:
+        raise ConfigError(
+            f"stop_after_skips={config.stop_after_skips} is out of range; it must be at least 1"
+        )
     if config.data == "":
         raise ConfigError("data='' is no folder of a data set")
     if config.minutes is not None and not config.minutes > 0:

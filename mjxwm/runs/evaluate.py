@@ -30,8 +30,13 @@ class Evaluation(NamedTuple):
 
     @property
     def lost(self) -> int:
-        """Episodes that physics cut short."""
+        """Episodes that were cut short: physics, action, observation or reward was not finite."""
         return int(np.sum(self.diverged))
+
+    @property
+    def steps(self) -> int:
+        """Valid steps of all episodes. Without any there is no return, but zeros in its place."""
+        return int(np.sum(self.length)) - self.lost
 
 
 _Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None, Array]

@@ -58,6 +58,11 @@ class RunFolder(NamedTuple):
         return self.path / "policy"
 
     @property
+    def dump(self) -> Path:
+        """What led to a stop of the guard, see `mjxwm.runs.dump`."""
+        return self.path / "dump"
+
+    @property
     def curve(self) -> Path:
         """The learning curve."""
         return self.path / "curve.png"
@@ -219,9 +224,7 @@ def find(path: Path) -> RunFolder:
     Raises:
         ConfigError: it is something else; the message says what, and names runs near it.
     """
-    run = RunFolder(path)
-    if not run.config.is_file():
-        raise ConfigError(f"{path} is not a run folder: {_instead(path)}")
+    run = of_any_kind(path)
     if kind(run) == "model":
         name = quoted(path)
         raise ConfigError(
@@ -229,6 +232,18 @@ def find(path: Path) -> RunFolder:
             f"--suite TASKS --model {name}`, make the policy of a task with `mjxwm extract TASK "
             f"--model {name}`, or go on with it with `mjxwm pretrain --resume {name}`"
         )
+    return run
+
+
+def of_any_kind(path: Path) -> RunFolder:
+    """The folder of an existing training run or model of many tasks.
+
+    Raises:
+        ConfigError: it is something else; the message says what, and names runs near it.
+    """
+    run = RunFolder(path)
+    if not run.config.is_file():
+        raise ConfigError(f"{path} is not a run folder: {_instead(path)}")
     return run
 
 

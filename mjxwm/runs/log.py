@@ -1,5 +1,6 @@
 """Metrics of iterations as rows: in the record, on the console."""
 
+import math
 import time
 from collections.abc import Collection, Sequence
 from types import TracebackType
@@ -8,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from mjxwm.runs import devices, keeping
+from mjxwm.maths import finite
+from mjxwm.runs import devices, keeping, symptoms
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
@@ -47,6 +49,7 @@ class Log:
         if devices.leads():  # others do not even open the record: that would cut it
             resume_at = iteration if resume else None
             self._records = {run: JsonLines(run.metrics, resume_at) for run in runs}
+        self._usual = {run: symptoms.Usual() for run in runs}
         self._origin = origin
         self._metrics: list[Any] = []
         self._rows: dict[RunFolder, dict[str, Any]] = {}
@@ -96,31 +99,26 @@ class Log:
 
     def write(
         self, evaluations: Sequence[Evaluation] | None, ended: Collection[RunFolder] = ()
-    ) -> dict[RunFolder, str]:
+    ) -> None:
         """Writes the row of each run, with an evaluation of each where there was one.
 
         Args:
             evaluations: one for each run.
             ended: runs that ended before the others, and have no more rows.
-
-        Returns:
-            Why runs have to end, as their algorithm reads it from the row; those alone that have.
         """
         if evaluations is not None:
             self._last = (time.monotonic(), self._last[1])  # evaluations are no env steps
-        troubles, rows = {}, {}
+        rows = {}
         for i, run in enumerate(self._runs):
             if run in ended:
                 continue
             row = self._rows[run]
-            if trouble := self._algo.trouble(row):
-                troubles[run] = trouble
             if evaluations is not None:
                 row |= evaluation_row(evaluations[i])
             row["minutes"] = (time.monotonic() - self._origin) / 60
+            row |= self._usual[run].outliers(row)
             rows[run] = row
         self._track(rows)
-        return troubles
 
     def _track(self, rows: dict[RunFolder, dict[str, Any]]) -> None:
         if not devices.leads():
@@ -139,7 +137,8 @@ class Log:
 def evaluation_row(result: Evaluation) -> dict[str, float]:
     """An evaluation as the record keeps it."""
     row = {
-        "eval/return": float(result.episode_return.mean()),
+        # Without a valid step there is no return.
+        "eval/return": float(result.episode_return.mean()) if result.steps else math.nan,
         "eval/return_std": float(result.episode_return.std()),
         "eval/length": float(result.length.mean()),
     }
@@ -149,11 +148,15 @@ def evaluation_row(result: Evaluation) -> dict[str, float]:
 
 
 def summarize(pending: list[dict[str, np.ndarray]]) -> dict[str, float | None]:
-    """One row from the metrics of several iterations: means, and for episodes sums over sums."""
-    stacked = {k: np.array([m[k] for m in pending], float) for k in pending[0]}
+    """One row from the metrics of several iterations: means, and for episodes sums over sums.
+
+    What is counted is summed; what is for the host alone is left out.
+    """
+    names = [name for name in pending[0] if name not in (finite.FIRST, finite.UNSOUND)]
+    stacked = {k: np.array([m[k] for m in pending], float) for k in names}
     row: dict[str, float | None] = {}
     for name, values in stacked.items():
-        counted = name.endswith(("/episodes", "/diverged", "_sum"))
+        counted = name.endswith(("/episodes", "/diverged", "_sum")) or name in finite.COUNTED
         row[name] = float(values.sum() if counted else values.mean())
     episodes = row.get("collect/episodes") or 0.0
     for name in ("return", "length", "success"):

@@ -13,10 +13,11 @@ from signal import SIGTERM
 from typing import Any
 
 from mjxwm.runs import compilation, devices, folders, policies, presets, together
-from mjxwm.runs.announce import announce, failure_text, raise_failure, say_ended, say_failures
+from mjxwm.runs.announce import announce, failure_text, raise_failure, say_failures
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.guard import Guard, say_stopped
 from mjxwm.runs.log import Log
 from mjxwm.runs.recorder import recorder
 from mjxwm.runs.result import End, Result, evaluated, results
@@ -66,7 +67,8 @@ def train(
         stop_at: an iteration to stop at before the end.
 
     Raises:
-        ConfigError: there is nothing to resume, a foreign world failed, or nothing is learned.
+        ConfigError: there is nothing to resume, or a foreign world failed.
+        GuardError: what is learned is no longer finite.
     """
     (result,) = train_runs(trainer, [run], resume, stop_at)
     return result
@@ -81,7 +83,7 @@ def train_runs(
 ) -> list[Result]:
     """`train` for a run, or for the runs of several seeds that train in one program.
 
-    A seed of several that learns nothing ends by itself, saved, and the others go on.
+    A seed of several that the guard stops ends by itself, and the others go on.
 
     Args:
         trainer: of `build.build`.
@@ -90,7 +92,7 @@ def train_runs(
         stop_at: an iteration to stop at before the end.
 
     Raises:
-        ConfigError: as `train`; that nothing is learned only if no seed learns anything.
+        ConfigError, GuardError: as `train`; the latter only if no seed can go on.
     """
     began = time.monotonic()
     config, algorithm = trainer.config, trainer.algorithm
@@ -101,7 +103,7 @@ def train_runs(
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
     announce(trainer, runs, state)
     compilation.wait(trainer)
-    dataset_recorder = recorder(trainer, state, resume)
+    dataset_recorder, guard = recorder(trainer, state, resume), Guard(trainer, runs, iteration)
     evaluations, out_of_time, stopped, failure = None, False, False, ""
     ended: dict[RunFolder, tuple[int, str]] = {}  # before the others: at which iteration, and why
     with (
@@ -121,27 +123,25 @@ def train_runs(
             out_of_time, stopped = devices.any_of(out_of_time, bool(interrupted))
             stopping = iteration == last or out_of_time or stopped or bool(failure)
             evaluating = trainer.evaluate and (out_of_time or schedule.evaluates(iteration))
-            troubles: dict[RunFolder, str] = {}
-            if evaluating or stopping or schedule.logs(iteration):
+            saving = stopping or schedule.saves(iteration)
+            waiting = evaluating or saving or schedule.logs(iteration)
+            troubles, fresh = guard.add(iteration, metrics, waiting), None
+            if evaluating or stopping or troubles or schedule.logs(iteration):
                 log.row(iteration)
-                if evaluating:
-                    evaluations = evaluated(trainer, state)
-                troubles = log.write(evaluations if evaluating else None, ended)
-            due = runs if stopping or schedule.saves(iteration) else troubles
+                fresh = evaluated(trainer, state) if evaluating else None
+                evaluations = fresh or evaluations
+                log.write(fresh, ended)
+            due = guard.due(runs if saving else (), stopping, state)
             if due:
-                saving = [run for run in due if run not in ended]
-                saved = together.save(runs, trainer.seeds, saving, iteration, state)
+                saved = together.save(runs, trainer.seeds, due, iteration, state)
                 if saved and dataset_recorder is not None:
                     dataset_recorder.flush()
-            if evaluating or due:  # after the checkpoint: who has a policy can go on
-                policies.save(
-                    trainer, runs, state, iteration, evaluations if evaluating else None, ended
-                )
+            if fresh or due:  # after the checkpoint: who has a policy can go on
+                policies.save(trainer, runs, state, iteration, fresh, {*ended, *guard.doubtful})
             if failure:
                 raise_failure(failure, runs)
             ended |= {run: (iteration, trouble) for run, trouble in troubles.items()}
-            if troubles:
-                say_ended(troubles, iteration, others=len(ended) < len(runs))
+            say_stopped(troubles, iteration, others=len(ended) < len(runs))
     finished = out_of_time or iteration == algorithm.iterations
     say_failures(trainer.eval_env)
     signal = next(iter(interrupted), SIGTERM) if stopped else None  # maybe another process's

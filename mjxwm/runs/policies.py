@@ -124,7 +124,7 @@ def save(
         state: the training state, stacked over several seeds.
         iteration: the state's.
         evaluations: of this state, one for each run; None if it was not evaluated.
-        ended: runs that ended before the others.
+        ended: runs that ended before the others, or whose policy is not to be kept.
     """
     if not devices.leads():
         return

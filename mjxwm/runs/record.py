@@ -1,7 +1,13 @@
-"""The record of a run, `metrics.jsonl`, one JSON object a row; and its line on the console."""
+"""The record of a run, `metrics.jsonl`, one JSON object a row; and its line on the console.
+
+JSON has no numbers for what is not finite: the record has the strings "NaN", "Infinity" and
+"-Infinity" for them, and they are numbers again when it is read. Earlier records, in which they
+stand without quotation marks, are read as well.
+"""
 
 import errno
 import json
+import math
 import os
 import sys
 import time
@@ -48,7 +54,7 @@ class JsonLines:
     def add(self, row: dict[str, Any]) -> None:
         """Takes a row to be written by `flush`. Floats are kept to six digits."""
         short = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()}
-        self._waiting += (json.dumps(short) + "\n").encode()
+        self._waiting += (json.dumps(plain(short), allow_nan=False) + "\n").encode()
 
     def flush(self) -> None:
         """Writes the rows that wait; all of them, or none.
@@ -66,6 +72,28 @@ class JsonLines:
                 file.truncate(end)
                 raise
         self._waiting = b""
+
+
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def plain(value: Any) -> Any:
+    """A row, or other values, as JSON has them: strings for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {name: plain(x) for name, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(x) for x in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of what `plain` made."""
+    # A list cannot be looked up, and is nothing that a row has.
+    return {k: _NOT_FINITE.get(v, v) if isinstance(v, str) else v for k, v in row.items()}
 
 
 class _Line(NamedTuple):
@@ -130,7 +158,9 @@ def _row(text: bytes) -> dict[str, Any] | None:
         row = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and type(row.get("iteration")) is int else None
+    if not isinstance(row, dict) or type(row.get("iteration")) is not int:
+        return None
+    return numbers(row)
 
 
 def _cut(path: Path, resume_at: int) -> None:
@@ -168,7 +198,7 @@ class ConsoleLine:
         self._console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
         self._iterations, self._every = iterations, every
-        self._last, self._eval = -every, float("nan")
+        self._last, self._eval = -every, None
         self._origin: tuple[float, int] | None = None
         self._symptoms: dict[str, float] = {}
         """Symptoms in the rows since the last line, with their severity."""
@@ -214,18 +244,19 @@ class ConsoleLine:
         self._origin = self._origin or (now, iteration)
         start, first = self._origin
         done = iteration - first
-        left = (now - start) / done * (self._iterations - iteration) if done else float("nan")
+        left = (now - start) / done * (self._iterations - iteration) if done else None
+        # What a row does not have is left out; what it has is shown, NaN too.
         parts = [
             f"iteration {iteration}/{self._iterations}",
-            f"env steps {row['env_steps'] or float('nan'):,}",
-            f"{row.get('perf/env_steps_per_s') or float('nan'):,.0f} steps/s",
-            f"{row.get('perf/updates_per_s', float('nan')):,.1f} updates/s",
-            f"return {row.get('collect/return', float('nan')):.1f}",
-            f"evaluated {self._eval:.1f}",
-            f"model loss {row.get('model/loss', float('nan')):.4f}",
-            f"{_clock(left)} left",
+            _part("env steps {:,}", row["env_steps"] or None),
+            _part("{:,.0f} steps/s", row.get("perf/env_steps_per_s") or None),
+            _part("{:,.1f} updates/s", row.get("perf/updates_per_s")),
+            _part("return {:.1f}", row.get("collect/return")),
+            _part("evaluated {:.1f}", self._eval),
+            _part("model loss {:.4f}", row.get("model/loss")),
+            _part("{} left", _clock(left)),
         ]
-        return "  ".join(part for part in parts if "nan" not in part)
+        return "  ".join(part for part in parts if part)
 
 
 def means(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -241,9 +272,13 @@ def means(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _clock(seconds: float) -> str:
-    if seconds != seconds:
-        return "nan"
+def _part(form: str, value: Any) -> str:
+    return "" if value is None else form.format(value).replace("nan", "NaN")
+
+
+def _clock(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
     minutes, seconds = divmod(int(seconds), 60)
     return (
         f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -15,7 +15,7 @@ def test_a_step_is_that_of_optax_on_the_arrays(key):
     gradient = jax.grad(lambda net: (net(jnp.ones(3)) ** 2).sum())(layer)
     tx = optax.chain(optax.clip_by_global_norm(0.1), optax.adamw(0.01))
     optimizer = Optimizer(tx)
-    after, state = optimizer.step(layer, gradient, optimizer.init(layer))
+    after, state, _ = optimizer.step(layer, gradient, optimizer.init(layer))
 
     arrays, slopes = ({"bias": x.bias, "kernel": x.kernel} for x in (layer, gradient))
     steps, expected_state = tx.update(slopes, tx.init(arrays), arrays)
@@ -37,7 +37,7 @@ def test_packed_steps_are_those_of_the_trees(key):
     def trained(net, state):
         for _ in range(3):
             gradient = jax.grad(lambda net: (net(x) ** 2).sum())(net)
-            net, state = optimizer.step(net, gradient, state)
+            net, state, _ = optimizer.step(net, gradient, state)
         return net, state
 
     start = optimizer.init(net)

@@ -15,9 +15,10 @@ import numpy as np
 import probes
 import pytest
 
-from mjxwm import ConfigError, cli
+from mjxwm import ConfigError, GuardError, cli
 from mjxwm.algos import pwm
 from mjxwm.cli import seeds as say_seeds
+from mjxwm.maths import finite
 from mjxwm.reports import seeds as reports
 from mjxwm.runs import build, checkpoint, loop, presets, record, several, start, together
 from mjxwm.runs.config import Config
@@ -138,28 +139,33 @@ def test_runs_saved_at_different_times_go_on_from_where_all_were_saved(tmp_path,
 def test_a_seed_that_ends_early_is_named_and_the_others_go_on(tmp_path, monkeypatch, capsys):
     losses = [row["model/loss"] for row in rows(loop.run(CONFIG, "p", "one", tmp_path).run)]
     limit = losses[2]  # seed 5 comes to this loss in its third iteration
+    judged = finite.judged
 
-    def trouble(self, row):
-        return "it is lost." if abs(row["model/loss"] - limit) < 1e-4 else ""
+    def lost(metrics, networks, steps):
+        same = jnp.abs(metrics["model/loss"] - limit) < 1e-4
+        all_of = judged(metrics, networks, steps)
+        return all_of | {"guard/unsound": jnp.where(same | everywhere, 2.0, 0.0)}
 
-    monkeypatch.setattr(pwm.Config, "trouble", trouble)
+    everywhere = False
+    monkeypatch.setattr(finite, "judged", lost)
     results = several.run(CONFIG, 3, "probe", "walk", tmp_path)
     said = capsys.readouterr().out
-    assert "walk-seed5 ends at iteration=3: it is lost. The other seeds go on." in said
-    assert [r.trouble for r in results] == ["it is lost.", "", ""]
+    assert "walk-seed5 stopped at iteration=3: parameters are not finite at iteration=3" in said
+    assert "The other seeds go on." in said
+    assert [bool(r.trouble) for r in results] == [True, False, False]
     assert [r.iteration for r in results] == [3, 6, 6]
     assert [bool(r.evaluation) for r in results] == [False, True, True]
     assert [row["iteration"] for row in rows(results[0].run)] == [1, 2, 3]
-    assert checkpoint.iterations(results[0].run.checkpoints) == [3]
-    with pytest.raises(
-        ConfigError, match=r"1 of 3 seeds ended early: .*seed5 at iteration 3: it is"
-    ):
+    assert checkpoint.iterations(results[0].run.checkpoints) == [], "what is lost is not saved"
+    assert checkpoint.iterations(results[1].run.checkpoints) == [3, 6]
+    assert (results[0].run.dump / "event.json").is_file()
+    with pytest.raises(GuardError, match=r"1 of 3 seeds stopped: .*seed5 at iteration 3: param"):
         say_seeds.report(results, None)
     said = capsys.readouterr().out
     assert "seed 5  not evaluated, stopped at iteration 3" in said
     assert "mean of 2 seeds" in said
-    monkeypatch.setattr(pwm.Config, "trouble", lambda self, row: "all are lost.")
-    with pytest.raises(ConfigError, match=r"seed5 ends at(.|\n)*seed7 ends at"):
+    everywhere = True
+    with pytest.raises(GuardError, match=r"seed5 stopped at(.|\n)*seed7 stopped at"):
         several.run(CONFIG, 3, "probe", "none", tmp_path)
 
 

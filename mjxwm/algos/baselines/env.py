@@ -19,6 +19,8 @@ from brax.training.acme.running_statistics import RunningStatisticsState
 from jaxtyping import Array, Float
 from mjxwm_envs.core import Source, Step, Worlds
 
+from mjxwm.maths import finite
+
 
 class BraxWorlds(BraxEnv):
     """B worlds as one Brax environment; use it without Brax's wrappers (`wrap_env=False`)."""
@@ -72,12 +74,23 @@ def init_normalizer(env: BraxWorlds) -> RunningStatisticsState:
     return running_statistics.init_state(specs.Array((env.observation_size,), jnp.dtype("float32")))
 
 
+def observed(
+    normalizer: RunningStatisticsState, obs: Float[Array, "*s o"]
+) -> tuple[RunningStatisticsState, Float[Array, ""]]:
+    """The normaliser after these observations; and 1 if it was left as it was, because they or
+    what became of it are not finite, else 0.
+    """
+    updated = running_statistics.update(normalizer, obs)
+    sound = finite.all_finite(updated)
+    return finite.kept_unless(sound, updated, normalizer), finite.skipped(sound)
+
+
 def _state(worlds: Worlds, step: Step) -> State:
     truncation = step.truncated.astype(jnp.float32)
     done = jnp.maximum(step.terminated, truncation)
     length = step.episode_length.astype(jnp.float32)
     info = {
-        "step": step,
+        "step": step._replace(fault=None),  # checkpoints of this state have none
         "truncation": truncation,
         # Brax's training loops also read these.
         "steps": length,
@@ -85,4 +98,4 @@ def _state(worlds: Worlds, step: Step) -> State:
         "episode_metrics": {"sum_reward": step.episode_return, "length": length},
     }
     physics: Any = worlds  # Brax does not look into it
-    return State(physics, worlds.obs, step.reward, done, {}, info)
+    return State(physics, finite.or_zero(worlds.obs), step.reward, done, {}, info)

@@ -19,8 +19,10 @@ from mjxwm_envs.core import Source
 
 from mjxwm.algos.baselines import tanh_gaussian
 from mjxwm.algos.baselines.config import PPO
-from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer
+from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer, observed
 from mjxwm.data.rollout import step_metrics
+from mjxwm.maths import finite
+from mjxwm.models.optimizer import Optimizer
 from mjxwm.types import Algorithm, Metrics, Sizes
 
 
@@ -112,7 +114,7 @@ def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
     """One iteration: collects segments of T steps, then trains `epochs` epochs on them."""
     key_update, key_collect, key = jax.random.split(state.key, 3)
     worlds, data, collected = _collect(parts, state, key_collect)
-    normalizer = running_statistics.update(state.normalizer, data.observation)
+    normalizer, left_out = observed(state.normalizer, data.observation)
     state = state._replace(worlds=worlds, normalizer=normalizer, key=key)
     (params, opt, _), metrics = jax.lax.scan(
         lambda carry, _: _epoch(parts, normalizer, data, carry),
@@ -121,8 +123,9 @@ def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
         parts.config.epochs,
     )
     state = state._replace(params=params, opt=opt, iteration=state.iteration + 1)
-    learned = {f"ppo/{name}": x.mean() for name, x in metrics.items()}
-    return state, {**{f"collect/{name}": x for name, x in collected.items()}, **learned}
+    learned = finite.over_updates(jax.tree.map(jnp.ravel, metrics))
+    collected = {f"collect/{name}": x for name, x in collected.items()}
+    return state, {**collected, **learned, "guard/moments": left_out}
 
 
 def _collect(
@@ -169,9 +172,10 @@ def _epoch(
         key, key_loss = jax.random.split(key)
         gradient = jax.grad(lambda p: _loss(parts, p, normalizer, batch, key_loss), has_aux=True)
         grads, metrics = gradient(params)
-        updates, opt = parts.tx.update(grads, opt, params)
+        params, opt, skipped = Optimizer(parts.tx).step(params, grads, opt, metrics["total_loss"])
         metrics = {**metrics, "grad_norm": optax.tree.norm(grads)}
-        return (optax.apply_updates(params, updates), opt, key), metrics
+        named = {f"ppo/{name}": x for name, x in metrics.items()}
+        return (params, opt, key), {**named, "guard/losses": skipped}
 
     (params, opt, _), metrics = jax.lax.scan(update, (params, opt, key_loss), shuffled)
     return (params, opt, key), metrics

@@ -21,8 +21,10 @@ from mjxwm_envs.core import Source, Step
 
 from mjxwm.algos.baselines import tanh_gaussian
 from mjxwm.algos.baselines.config import SAC
-from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer
+from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer, observed
 from mjxwm.data.rollout import step_metrics
+from mjxwm.maths import finite
+from mjxwm.models.optimizer import Optimizer
 from mjxwm.types import Algorithm, Metrics, Sizes
 
 _ALPHA_LR = 3e-4  # fixed in Brax, too
@@ -156,7 +158,7 @@ def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
     def round_(state: TrainState, _: None) -> tuple[TrainState, tuple[Step, Metrics]]:
         key_round, key = jax.random.split(state.key)
         key_collect, key_update = jax.random.split(key_round)
-        state, step = _collect(parts, state._replace(key=key), key_collect)
+        state, step, left_out = _collect(parts, state._replace(key=key), key_collect)
         buffer, batch = parts.buffer.sample(state.buffer)
         batches = jax.tree.map(
             lambda x: x.reshape(parts.config.updates_per_round, -1, *x.shape[1:]), batch
@@ -166,18 +168,24 @@ def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:
             return _update(parts, state.normalizer, batch, *carry)
 
         (learner, _key), metrics = jax.lax.scan(update, (state.learner, key_update), batches)
+        metrics = {**finite.over_updates(metrics), "guard/moments": left_out}
         return state._replace(learner=learner, buffer=buffer), (step, metrics)
 
     state, (steps, metrics) = jax.lax.scan(round_, state, None, parts.config.unroll)
     collected = step_metrics(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), steps))
     return state._replace(iteration=state.iteration + 1), {
         **{f"collect/{name}": x for name, x in collected.items()},
-        **{f"sac/{name}": x.mean() for name, x in metrics.items()},
+        **finite.over_updates(metrics),
     }
 
 
-def _collect(parts: Parts, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Step]:
-    """Takes one step of the policy in all worlds and inserts it into the replay buffer."""
+def _collect(
+    parts: Parts, state: TrainState, key: PRNGKeyArray
+) -> tuple[TrainState, Step, Float[Array, ""]]:
+    """Takes one step of the policy in all worlds and inserts it into the replay buffer.
+
+    Returns also whether the normaliser was left as it was, see `observed`.
+    """
     policy = sac_networks.make_inference_fn(parts.nets)((state.normalizer, state.learner.policy))
     worlds, data = acting.actor_step(
         parts.env, state.worlds, policy, key, extra_fields=("truncation", "step")
@@ -186,9 +194,9 @@ def _collect(parts: Parts, state: TrainState, key: PRNGKeyArray) -> tuple[TrainS
     state_extras = dict(extras["state_extras"])
     step = state_extras.pop("step")
     data = data._replace(extras={**extras, "state_extras": state_extras})
-    normalizer = running_statistics.update(state.normalizer, data.observation)
+    normalizer, left_out = observed(state.normalizer, data.observation)
     buffer = parts.buffer.insert(state.buffer, data)
-    return state._replace(worlds=worlds, normalizer=normalizer, buffer=buffer), step
+    return state._replace(worlds=worlds, normalizer=normalizer, buffer=buffer), step, left_out
 
 
 def _update(
@@ -205,34 +213,44 @@ def _update(
     adam, alpha_adam = optax.adam(parts.config.lr), optax.adam(_ALPHA_LR)
     alpha = jnp.exp(old.log_alpha)
 
-    loss_a, log_alpha, alpha_opt = _descend(
+    loss_a, skipped_a, log_alpha, alpha_opt = _descend(
         lambda a: alpha_loss(a, old.policy, normalizer, batch, key_alpha),
         alpha_adam,
         old.log_alpha,
         old.alpha_opt,
     )
-    loss_q, critics, critics_opt = _descend(
+    loss_q, skipped_q, critics, critics_opt = _descend(
         lambda q: critics_loss(q, old.policy, normalizer, old.target, alpha, batch, key_critics),
         adam,
         old.critics,
         old.critics_opt,
     )
-    loss_p, policy, policy_opt = _descend(
+    loss_p, skipped_p, policy, policy_opt = _descend(
         lambda p: policy_loss(p, normalizer, old.critics, alpha, batch, key_policy),
         adam,
         old.policy,
         old.policy_opt,
     )
     target = optax.incremental_update(critics, old.target, tau)
+    target = finite.kept_unless(skipped_q == 0, target, old.target)
     learner = Learner(policy, critics, target, log_alpha, policy_opt, critics_opt, alpha_opt)
-    metrics = {"critic_loss": loss_q, "policy_loss": loss_p, "alpha_loss": loss_a}
-    return (learner, key), {**metrics, "alpha": jnp.exp(log_alpha)}
+    return (learner, key), {
+        "sac/critic_loss": loss_q,
+        "sac/policy_loss": loss_p,
+        "sac/alpha_loss": loss_a,
+        "sac/alpha": jnp.exp(log_alpha),
+        "guard/critic": skipped_q,
+        "guard/policy": skipped_p,
+        "guard/temperature": skipped_a,
+    }
 
 
 def _descend(
     loss: Callable[[Any], Array], tx: optax.GradientTransformation, params: Any, opt: Any
-) -> tuple[Array, Any, Any]:
-    """One optimiser step: the loss before it, the new parameters and optimiser state."""
+) -> tuple[Array, Array, Any, Any]:
+    """One optimiser step: the loss before it, whether it was skipped because something was not
+    finite (1, else 0), the new parameters and optimiser state.
+    """
     value, grads = jax.value_and_grad(loss)(params)
-    updates, opt = tx.update(grads, opt, params)
-    return value, optax.apply_updates(params, updates), opt
+    params, opt, skipped = Optimizer(tx).step(params, grads, opt, value)
+    return value, skipped, params, opt

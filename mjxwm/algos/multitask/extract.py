@@ -26,7 +26,7 @@ from mjxwm.algos.multitask.pessimism import Pessimistic
 from mjxwm.algos.multitask.tasks import task_index
 from mjxwm.algos.pwm import Learner
 from mjxwm.data import TaskInfo, Windows, replay
-from mjxwm.maths import moments
+from mjxwm.maths import finite, moments
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor
 from mjxwm.models.nets import MLP
@@ -94,7 +94,8 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
             yield ((item,) for item in windows)
 
     def networks(state: TrainState) -> dict[str, Any]:
-        return {"world model": state.learner.model, "actor": state.learner.actor}
+        learned = state.learner
+        return {"world model": learned.model, "actor": learned.actor, "critics": learned.critic}
 
     return Algorithm(
         init=init,
@@ -261,7 +262,7 @@ def _iterate(
     learner, metrics = jax.lax.scan(step, learner, (windows, keys))
     learner = pwm.learner.unpacked(tx, learner)
     state = state._replace(iteration=state.iteration + 1, learner=learner, key=key)
-    return state, jax.tree.map(jnp.mean, metrics)
+    return state, finite.over_updates(metrics)
 
 
 def _update_with_imitation(

@@ -94,12 +94,13 @@ def update(
         error = target / config.value_unit - actor_critic.values(critic, z)
         return (mask * expectile_loss(error, expectile)).mean()
 
-    learner, errors = pwm.fit_critic(config, tx, learner, loss)
+    learner, errors, skipped = pwm.fit_critic(config, tx, learner, loss)
     value = actor_critic.value(learner.critic, z) * config.value_unit
     weight = advantage_weights(target - value, mask, temperature)
     metrics = {
         "critic/loss": errors.mean(),
         "critic/value": value.mean(),
+        "guard/critic": skipped,
         # Kish's effective sample size: 1 means that a single action has all the weight.
         "imitation/effective_sample": weight.sum() / jnp.maximum((weight**2).sum(), 1e-12),
     }

@@ -18,7 +18,7 @@ from mjxwm.algos.multitask.model import Card, card_of, fresh, new_networks, opti
 from mjxwm.algos.multitask.tasks import task_set
 from mjxwm.algos.tdmpc2 import Learner
 from mjxwm.data import Windows, replay
-from mjxwm.maths import ranges
+from mjxwm.maths import finite, ranges
 from mjxwm.types import Agent, Algorithm, Metrics, Sizes
 
 
@@ -132,6 +132,6 @@ def _updates(card: Card) -> Callable[[Learner, Windows, Any], tuple[Learner, Met
         keys = jax.random.split(key, windows.task.shape[0])
         learner = tdmpc2.updates.packed(tx, learner)
         learner, metrics = jax.lax.scan(step, learner, (windows, keys))
-        return tdmpc2.updates.unpacked(tx, learner), jax.tree.map(jnp.mean, metrics)
+        return tdmpc2.updates.unpacked(tx, learner), finite.over_updates(metrics)
 
     return update

@@ -105,7 +105,8 @@ def make(config: Config, env: Source) -> Algorithm:
         return _init(config, batch_env, tx, key)
 
     def networks(state: TrainState) -> dict[str, Any]:
-        return {"world model": state.learner.model, "actor": state.learner.actor}
+        learned = state.learner
+        return {"world model": learned.model, "actor": learned.actor, "critics": learned.critic}
 
     return Algorithm(
         init=jax.jit(init),
@@ -163,4 +164,4 @@ def _collect(
     new_learner, metrics = learner.observe(state.learner, trajectory, metrics)
     buffer = replay.insert(state.replay, trajectory)
     state = state._replace(worlds=worlds, replay=buffer, learner=new_learner)
-    return state, {f"collect/{name}": x for name, x in metrics.items()}
+    return state, rollout.named(metrics)

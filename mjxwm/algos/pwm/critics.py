@@ -11,7 +11,7 @@ from mjxwm_envs import shards
 from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.learner import Learner, Optimizers, encode, reward_scale
 from mjxwm.data.replay import Sequence
-from mjxwm.maths import platform, returns
+from mjxwm.maths import finite, platform, returns
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Critic
 from mjxwm.models.nets import computing_in
@@ -47,31 +47,35 @@ def update_critic(
         )
         return total
 
-    learner, errors = fit_critic(config, tx, learner, loss)
-    return learner, {"critic/loss": errors.mean(), "critic/value": target.mean()}
+    learner, errors, skipped = fit_critic(config, tx, learner, loss)
+    return learner, {
+        "critic/loss": errors.mean(),
+        "critic/value": target.mean(),
+        "guard/critic": skipped,
+    }
 
 
 def fit_critic(
     config: Config, tx: Optimizers, learner: Learner, loss: Callable[[Critic], Array]
-) -> tuple[Learner, Float[Array, " k"]]:
+) -> tuple[Learner, Float[Array, " k"], Float[Array, ""]]:
     """Minimises `loss` in `config.critic_steps` steps, each followed by one of the target critics.
 
-    Returns the learner, and the loss at each step.
+    Returns the learner, the loss at each step, and how many steps were skipped because they were
+    not finite.
     """
 
-    def step(
-        carry: tuple[Critic, Critic, Any], _: None
-    ) -> tuple[tuple[Critic, Critic, Any], Array]:
+    def step(carry: tuple[Critic, Critic, Any], _: None) -> tuple[Any, tuple[Array, Array]]:
         critic, slow, opt = carry
         error, grads = jax.value_and_grad(loss)(critic)
-        grads = shards.mean(grads)
-        critic, opt = tx.critic.step(critic, grads, opt)
-        slow = moved_towards(slow, critic, config.target_tau)
-        return (critic, slow, opt), error
+        grads, mean_error = shards.mean((grads, error))
+        critic, opt, skipped = tx.critic.step(critic, grads, opt, mean_error)
+        moved = moved_towards(slow, critic, config.target_tau)
+        slow = finite.kept_unless(skipped == 0, moved, slow)
+        return (critic, slow, opt), (error, skipped)
 
     start = (learner.critic, learner.target, learner.critic_opt)
-    (critic, slow, opt), errors = platform.scan(step, start, None, config.critic_steps)
-    return learner._replace(critic=critic, target=slow, critic_opt=opt), errors
+    (critic, slow, opt), (errors, skipped) = platform.scan(step, start, None, config.critic_steps)
+    return learner._replace(critic=critic, target=slow, critic_opt=opt), errors, skipped.sum()
 
 
 def replayed_targets(

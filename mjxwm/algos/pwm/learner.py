@@ -203,12 +203,15 @@ def return_scale(learner: Learner) -> Float[Array, ""]:
 def observe(learner: Learner, trajectory: Trajectory, metrics: Metrics) -> tuple[Learner, Metrics]:
     """Updates the moments of observations and rewards by a trajectory's valid steps.
 
-    The moments and `metrics` are combined over all devices, in one collective.
+    The moments and `metrics` are combined over all devices, in one collective. The metric
+    `guard/moments` counts the sets of values that were left out because they are not finite.
     """
     valid = trajectory.valid
     parts = (moments.of(trajectory.obs, 2, valid), moments.of(trajectory.reward, 2, valid))
     metrics, (obs, reward) = shards.mean_and_all(metrics, parts)
-    return learner._replace(
-        obs=learner.obs and moments.merge(learner.obs, obs),
-        reward=moments.merge(learner.reward, reward),
-    ), metrics
+    rewards, left_out = moments.merge_counting(learner.reward, reward)
+    learner = learner._replace(reward=rewards)
+    if learner.obs is not None:
+        observations, more = moments.merge_counting(learner.obs, obs)
+        learner, left_out = learner._replace(obs=observations), left_out + more
+    return learner, {**metrics, "guard/moments": left_out}

@@ -22,7 +22,7 @@ from mjxwm.algos.pwm.learner import (
 )
 from mjxwm.data import replay
 from mjxwm.data.replay import Replay, Sequence
-from mjxwm.maths import moments, returns
+from mjxwm.maths import finite, moments, returns
 from mjxwm.models import actor_critic, world_model
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.models.nets import computing_in
@@ -47,14 +47,14 @@ def run_updates(
         learner, (metrics, windows) = jax.lax.scan(model_step, learner, (keys, counts))
         last = jax.tree.map(lambda x: x[-1], windows)
         learner, policy_metrics = update_policy(config, tx, learner, last, key_policy)
-        return learner, {**jax.tree.map(jnp.mean, metrics), **policy_metrics}
+        return learner, {**finite.over_updates(metrics), **policy_metrics}
 
     keys = jax.random.split(key, (config.policy_updates, config.model_steps + 1))
     counts = replay.step_counts(buffer, keys[:, 1:], config.batch, length)
     learner = packed(tx, learner)
     learner, metrics = jax.lax.scan(update, learner, (keys[:, 0], keys[:, 1:], counts))
     learner = unpacked(tx, learner)
-    return learner, shards.mean(jax.tree.map(jnp.mean, metrics))
+    return learner, shards.mean(finite.over_updates(metrics))
 
 
 def update_model(
@@ -80,11 +80,12 @@ def update_model(
         return world_model.loss(computing_in(config.compute, model), config.model, batch)
 
     grads, (metrics, _) = jax.grad(loss, has_aux=True)(learner.model)
-    grads = shards.mean(grads)
-    model, opt = tx.model.step(learner.model, grads, learner.model_opt)
+    grads, error = shards.mean((grads, metrics["loss"]))
+    model, opt, skipped = tx.model.step(learner.model, grads, learner.model_opt, error)
     metrics = {**metrics, "grad_norm": norm(grads)}
     learner = learner._replace(model=model, model_opt=opt)
-    return learner, {f"model/{name}": x for name, x in metrics.items()}
+    named = {f"model/{name}": x for name, x in metrics.items()}
+    return learner, {**named, "guard/model": skipped}
 
 
 def actor_loss(
@@ -153,21 +154,23 @@ def update_actor(
         total = loss / scale - config.entropy * entropy
         return total if extra_loss is None else total + extra_loss(actor), aux
 
-    grads, (imagined, total) = jax.grad(objective, has_aux=True)(learner.actor)
-    grads, seen_returns = shards.mean_and_all(grads, moments.of(total, 1))
-    actor, opt = tx.actor.step(learner.actor, grads, learner.actor_opt)
-    learner = learner._replace(
-        actor=actor_critic.project(actor),
-        actor_opt=opt,
-        returns=moments.merge(learner.returns, seen_returns, 100.0 * config.imagine_batch),
-    )
+    (error, (imagined, total)), grads = jax.value_and_grad(objective, has_aux=True)(learner.actor)
+    (grads, error), seen_returns = shards.mean_and_all((grads, error), moments.of(total, 1))
+    actor, opt, skipped = tx.actor.step(learner.actor, grads, learner.actor_opt, error)
+    memory = 100.0 * config.imagine_batch
+    scales, left_out = moments.merge_counting(learner.returns, seen_returns, memory)
+    learner = learner._replace(actor=actor_critic.project(actor), actor_opt=opt, returns=scales)
+    rewards = windows.reward / reward_scale(config, learner)
     metrics = {
         "actor/return": total.mean(),
+        "actor/optimism": total.mean() / returns.of_largest(rewards, config.gamma),
         "actor/return_scale": scale,
         "actor/grad_norm": norm(grads),
         "actor/std": learner.actor.std().mean(),
         "actor/saturation": (jnp.abs(imagined.action) > 0.97).mean(),
         "actor/going_on": imagined.going_on.mean(),
+        "guard/actor": skipped,
+        "guard/returns": left_out,
     }
     return learner, imagined, metrics
 

@@ -24,6 +24,7 @@ from mjxwm.algos.shac.config import Config, validate
 from mjxwm.algos.shac.learner import Learner, Networks, Optimizers
 from mjxwm.algos.shac.updates import targets, update_actor, update_critic, update_entropy
 from mjxwm.algos.shac.window import Window, combine, gradients, run, segments
+from mjxwm.data import rollout
 from mjxwm.data.replay import Replay
 from mjxwm.maths import moments
 from mjxwm.types import Agent, Algorithm, Metrics, Sizes
@@ -138,14 +139,15 @@ def _iterate(
     noise = shards.local(jax.random.normal(key_noise, shape), axis=1)
     grads, window = gradients(config, env, state.learner, state.worlds, noise)
     gradient, gradient_metrics = combine(grads, config.world_clip)
-    new, actor_metrics = update_actor(tx, state.learner, gradient)
+    enough = gradient_metrics["actor/dropped"] <= config.max_dropped
+    new, actor_metrics = update_actor(tx, state.learner, gradient, enough)
     new, entropy_metrics = update_entropy(config, tx, new, window)
     critic_metrics: Metrics = {}
     if config.bootstrap:
         new, critic_metrics = update_critic(config, tx, new, window, key_critic)
     total = jnp.where(jnp.isfinite(window.total), window.total, 0).mean()
     metrics = {
-        **{f"collect/{name}": x for name, x in window.metrics.items()},
+        **rollout.named(window.metrics),
         **gradient_metrics,
         **actor_metrics,
         **entropy_metrics,
@@ -154,5 +156,6 @@ def _iterate(
     }
     obs_moments = moments.of(window.trajectory.obs, 2, window.trajectory.valid)
     metrics, obs_moments = shards.mean_and_all(metrics, obs_moments)
-    new = new._replace(obs=moments.merge(new.obs, obs_moments))
-    return TrainState(state.iteration + 1, new, window.worlds, key), metrics
+    merged, left_out = moments.merge_counting(new.obs, obs_moments)
+    metrics["guard/moments"] = left_out
+    return TrainState(state.iteration + 1, new._replace(obs=merged), window.worlds, key), metrics

@@ -1,6 +1,7 @@
 """Configuration of SHAC, SAPO and APG, and the allowed ranges."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from mjxwm.algos.budget import AlgorithmConfig
@@ -56,9 +57,9 @@ class Config(AlgorithmConfig):
     clip: float = 1.0
     """Largest norm of the mean gradient over worlds."""
     max_dropped: float = 0.5
-    """Largest fraction of the worlds whose gradients may be dropped because they are not finite,
-    over the iterations between two rows of metrics.jsonl; above it, the run ends with an error.
-    With 1, the run never ends for this reason."""
+    """Largest fraction of the worlds whose gradients may be dropped because they are not finite;
+    above it, the iteration's update of the actor is skipped, and the run stops after
+    `stop_after_skips` such iterations. With 1, the run never stops for this reason."""
     actor_lr: float = 2e-3
     """Learning rate of the actor; both it and the critics' fall linearly to `final_lr`."""
     critic_lr: float = 2e-3
@@ -87,16 +88,16 @@ class Config(AlgorithmConfig):
         """Actor updates per iteration: always one."""
         return 1
 
-    def trouble(self, row: dict[str, Any]) -> str:
-        """Why a run with this row has to end: too few gradients are left to learn from."""
-        dropped = row["actor/dropped"]
+    def advice(self, metrics: Mapping[str, Any]) -> str:
+        """See `AlgorithmConfig`: what to do where too few gradients are left to learn from."""
+        dropped = metrics["actor/dropped"]
         if dropped <= self.max_dropped:
             return ""
         return (
             f"the gradients of {dropped:.0%} of the worlds were not finite and were dropped, more "
             f"than max_dropped={self.max_dropped:g} allows. Look for a reward or observation that "
             "has no derivative where worlds are (a root or a norm at 0), take a shorter unroll "
-            f"(now {self.unroll}), or raise max_dropped."
+            f"(now {self.unroll}), or raise max_dropped"
         )
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 
 from mjxwm.algos.shac.config import Config
 from mjxwm.algos.shac.learner import Learner, Optimizers
 from mjxwm.algos.shac.window import Window, value
-from mjxwm.maths import moments, platform, returns
+from mjxwm.maths import finite, moments, platform, returns
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.models.optimizer import moved_towards
@@ -21,11 +21,21 @@ _TARGET_ENTROPY = 0.25
 """Target of the normalised entropy: -a / 2 for a actions, see `window.normal_entropy`."""
 
 
-def update_actor(tx: Optimizers, learner: Learner, gradient: Actor) -> tuple[Learner, Metrics]:
-    """One optimiser step of the actor with the mean gradient over worlds."""
-    actor, opt = tx.actor.step(learner.actor, gradient, learner.actor_opt)
+def update_actor(
+    tx: Optimizers, learner: Learner, gradient: Actor, enough: Bool[Array, ""] | bool = True
+) -> tuple[Learner, Metrics]:
+    """One optimiser step of the actor with the mean gradient over worlds.
+
+    It is skipped if the gradients of too many worlds were dropped: not `enough` are left.
+    """
+    doubt = jnp.where(enough, 0.0, jnp.nan)
+    actor, opt, skipped = tx.actor.step(learner.actor, gradient, learner.actor_opt, doubt)
     actor = actor_critic.project(actor)
-    metrics = {"actor/grad_norm": optax.tree.norm(gradient), "actor/std": actor.std().mean()}
+    metrics = {
+        "actor/grad_norm": optax.tree.norm(gradient),
+        "actor/std": actor.std().mean(),
+        "guard/actor": skipped,
+    }
     return learner._replace(actor=actor, actor_opt=opt), metrics
 
 
@@ -41,8 +51,9 @@ def update_entropy(
     if not config.tune_entropy:
         return learner, metrics
     gradient = shards.mean(entropy) - _TARGET_ENTROPY
-    log_entropy, opt = tx.entropy.step(learner.log_entropy, gradient, learner.entropy_opt)
-    return learner._replace(log_entropy=log_entropy, entropy_opt=opt), metrics
+    log_entropy, opt, skipped = tx.entropy.step(learner.log_entropy, gradient, learner.entropy_opt)
+    learner = learner._replace(log_entropy=log_entropy, entropy_opt=opt)
+    return learner, {**metrics, "guard/entropy": skipped}
 
 
 def targets(config: Config, learner: Learner, window: Window) -> Float[Array, "H B"]:
@@ -80,15 +91,14 @@ def update_critic(
         x, target, weight = batch
         return (weight * (actor_critic.values(critic, x) - target) ** 2).mean()
 
-    def step(carry: tuple[Critic, Any], batch: Any) -> tuple[tuple[Critic, Any], Array]:
+    def step(carry: tuple[Critic, Any], batch: Any) -> tuple[tuple[Critic, Any], Any]:
         critic, opt = carry
         error, grads = jax.value_and_grad(loss)(critic, batch)
-        grads = shards.mean(grads)
-        return tx.critic.step(critic, grads, opt), error
+        grads, mean_error = shards.mean((grads, error))
+        critic, opt, skipped = tx.critic.step(critic, grads, opt, mean_error)
+        return (critic, opt), (error, skipped)
 
-    def epoch(
-        carry: tuple[Critic, Any], order: Int[Array, "R B"]
-    ) -> tuple[tuple[Critic, Any], Array]:
+    def epoch(carry: tuple[Critic, Any], order: Int[Array, "R B"]) -> tuple[Any, Any]:
         def shuffled(x: Array) -> Array:
             x = x[order, jnp.arange(x.shape[1])]
             return x.reshape(config.critic_batches, -1, *x.shape[1:])
@@ -98,12 +108,15 @@ def update_critic(
     keys = jax.random.split(key, config.critic_epochs)
     orders = jax.vmap(lambda key: _order(key, data[1].shape))(keys)
     start = (learner.critic, tx.critic.packed(learner.critic, learner.critic_opt))
-    (critic, opt), errors = jax.lax.scan(epoch, start, orders)
+    (critic, opt), (errors, skipped) = jax.lax.scan(epoch, start, orders)
     opt = tx.critic.unpacked(critic, opt)
     slow = moved_towards(learner.target, critic, config.target_tau)
+    # Where no step was made there is nothing to follow.
+    slow = finite.kept_unless(skipped.min() == 0, slow, learner.target)
     learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
     value = (target * config.value_unit).mean()
-    return learner, {"critic/loss": errors[-1].mean(), "critic/value": value}
+    metrics = {"critic/loss": errors[-1].mean(), "critic/value": value}
+    return learner, {**metrics, "guard/critic": skipped.sum()}
 
 
 def _regression_data(

@@ -28,6 +28,7 @@ from mjxwm.algos.tdmpc2.planner import plan_worlds
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay, Sequence
+from mjxwm.maths import finite
 from mjxwm.models.world_model import Batch
 from mjxwm.types import Agent, Algorithm, Controller, Metrics, Sizes, StepCounts
 
@@ -204,7 +205,7 @@ def _collect(
     )
     buffer = replay.insert(state.replay, trajectory)
     state = state._replace(worlds=worlds, plans=plans, replay=buffer)
-    return state, {f"collect/{name}": x for name, x in metrics.items()}
+    return state, rollout.named(metrics)
 
 
 def _learn(
@@ -225,7 +226,7 @@ def _learn(
     counts = replay.step_counts(state.replay, keys[:, 0], config.batch, length)
     learner = updates.packed(tx, state.learner)
     learner, metrics = jax.lax.scan(step, learner, (keys, counts))
-    return state._replace(learner=updates.unpacked(tx, learner)), jax.tree.map(jnp.mean, metrics)
+    return state._replace(learner=updates.unpacked(tx, learner)), finite.over_updates(metrics)
 
 
 def batch(windows: Sequence, counts: StepCounts | None = None) -> Batch:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 
 from mjxwm.algos.tdmpc2.networks import Networks, TaskTable, for_task, project, two_of
-from mjxwm.maths import platform, twohot
+from mjxwm.maths import finite, platform, returns, twohot
 from mjxwm.models import world_model
 from mjxwm.models.nets import MLP
 from mjxwm.models.optimizer import Optimizer, moved_towards, norm
@@ -121,17 +121,21 @@ def update(
         return model_loss(config, rates.value, networks, tasks, batch, task, targets, keys[1])
 
     grads, (metrics, z) = jax.grad(loss, has_aux=True)(_trained(learner.networks))
-    grads = shards.mean(grads)
-    trained, model_opt = tx.model.step(_trained(learner.networks), grads, learner.model_opt)
+    grads, error = shards.mean((grads, metrics["loss"]))
+    trained, model_opt, skipped = tx.model.step(
+        _trained(learner.networks), grads, learner.model_opt, error
+    )
     networks = project(_with(learner.networks, trained))
     learner = learner._replace(networks=networks, model_opt=model_opt)
     learner, policy_metrics = update_policy(
         config, rates, tx, learner, tasks, batch, jax.lax.stop_gradient(z), task, keys[2]
     )
     target = moved_towards(learner.target, learner.networks.q, rates.tau)
+    target = finite.kept_unless(skipped == 0, target, learner.target)
     metrics = {**metrics, "grad_norm": norm(grads)}
     named = {f"model/{name}": x for name, x in metrics.items()}
-    return learner._replace(target=target), {**named, **policy_metrics}
+    learner = learner._replace(target=target)
+    return learner, {**named, **policy_metrics, "guard/model": skipped}
 
 
 def td_target(
@@ -212,18 +216,22 @@ def update_policy(
         return total, (scale, value.mean(), entropy.mean())
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(networks.policy)
-    grads = shards.mean(grads)
-    policy, opt = tx.policy.step(networks.policy, grads, learner.policy_opt)
+    grads, error = shards.mean((grads, total))
+    policy, opt, skipped = tx.policy.step(networks.policy, grads, learner.policy_opt, error)
     scale, value, entropy = aux
     learner = learner._replace(
-        networks=networks._replace(policy=policy), policy_opt=opt, scale=scale
+        networks=networks._replace(policy=policy),
+        policy_opt=opt,
+        scale=finite.kept_unless(skipped == 0, scale, learner.scale),
     )
     return learner, {
         "policy/loss": total,
         "policy/value": value,
+        "policy/optimism": value / returns.of_largest(batch.reward, tasks.discount.max()),
         "policy/entropy": entropy,
         "policy/scale": scale,
         "policy/grad_norm": norm(grads),
+        "guard/policy": skipped,
     }
 
 

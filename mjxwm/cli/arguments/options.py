@@ -26,10 +26,12 @@ def parse(
 
 
 def write(result: Any, target: Path | None) -> None:
-    """Writes a result as JSON, if `target` is a path."""
+    """Writes a result as JSON, if `target` is a path; NaN as a string, as records have it."""
     if target is None:
         return
-    text = json.dumps(result, indent=1) + "\n"
+    from mjxwm.runs import record
+
+    text = json.dumps(record.plain(result), indent=1, allow_nan=False) + "\n"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ USAGE = """usage: mjxwm COMMAND ...
   train ... --task.FIELD VALUE         a field of the task itself: --task.episode_length 500
   train ... --seeds 8                  several seeds in one program, each a run of its own
   train --resume RUN                   go on with a run
+  replay RUN                           repeat what the guard stopped a run for
   eval RUN                             evaluate a run's policy: deterministic, closed loop
   eval --suite SET --model RUN         a model's policies on all its tasks: a table of scores
   export RUN --to onnx|numpy|torch     a run's policy as a file for robots and other programs
