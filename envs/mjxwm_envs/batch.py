@@ -93,7 +93,8 @@ class BatchEnv:
     def step(self, worlds: Worlds, action: Float[Array, "B a"]) -> tuple[Worlds, Step]:
         """One action in [-1, 1] in each world; worlds whose episode ended are reset."""
         before = worlds.state
-        state = jax.vmap(self.world.step)(before, action)
+        # An engine is not handed what is not finite: MuJoCo would warn of each, and go on with 0.
+        state = jax.vmap(self.world.step)(before, _finite(action))
         fault = _fault(before, action, state)
         valid = fault == 0
         reward = jnp.where(valid, state.reward, 0)
@@ -188,5 +189,6 @@ def _fault(before: State, action: Float[Array, "B a"], after: State) -> UInt8[Ar
     return jnp.where(sound, 0, np.concatenate(codes)).max(axis=1)
 
 
-def _finite(x: Float[Array, "B o"]) -> Float[Array, "B o"]:
+def _finite(x: Float[Array, "B n"]) -> Float[Array, "B n"]:
+    """The numbers, and 0 in the place of those that are not finite."""
     return jnp.where(jnp.isfinite(x), x, 0)
