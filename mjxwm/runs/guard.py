@@ -194,7 +194,10 @@ def _way_out(run: RunFolder, last_good: int | None) -> str:
     path = folders.quoted(run.path)
     look = f"`mjxwm replay {path}` repeats it and says where it begins"
     if last_good is None:
-        return f"there is no checkpoint before it. {look}; then train anew, with a lower rate, say"
+        return (
+            f"there is no checkpoint before it. {look}; then train anew under another name, with a "
+            "lower learning rate, say"
+        )
     return (
         f"the last good state is the checkpoint of iteration {last_good}. {look}; "
         f"`mjxwm train --resume {path}` goes on from there, after a change in its config.yaml, "
