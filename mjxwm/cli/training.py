@@ -142,7 +142,8 @@ def report(result: Any, target: Path | None) -> int:
         print(f"finished before, at iteration {result.iteration}. Look closer:")
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
     else:
-        summary |= outcome.returns(result.evaluation)
+        best = outcome.best(run)
+        summary |= outcome.returns(result.evaluation) | outcome.best_row(best)
         write(summary, target)  # before pictures, which may fail
         summary |= outcome.artifacts(result.config, run, result.evaluation)
         print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
@@ -151,6 +152,9 @@ def report(result: Any, target: Path | None) -> int:
             if name in summary:
                 print(f"  {summary[name]}")
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
+        if best is not None and best.iteration != result.iteration:
+            returned = f"return {best.eval_return:.1f} at iteration {best.iteration}"
+            print(f"  mjxwm eval {folders.quoted(run.path)} --best  # {returned}")
     if result.finished and result.unwritten:
         print(f"finished, but {saved(result)}")
     write(summary, target)

@@ -8,13 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from mjxwm import ConfigError
 from mjxwm.maths import ranges
 from mjxwm.reports import plot, video
-from mjxwm.runs import build, keeping, policies
+from mjxwm.runs import build, keeping, policies, policy_files
 from mjxwm.runs.announce import say_failures
 from mjxwm.runs.config import Config, check
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.policy_files import Header
 from mjxwm.runs.start import eval_key
 
 
@@ -29,6 +31,21 @@ def returns(evaluation: Any) -> dict[str, Any]:
         **({} if success is None else {"eval_success": float(success.mean())}),
         **({"eval_diverged": evaluation.lost} if evaluation.lost else {}),
     }
+
+
+def best(run: RunFolder) -> Header | None:
+    """All about the best policy of a run; None if there is none, or it is damaged."""
+    try:
+        return policy_files.read_header(run.policy / "best")
+    except ConfigError:
+        return None
+
+
+def best_row(header: Header | None) -> dict[str, Any]:
+    """The best policy's iteration and return, as JSON has them."""
+    if header is None:
+        return {}
+    return {"best_iteration": header.iteration, "best_return": header.eval_return}
 
 
 def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:

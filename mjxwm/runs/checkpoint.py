@@ -1,5 +1,10 @@
-"""Checkpoints of a training state with orbax: atomic, the last good ones kept, restored bitwise."""
+"""Checkpoints of a training state: each a folder of orbax's, with a manifest of its files.
 
+The manifest is written last and has a sum of every file. A checkpoint that lacks it, or does not
+fit it, is passed over for the one before: what is restored is what was saved.
+"""
+
+import shutil
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,41 +13,72 @@ import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from mjxwm import ConfigError
+from mjxwm.runs import devices, manifests
 
 T = TypeVar("T")
+_orbax: Any = ocp  # it takes pathlib's paths, which its annotations do not say
+_STATE = "state"
+"""What orbax calls the tree in a checkpoint."""
 
 
 def save(folder: Path, iteration: int, state: Any, keep: int = 2) -> None:
-    """Saves `state` as the checkpoint of `iteration`; a half-written one never counts as one."""
-    with _checkpointer(folder, keep) as checkpointer:
-        if checkpointer.latest is None or checkpointer.latest.step != iteration:
-            checkpointer.save(iteration, _named(state))
+    """Saves `state` as the checkpoint of `iteration`; a half-written one never counts as one.
 
-
-def latest(folder: Path) -> int | None:
-    """The iteration of the newest whole checkpoint, if there is any."""
-    if not folder.is_dir():
-        return None
-    with _checkpointer(folder) as checkpointer:
-        return checkpointer.latest.step if checkpointer.latest else None
+    Args:
+        folder: where checkpoints are kept.
+        iteration: the state's; where its checkpoint is there already, nothing is done.
+        state: a tree of arrays, on devices or on the host.
+        keep: how many are kept, the newest; older ones are removed once this one is whole.
+    """
+    if iteration in iterations(folder):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve() / str(iteration)
+    _orbax.save(place, _named(state), checkpointable_name=_STATE, overwrite=True)
+    if not devices.leads():
+        return
+    manifests.write(place)
+    for earlier in iterations(folder)[:-keep]:
+        remove(folder, earlier)
 
 
 def iterations(folder: Path) -> list[int]:
-    """The iterations of all whole checkpoints, in order."""
-    if not folder.is_dir():
-        return []
-    with _checkpointer(folder) as checkpointer:
-        return sorted(checkpoint.step for checkpoint in checkpointer.checkpoints)
+    """The iterations of all finished checkpoints, in order."""
+    return [n for n in _all(folder) if manifests.finished(folder / str(n))]
+
+
+def _all(folder: Path) -> list[int]:
+    # orbax gives a checkpoint its name once all of it is written.
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted(int(p.name) for p in entries if p.name.isdecimal() and p.is_dir())
+
+
+def latest(folder: Path) -> int | None:
+    """The iteration of the newest finished checkpoint, if there is any."""
+    return max(iterations(folder), default=None)
 
 
 def remove(folder: Path, iteration: int) -> None:
     """Removes the checkpoint of an iteration."""
-    with _checkpointer(folder) as checkpointer:
-        checkpointer.delete(iteration)
+    shutil.rmtree(folder / str(iteration))
+
+
+def set_aside(folder: Path, after: int) -> bool:
+    """Renames checkpoints of later iterations, which are not gone on from, to `damaged-N`.
+
+    Returns:
+        Whether there were any.
+    """
+    later = [n for n in _all(folder) if n > after]
+    for iteration in later:
+        aside = folder / f"damaged-{iteration}"
+        shutil.rmtree(aside, ignore_errors=True)
+        (folder / str(iteration)).rename(aside)
+    return bool(later)
 
 
 def restore(folder: Path, abstract: T) -> T:
-    """Reads the newest checkpoint.
+    """Reads the newest checkpoint that is whole; where newer ones are damaged, that is said.
 
     Args:
         folder: where they were saved.
@@ -51,22 +87,65 @@ def restore(folder: Path, abstract: T) -> T:
 
     Raises:
         FileNotFoundError: the folder holds no checkpoint.
-        ConfigError: its arrays have other names, shapes or types than `abstract`.
+        ConfigError: none is whole, or its arrays have other names, shapes or types than `abstract`.
     """
-    step = latest(folder)
-    if step is None:
+    place = folder / str(_newest_whole(folder))
+    try:
+        return _load(place, abstract)
+    except ConfigError:
+        raise
+    except Exception as error:  # orbax has many, of a checkpoint without a manifest
+        reason = (str(error).splitlines() or [""])[0]
+        raise ConfigError(
+            f"{place} is damaged: {type(error).__name__}: {reason[:200]}. {_WAY_OUT}"
+        ) from error
+
+
+_WAY_OUT = (
+    "The run cannot go on from it: evaluate its policy with `mjxwm eval`, where it keeps one, or "
+    "train anew"
+)
+
+
+def _newest_whole(folder: Path) -> int:
+    """The newest checkpoint that is as it was written; one process looks for all."""
+    whole, passed = -1, {}
+    for iteration in reversed(_all(folder)) if devices.leads() else ():
+        damage = manifests.damage(folder / str(iteration))
+        if not damage:
+            whole = iteration
+            break
+        passed[iteration] = damage
+    for iteration, damage in passed.items() if whole >= 0 else ():
+        print(
+            f"note     checkpoint {iteration} of {folder} is set aside: {damage}. The one before, "
+            f"{whole}, is taken",
+            flush=True,
+        )
+    whole = devices.of_the_first(whole)
+    if whole < 0 and passed:
+        damage = next(iter(passed.values()))
+        raise ConfigError(f"{folder}: no checkpoint is whole: {damage}. {_WAY_OUT}")
+    if whole < 0:
         raise FileNotFoundError(f"{folder} holds no checkpoint")
+    return whole
+
+
+def _load(place: Path, abstract: T) -> T:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
     def placed(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding or device)
 
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
-    with _checkpointer(folder) as checkpointer:
-        saved = checkpointer.metadata(step).metadata
-        expected_arrays = {_name_in(saved, name): leaf for name, leaf in _named(abstract).items()}
-        _check(folder, saved, expected_arrays)
-        loaded = checkpointer.load(step, jax.tree.map(placed, expected_arrays))
+    path = place.resolve()
+    saved: Any = _orbax.metadata(path, _STATE).metadata
+    if saved is None:
+        raise ConfigError(f"{place / _STATE} is damaged: orbax cannot read it. {_WAY_OUT}")
+    expected_arrays = {_name_in(saved, name): leaf for name, leaf in _named(abstract).items()}
+    _check(place.parent, saved, expected_arrays)
+    shapes = jax.tree.map(placed, expected_arrays)
+    loaded: Any = _orbax.load(path, shapes, checkpointable_name=_STATE)
     filled = [
         loaded[_name_in(saved, jax.tree_util.keystr(path))]
         if leaf.size
@@ -107,12 +186,3 @@ def _named(state: Any) -> dict[str, Any]:
     # orbax refuses arrays without elements, such as the activations of a model without muscles.
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if leaf.size}
-
-
-def _checkpointer(folder: Path, keep: int | None = None) -> Any:
-    policy = ocp.training.preservation_policies.LatestN(keep) if keep else None
-    # orbax takes a pathlib.Path and its own policies, which its annotations do not say.
-    return ocp.training.Checkpointer(
-        folder.resolve(),  # pyright: ignore[reportArgumentType]
-        preservation_policy=policy,  # pyright: ignore[reportArgumentType]
-    )

@@ -80,6 +80,13 @@ def any_of(*flags: bool) -> tuple[bool, ...]:
     return tuple(everywhere.any(axis=0).tolist())
 
 
+def of_the_first(number: int) -> int:
+    """A number that the process that leads has found out, in all processes."""
+    if jax.process_count() == 1:
+        return number
+    return int(multihost_utils.broadcast_one_to_all(np.array(number)))
+
+
 def chosen(number: int | str) -> list[Any]:
     """The devices of a run: the first `number` of JAX's, or all for "all".
 

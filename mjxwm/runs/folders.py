@@ -1,4 +1,4 @@
-"""Run folders: configuration, record, system, `checkpoints/`, curve and video."""
+"""Run folders: configuration, record, system, `policy/`, `resume/`, curve and video."""
 
 import contextlib
 import datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mjxwm import ConfigError
-from mjxwm.runs import locks, presets, stops, system
+from mjxwm.runs import locks, manifests, presets, stops, system
 
 _LONGEST = 200
 """Bytes of a run's name; file systems mostly take 255, and figures carry it as a label."""
@@ -49,8 +49,9 @@ class RunFolder(NamedTuple):
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of the checkpoints."""
-        return self.path / "checkpoints"
+        """The folder of the checkpoints: `resume`, or `checkpoints` of a run of before."""
+        earlier = self.path / manifests.EARLIER
+        return earlier if earlier.is_dir() else self.path / "resume"
 
     @property
     def policy(self) -> Path:
@@ -151,6 +152,8 @@ def _of_a_start(entry: Path) -> bool:
 
 def _half_made(path: Path) -> bool:
     """Whether a process that was killed has left it."""
+    if path.parent.name == "resume" and path.name.isdecimal():
+        return not manifests.finished(path)
     return path.name.endswith(".partial") or ".orbax-checkpoint-tmp" in path.name
 
 

@@ -15,7 +15,7 @@ import jax
 from mjxwm_envs import EnvSpec
 
 from mjxwm import ConfigError
-from mjxwm.runs import devices, folders, keeping, policy_files, start, together
+from mjxwm.runs import devices, folders, keeping, policy_files, presets, start, together
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.config import Config, entry
 from mjxwm.runs.evaluate import Evaluation
@@ -52,6 +52,7 @@ def of_run(path: Path, best: bool = False) -> Policy:
     if place is not None:
         policy = load(place)
         if entry(policy.config.algorithm).takes_env:
+            _say_edits(RunFolder(path), policy)
             return policy
         folders.find(path)  # which says what it is
         raise ConfigError(f"{place} is a model of many tasks, not a policy")
@@ -63,6 +64,23 @@ def of_run(path: Path, best: bool = False) -> Policy:
     algorithm = trainer.algorithm
     sizes = Sizes.of(trainer.env.spec)
     return Policy(trainer.config, sizes, iteration, algorithm.agent, algorithm.policy(state))
+
+
+def _say_edits(run: RunFolder, policy: Policy) -> None:
+    """Prints how a run's configuration differs from that of its policy, which holds."""
+    if not run.config.is_file():
+        return
+    try:
+        configs = policy.config, presets.load_yaml(Config, run.config)
+        one_device = (dataclasses.replace(config, devices=1) for config in configs)
+        edits = presets.differences(*map(presets.to_dict, one_device))
+    except ConfigError as error:
+        edits = [str(error)]
+    for edit in edits:
+        print(
+            f"note     edited since its policy was kept, which stays: {edit}",
+            flush=True,
+        )
 
 
 def load(place: Path) -> Policy:

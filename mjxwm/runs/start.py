@@ -85,14 +85,30 @@ def first_state(
     """
     if not resume:
         return trainer.programs.init(trainer.keys(seeds.key)), 0, 0.0
-    if trainer.seeds is not None:
-        together.rewind(runs)
-    states = [_restored(trainer, run) for run in runs]
+    states = _states_of_one_iteration(trainer, runs)
     iteration = int(states[0].iteration)
     state = states[0] if trainer.seeds is None else together.stack(states)
     # The process that leads rewrites the record; nobody else looks at it meanwhile.
     minutes = [record.minutes(run.metrics, iteration) for run in runs if devices.leads()]
     return state, iteration, 60 * max(minutes, default=0.0)
+
+
+def _states_of_one_iteration(trainer: Trainer, runs: Sequence[RunFolder]) -> list[Any]:
+    """The state of each run that goes on, of the newest iteration that all have whole."""
+    while True:
+        if trainer.seeds is not None:
+            together.rewind(runs)
+        states = [_restored(trainer, run) for run in runs]
+        devices.refuse("")  # all processes have read before one of them renames
+        for run, state in zip(runs, states, strict=True) if devices.leads() else ():
+            if checkpoint.set_aside(run.checkpoints, int(state.iteration)) and trainer.config.data:
+                print(
+                    f"note     {trainer.config.data} has what {run.path} collected after iteration "
+                    f"{int(state.iteration)} already; it is added again",
+                    flush=True,
+                )
+        if len({int(state.iteration) for state in states}) == 1:
+            return states
 
 
 def _restored(trainer: Trainer, run: RunFolder) -> Any:
@@ -102,8 +118,7 @@ def _restored(trainer: Trainer, run: RunFolder) -> Any:
         return checkpoint.restore(run.checkpoints, shapes)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{error}: run {run.path} ended before its first one; it cannot be resumed or "
-            "evaluated, train anew"
+            f"{error}: run {run.path} ended before its first one; it cannot be resumed, train anew"
         ) from error
 
 
@@ -120,8 +135,8 @@ def load(run: RunFolder, **changes: Any) -> tuple[Trainer, Any, int]:
     config = dataclasses.replace(config, **{"devices": 1} | changes)
     # It was trained somewhere, maybe on more memory than a look at it takes here.
     trainer = build(config, fits=False)
-    state, iteration, _ = first_state(trainer, [run], resume=True)
-    return trainer, state, iteration
+    state = _restored(trainer, run)
+    return trainer, state, int(state.iteration)
 
 
 def eval_key(seed: int) -> jax.Array:

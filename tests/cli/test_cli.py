@@ -116,7 +116,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path):
     locks.release(tmp_path / "b")
     assert "Traceback" not in err
     assert f"mjxwm train --resume {tmp_path / 'b'}" in out
-    assert list((tmp_path / "b" / "checkpoints").iterdir())
+    assert list((tmp_path / "b" / "resume").iterdir())
 
 
 def test_the_command_line_chooses_a_renderer_before_mujoco_looks_for_one():

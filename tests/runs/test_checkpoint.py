@@ -1,14 +1,17 @@
 """Checkpoints of any state: what was saved is what is read, and another state's is refused."""
 
+import shutil
+from pathlib import Path
 from typing import NamedTuple
 
+import damage
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint
+from mjxwm.runs import checkpoint, manifests
 
 
 class State(NamedTuple):
@@ -86,3 +89,90 @@ def test_a_checkpoint_of_version_0_1_is_read_and_checked_as_any_other(tmp_path, 
 def test_a_folder_without_checkpoints_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no checkpoint"):
         checkpoint.restore(tmp_path / "none", abstract(state()))
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Checkpoints of iterations 1 and 2, whose weights are 0, 1, 2 and 1, 2, 3."""
+    for iteration in (1, 2):
+        made = state()._replace(weight=state().weight + iteration - 1)
+        checkpoint.save(tmp_path / "resume", iteration, made)
+    return tmp_path / "resume"
+
+
+def taken(folder):
+    """The iteration of the checkpoint that is restored; all of it must be as it was saved."""
+    found = checkpoint.restore(folder, abstract(state()))
+    iteration = int(found.weight[0]) + 1
+    np.testing.assert_array_equal(found.weight, state().weight + iteration - 1)
+    np.testing.assert_array_equal(jax.random.bits(found.key), jax.random.bits(jax.random.key(7)))
+    return iteration
+
+
+def test_each_of_50_damages_is_found_and_the_one_before_taken(two, capsys):
+    for file, what in damage.damages(two, 50):
+        newest = two / "2" in file.parents
+        assert taken(two) == (1 if newest else 2), what
+        said = capsys.readouterr().out
+        assert said.count("\n") == newest, what
+        if newest:
+            assert f"checkpoint 2 of {two} is set aside: {file} " in said, what
+            assert "The one before, 1, is taken" in said
+    assert taken(two) == 2
+
+
+def test_without_a_whole_checkpoint_the_way_out_is_said(two):
+    for iteration in ("1", "2"):
+        (two / iteration / manifests.NAME).unlink()
+    assert checkpoint.iterations(two) == []
+    with pytest.raises(
+        ConfigError,
+        match=r"no checkpoint is whole: .*2/manifest.json is missing.*"
+        "`mjxwm eval`",
+    ):
+        taken(two)
+
+
+def test_a_checkpoint_that_is_gone_on_from_is_the_newest(two):
+    assert not checkpoint.set_aside(two, after=2)
+    assert checkpoint.set_aside(two, after=1)
+    assert checkpoint.iterations(two) == [1]
+    assert (two / "damaged-2" / manifests.NAME).is_file()
+    checkpoint.save(two, 2, state())
+    assert taken(two) == 1
+    assert checkpoint.iterations(two) == [1, 2]
+
+
+def test_the_two_newest_are_kept_and_one_that_is_not_finished_is_written_anew(two):
+    checkpoint.save(two, 3, state())
+    assert checkpoint.iterations(two) == [2, 3]
+    (two / "3" / manifests.NAME).unlink()
+    assert taken(two) == 2
+    checkpoint.save(two, 3, state())
+    assert checkpoint.iterations(two) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "name", ["_METADATA", "_sharding", "manifest.ocdbt", "array_metadatas/process_0", ""]
+)
+@pytest.mark.parametrize("others", [True, False])
+def test_a_damaged_checkpoint_of_an_earlier_version_is_named(two, tmp_path, name, others, capsys):
+    folder = shutil.move(two, tmp_path / manifests.EARLIER)
+    for manifest in folder.glob("*/manifest.json"):
+        manifest.unlink()
+    assert taken(folder) == 2
+    if not others:
+        shutil.rmtree(folder / "1")
+    file = folder / "2" / "state" / name
+    if file.is_dir():
+        shutil.rmtree(file)
+        file = Path(file, "_METADATA")
+    else:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    if others:
+        assert taken(folder) == 1
+        assert f"checkpoint 2 of {folder} is set aside: {file} " in capsys.readouterr().out
+    else:
+        with pytest.raises(ConfigError, match=str(file)) as refusal:
+            taken(folder)
+        assert "\n" not in str(refusal.value)

@@ -65,7 +65,7 @@ def test_a_world_that_fails_ends_the_run_which_is_saved_and_goes_on(
     assert "world 1 failed at step 20: RuntimeError: the simulator is gone" in words
     assert "mjxwm train --resume" in words
     folder = tmp_path / "run"
-    assert checkpoint.latest(folder / "checkpoints") >= 1
+    assert checkpoint.latest(folder / "resume") >= 1
     # What was wrong with it has been put right since.
     sound = {"counters": lambda: envs.from_gymnasium(Counter, "counters", episode_length=9)}
     monkeypatch.setitem(registry.SUITES, "registered", sound)

@@ -136,6 +136,20 @@ def test_runs_saved_at_different_times_go_on_from_where_all_were_saved(tmp_path,
         same(run, other)
 
 
+def test_runs_whose_checkpoints_are_damaged_go_on_from_where_all_are_whole(tmp_path, alone, capsys):
+    trainer = build.build(CONFIG, seeds=SEEDS)
+    runs, _ = trained(tmp_path, stop_at=2)
+    loop.train_runs(trainer, runs, resume=True, stop_at=4)
+    (file,) = (runs[2].checkpoints / "4" / "state" / "d").iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    several.resume(runs)
+    said = capsys.readouterr().out
+    assert f"checkpoint 4 of {runs[2].checkpoints} is set aside: {file} has" in said
+    assert "walk-seed6 goes on from iteration 3, not from 4" in said
+    for run, other in zip(runs, alone, strict=True):
+        same(run, other)
+
+
 def test_a_seed_that_ends_early_is_named_and_the_others_go_on(tmp_path, monkeypatch, capsys):
     losses = [row["model/loss"] for row in rows(loop.run(CONFIG, "p", "one", tmp_path).run)]
     limit = losses[2]  # seed 5 comes to this loss in its third iteration

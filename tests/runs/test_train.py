@@ -85,6 +85,23 @@ def test_the_record_of_a_resumed_run_is_that_of_a_straight_one(straight, resumed
     assert rows[1] == sorted(rows[1], key=lambda row: row["minutes"])
 
 
+def test_a_run_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before(
+    cfg, straight, tmp_path, capsys
+):
+    run = start.new_run(build.build(cfg), "debug", "torn", tmp_path)
+    loop.train(build.build(cfg), run, stop_at=2)
+    loop.train(build.build(cfg), run, resume=True, stop_at=3)
+    file = run.checkpoints / "3" / "state" / "_METADATA"
+    file.write_bytes(file.read_bytes()[:100])
+    loop.train(build.build(cfg), run, resume=True)
+    assert f"checkpoint 3 of {run.checkpoints} is set aside: {file} has" in capsys.readouterr().out
+    assert [row["iteration"] for row in record.read(run.metrics)] == [1, 2, 3, 4]
+    for a, b in zip(
+        *(jax.tree.leaves(final_state(cfg, r)) for r in (straight[0], run)), strict=True
+    ):
+        np.testing.assert_array_equal(bits(a), bits(b))
+
+
 def test_the_final_evaluation_is_the_same_for_both(straight, resumed):
     a, b = straight[1].evaluation, resumed[1].evaluation
     np.testing.assert_array_equal(a.episode_return, b.episode_return)
