@@ -71,9 +71,9 @@ def _say_edits(run: RunFolder, policy: Policy) -> None:
     if not run.config.is_file():
         return
     try:
-        configs = policy.config, presets.load_yaml(Config, run.config)
-        one_device = (dataclasses.replace(config, devices=1) for config in configs)
-        edits = presets.differences(*map(presets.to_dict, one_device))
+        configs = (policy.config, presets.load_yaml(Config, run.config))
+        kept, now = (presets.to_dict(dataclasses.replace(c, devices=1)) for c in configs)
+        edits = presets.differences(kept, now)
     except ConfigError as error:
         edits = [str(error)]
     for edit in edits:
