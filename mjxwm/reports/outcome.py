@@ -24,7 +24,7 @@ def returns(evaluation: Any) -> dict[str, Any]:
     """Returns, lengths and success of an evaluation, as JSON has them."""
     each, success = [float(r) for r in evaluation.episode_return], evaluation.success
     return {
-        "eval_return_mean": float(evaluation.episode_return.mean()),
+        "eval_return_mean": evaluation.mean_return,
         "eval_return_std": float(evaluation.episode_return.std()),
         "eval_returns": each,
         "eval_length_mean": float(evaluation.length.mean()),

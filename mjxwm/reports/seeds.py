@@ -18,7 +18,7 @@ def summary(results: Sequence[Result]) -> dict[str, Any]:
 
     The interval is a bootstrap over seeds; one seed has none.
     """
-    returns = [float(r.evaluation.episode_return.mean()) for r in results if r.evaluation]
+    returns = [r.evaluation.mean_return for r in results if r.evaluation]
     if not returns:
         return {"seeds": 0, "mean": None, "low": None, "high": None}
     low, high = plot.mean_interval(np.array(returns)[:, None])
@@ -42,6 +42,8 @@ def table(results: Sequence[Result]) -> str:
             returns = result.evaluation.episode_return
             score = (
                 f"return {returns.mean():.1f} +- {returns.std():.1f} over {len(returns)} episodes"
+                if result.evaluation.steps
+                else f"no valid step in {len(returns)} episodes"
             )
         lines.append(
             "  ".join([f"seed {result.config.seed}", score, *symptom, str(result.run.path)])

@@ -38,6 +38,11 @@ class Evaluation(NamedTuple):
         """Valid steps of all episodes. Without any there is no return, but zeros in its place."""
         return int(np.sum(self.length)) - self.lost
 
+    @property
+    def mean_return(self) -> float:
+        """Mean of the episodes' returns; NaN if none of them had a valid step."""
+        return float(np.mean(self.episode_return)) if self.steps else float("nan")
+
 
 _Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None, Array]
 

@@ -1,6 +1,5 @@
 """Metrics of iterations as rows: in the record, on the console."""
 
-import math
 import time
 from collections.abc import Collection, Sequence
 from types import TracebackType
@@ -137,8 +136,7 @@ class Log:
 def evaluation_row(result: Evaluation) -> dict[str, float]:
     """An evaluation as the record keeps it."""
     row = {
-        # Without a valid step there is no return.
-        "eval/return": float(result.episode_return.mean()) if result.steps else math.nan,
+        "eval/return": result.mean_return,
         "eval/return_std": float(result.episode_return.std()),
         "eval/length": float(result.length.mean()),
     }

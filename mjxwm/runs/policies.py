@@ -151,7 +151,8 @@ def save(
     for i, (run, policy) in enumerate(zip(runs, each, strict=True)):
         if run in ended:
             continue
-        mean = None if evaluations is None else float(evaluations[i].episode_return.mean())
+        mean = None if evaluations is None else evaluations[i].mean_return
+        mean = None if mean is None or math.isnan(mean) else mean
         header = _header(trainer, i, iteration, mean)
         names = ["last"]
         if mean is not None and mean > _best_return(run.policy / "best"):
