@@ -97,8 +97,9 @@ def check_model(task: Task) -> mujoco.MjModel:
         value: Any = getattr(task, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ValueError(f"{name}={value!r}: seconds above 0 are expected")
-    derived: Any = task.derived
-    if isinstance(derived, str) or not all(isinstance(name, str) for name in derived):
+    derived: Any = _called(task, "derived", lambda: task.derived)
+    is_list = isinstance(derived, tuple | list)
+    if not is_list or not all(isinstance(name, str) for name in derived):
         raise ValueError(f"derived: {derived!r}; a tuple of names is expected, as ('xpos',)")
     model: Any = _called(task, "model", task.model)
     if not isinstance(model, mujoco.MjModel):
@@ -206,11 +207,11 @@ def _called(task: Task, what: str, function: Callable[[], Any]) -> Any:
         if str(error):
             raise ValueError(f"{what}: {_one_line(error)}") from error
         raise ValueError(f"{what}: {type(task).__name__} does not define it") from error
-    except Exception as error:  # a user's own task may raise anything
+    except (Exception, SystemExit, GeneratorExit) as error:  # a user's task may raise anything
         raise ValueError(f"{what}: {_one_line(error)}{_place(error)}") from error
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     """An error as one line: its type and message; of a `ValueError` the message only."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     message = " ".join(lines[:2]) if lines else ""
@@ -219,7 +220,7 @@ def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """File and line of the task's code that failed; empty if no frame is in the user's code."""
     ours = str(__file__).removesuffix("contract.py")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,11 +53,29 @@ def load(path: Path) -> tuple[dict[str, Any], list[Series]]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        series = [Series(**series) for series in values["series"]]
+        series = [_checked(Series(**series)) for series in values["series"]]
+        for name, kind in (("benchmark", str), ("config", dict), ("system", dict)):
+            if not isinstance(values[name], kind):
+                raise TypeError(name)
         return values, [s for s in series if s.samples and all(x > 0 for x in s.samples)]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not a benchmark's report; `mjxwm bench NAME --json FILE` writes one"
         ) from error
+
+
+def _checked(series: Series) -> Series:
+    """A series of a file.
+
+    Raises:
+        TypeError: a name is no word, or a sample no number.
+        ValueError: a sample is not finite.
+    """
+    if not (isinstance(series.name, str) and isinstance(series.unit, str)):
+        raise TypeError("a name")
+    samples = [float(x) for x in series.samples]
+    if not all(map(math.isfinite, samples)):
+        raise ValueError("a sample")
+    return series._replace(samples=samples)

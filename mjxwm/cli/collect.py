@@ -113,7 +113,7 @@ def _collections(preset: Any, tasks: list[str], prefix: str) -> dict[str, Any]:
     if missing:
         have = ",".join(task for task in tasks if task not in missing)
         others = [f"--only {have} collects the others"] if have else []
-        raise ConfigError("\n".join([*missing.values(), *others]))
+        raise ConfigError("; ".join([*missing.values(), *others]))
     return runs
 
 

@@ -68,13 +68,13 @@ class Chunk:
         size = {"obs": (self.task.obs_size,), "action": (self.task.action_size,)}.get(name, ())
         expected = (self.rows, *size)
         try:
-            array = np.load(file, mmap_mode="r")
+            array = np.lib.format.open_memmap(file, mode="r")
         except FileNotFoundError as error:
             raise ValueError(f"{file} is missing") from error
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"{file} is cut short or no array: {error}") from error
         except OSError as error:
             raise ValueError(f"{file} cannot be read: {error}") from error
+        except Exception as error:  # numpy parses the header as Python, which may raise anything
+            raise ValueError(f"{file} is cut short or no array: {error}") from error
         if array.shape != expected or array.dtype != ARRAYS[name]:
             raise ValueError(
                 f"{file}: {array.dtype} of shape {array.shape}; "

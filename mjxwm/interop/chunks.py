@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mjxwm.data import Rows, TaskInfo
-from mjxwm.interop.files import load, mappings
+from mjxwm.interop.files import array, load, mappings
 
 _BLOCK = 2_000
 """Sequences read at a time: the file may be larger than memory."""
@@ -57,7 +57,7 @@ def _arrays(path: Path, loaded: Any) -> dict[str, np.ndarray]:
     names = ("obs", "action", "reward", "task")
     for mapping in mappings(loaded):
         if all(hasattr(mapping.get(name), "numpy") for name in names):
-            return {name: mapping[name].numpy() for name in names}
+            return {name: array(path, name, mapping[name]) for name in names}
     raise ValueError(f"{path}: not a chunk of TD-MPC2's data, which has tensors {', '.join(names)}")
 
 

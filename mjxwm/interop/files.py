@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 class Inert(dict):
     """Stands for an object of tensordict's: what it was made of, and nothing that it could do."""
@@ -63,6 +65,23 @@ def load(path: Path) -> Any:
     except (RuntimeError, EOFError, ValueError, OSError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is broken, or not a file of torch's: {reason}") from error
+
+
+def array(path: Path, name: str, tensor: Any) -> np.ndarray:
+    """A tensor as an array of the type that it has; small floating-point types as float32.
+
+    Raises:
+        ValueError: it does not hold plain numbers, as a quantised, sparse or complex one.
+    """
+    plain_kind = str(tensor.layout) == "torch.strided" and tensor.device.type != "meta"
+    if not plain_kind or tensor.is_complex() or tensor.is_quantized:
+        raise ValueError(
+            f"{path}: {name} is a tensor of {tensor.dtype}, {tensor.layout} on {tensor.device}; "
+            "plain numbers are read, dense and neither complex nor quantised"
+        )
+    plain = tensor.detach().cpu()
+    small = plain.is_floating_point() and plain.element_size() < 4
+    return (plain.float() if small else plain).numpy()
 
 
 def mappings(loaded: Any) -> Iterator[dict]:

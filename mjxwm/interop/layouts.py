@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mjxwm.interop.files import Inert
+from mjxwm.interop.files import Inert, array
 
 PARTS = ("_encoder", "_dynamics", "_reward", "_pi", "_Qs")
 """What every checkpoint has."""
@@ -102,12 +102,12 @@ def read(path: Path, loaded: Any) -> Contents:
             "it does would be missing here"
         )
     layers = {part: _layers(path, part, entries) for part, entries in parts.items()}
-    return Contents(layers, {name: array(tensor) for name, tensor in others.items()})
+    return Contents(layers, {name: _floats(path, name, x) for name, x in others.items()})
 
 
-def array(tensor: Any) -> np.ndarray:
+def _floats(path: Path, name: str, tensor: Any) -> np.ndarray:
     """A tensor as float32."""
-    return tensor.detach().cpu().float().numpy()
+    return array(path, name, tensor).astype(np.float32, copy=False)
 
 
 def _flat(loaded: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -173,7 +173,7 @@ def _layers(path: Path, part: str, entries: list[_Entry]) -> list[Layer]:
 def _numbered(path: Path, part: str, entries: list[_Entry]) -> list[Layer]:
     """An ensemble's tensors, numbered through."""
     entries = sorted(entries, key=lambda entry: entry.order)
-    numbers = [e.order[0][-1] for e in entries if not e.leaf]
+    numbers = [e.order[0][-1] for e in entries if not e.leaf and e.order[0]]
     if numbers != list(range(len(entries))):
         raise ValueError(f"{path}: {part} has the tensors {numbers}: not numbered through from 0")
     modules = [
@@ -223,7 +223,7 @@ def _net(path: Path, part: str, entries: list[_Entry], dims: int) -> list[Layer]
         for leaf in _LEAVES:
             if leaf not in module:
                 raise ValueError(f"{path}: {name}.{leaf} is missing")
-        has = {leaf: Tensor(e.name, array(e.tensor)) for leaf, e in module.items()}
+        has = {leaf: Tensor(e.name, _floats(path, e.name, e.tensor)) for leaf, e in module.items()}
         size = has["weight"].array.ndim
         if size == dims:
             layers.append(has)

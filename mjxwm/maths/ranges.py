@@ -19,6 +19,8 @@ _LARGEST = {
 }
 """Largest values of the integer settings that may exceed int32, because they never become arrays:
 env steps are counted in float64, which is exact up to 53 bits."""
+_MOST_ITEMS = 256
+"""Items of a list, such as layers of a network; far more would be traced for hours."""
 _MAY_BE_INFINITE = ("clip", "world_clip", "max_grad_norm", "minutes")
 """Upper bounds; infinity means no bound."""
 
@@ -35,6 +37,10 @@ def sound(config: object) -> None:
         if dataclasses.is_dataclass(value):
             sound(value)
         elif isinstance(value, tuple | list):
+            if len(value) > _MOST_ITEMS:
+                raise ConfigError(
+                    f"{field.name} has {len(value)} values; it must have at most {_MOST_ITEMS}"
+                )
             for item in value:
                 _sound_number(field.name, item, value)
         else:
@@ -43,9 +49,9 @@ def sound(config: object) -> None:
 
 def _sound_number(name: str, value: object, in_list: object = None) -> None:
     """Checks one number: the setting `name`, or an item of the list setting `in_list`."""
-    setting = f"{name}={value if in_list is None else in_list}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return
+    setting = f"{name}={value if in_list is None else in_list}"
     if not isinstance(value, numbers.Integral):
         number = float(value)
         if math.isnan(number) or (

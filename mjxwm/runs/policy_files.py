@@ -16,7 +16,7 @@ import yaml
 
 from mjxwm import ConfigError
 from mjxwm.algos.multitask import Card
-from mjxwm.runs import arrays, checksums, presets, system
+from mjxwm.runs import arrays, checksums, presets, system, yaml_files
 from mjxwm.runs.config import Config
 from mjxwm.types import Sizes
 
@@ -153,7 +153,7 @@ def read_header(place: Path) -> Header:
             f"{file} is damaged, or was edited: its lines do not have the sum that its last line "
             "says"
         )
-    values = presets.parse_yaml(lines, file)
+    values = yaml_files.parse_yaml(lines, file)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         kind = values.get("format") if isinstance(values, dict) else None
         raise ConfigError(

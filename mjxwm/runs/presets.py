@@ -14,6 +14,7 @@ import yaml
 from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
+from mjxwm.runs.yaml_files import read_yaml
 
 T = TypeVar("T")
 
@@ -123,72 +124,6 @@ def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         merged[key] = _merged(base[key], value) if both else value
     return merged
-
-
-def read_yaml(path: Path) -> Any:
-    """The plain values of a YAML file.
-
-    Raises:
-        ConfigError: there is no such file, it is not UTF-8 or no YAML, empty, or gives a field
-            twice, of which the first would be lost.
-    """
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder, not a file")
-    try:
-        return parse_yaml(path.read_bytes().decode("utf-8-sig"), path)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: there is no such file") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path} is not in UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); "
-            "save it as UTF-8"
-        ) from error
-
-
-def parse_yaml(text: str, path: Path) -> Any:
-    """The plain values of a YAML text.
-
-    Args:
-        text: what was read.
-        path: the file that it is from, for errors.
-
-    Raises:
-        ConfigError: it is no YAML, empty, or gives a field twice, of which the first would be lost.
-    """
-    try:
-        values = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        message = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
-        raise ConfigError(f"{path} is not valid YAML: {message}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} is nested too deeply to be read") from error
-    except ValueError as error:  # a date that is none, a number of too many digits
-        raise ConfigError(f"{path} holds a value that is none: {error}") from error
-    if values is None:
-        raise ConfigError(f"{path} is empty: it sets no field")
-    return values
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without duplicate fields: a file that gives a field twice is refused."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """See yaml. Fields that a merge (`<<`) brings may be given again, as YAML has it.
-
-        Built at once, so that a mapping that contains itself is refused.
-        """
-        fields = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in fields and key.value != "<<":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"field {key.value!r} is given twice", key.start_mark
-                )
-            fields.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-        return super().construct_mapping(node, True)
-
-    def construct_sequence(self, node: Any, deep: bool = False) -> Any:
-        """See yaml; built at once, so that a list that contains itself is refused."""
-        return super().construct_sequence(node, True)
 
 
 def save_yaml(config: Any, path: Path) -> None:

@@ -86,6 +86,16 @@ def test_files_that_are_no_reports(tmp_path, capsys):
     """Each is refused by name."""
     good = report(tmp_path / "good", [1.0])
     (tmp_path / "bad").write_text("{}")
+    whole = json.loads(good.read_text())
+    series = whole["series"][0]
+    for wrong in (
+        *({"series": [{**series, "samples": bad}]} for bad in (["a"], [None], [float("nan")], 3)),
+        *({"config": 1}, {"system": []}, {"benchmark": None}, {"series": [{**series, "name": 1}]}),
+    ):
+        (tmp_path / "bad").write_text(json.dumps({**whole, **wrong}))
+        with pytest.raises(ConfigError, match=r"bad is not a benchmark's report"):
+            comparing.compare(good, tmp_path / "bad")
+    (tmp_path / "bad").write_text("{}")
     with pytest.raises(ConfigError, match=r"bad is not a benchmark's report"):
         comparing.compare(good, tmp_path / "bad")
     with pytest.raises(ConfigError, match=r"absent: No such file"):

@@ -34,6 +34,19 @@ def test_what_a_user_can_cause_is_one_line(error, words):
     assert "\n" not in said
 
 
+def test_whatever_a_message_quotes_it_is_one_line_that_can_be_read():
+    """No line breaks, nothing that moves a terminal's cursor, no value of a million letters."""
+    assert (
+        mistakes.line(ConfigError("XML Error: x\n  Element 'a'\n")) == "XML Error: x; Element 'a'"
+    )
+    assert mistakes.line(ConfigError("task=\x1b[2J\u00fc\u4e2d")) == "task=\\x1b[2J\u00fc\u4e2d"
+    long = mistakes.line(ConfigError(f"task {'x' * 10**6} is unknown"))
+    assert long is not None
+    assert len(long) < 2100
+    assert long.startswith("task xxx")
+    assert long.endswith("xx is unknown")
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -162,6 +162,13 @@ def test_broken_sets_are_refused_by_name(tmp_path):
     np.save(file, np.zeros((40, 3)))
     with pytest.raises(ValueError, match=r"float64 of shape \(40, 3\); float32 of \(40, 3\)"):
         open_data(tmp_path)
+    with file.open("wb") as opened:
+        np.savez(opened, obs=np.zeros(3))
+    with pytest.raises(ValueError, match="is cut short or no array"):
+        open_data(tmp_path)
+    file.write_bytes(whole.replace(b"}", b"{", 1))  # numpy parses the header as Python
+    with pytest.raises(ValueError, match="is cut short or no array"):
+        open_data(tmp_path)
     file.unlink()
     with pytest.raises(ValueError, match="is missing"):
         open_data(tmp_path)

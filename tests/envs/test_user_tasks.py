@@ -105,7 +105,10 @@ def test_what_goes_wrong_in_a_module_or_a_factory_of_one_s_own_is_one_line(tmp_p
         "def odd(): return 3\n"
         "import gym_worlds\n"
         "one = gym_worlds.Counter()\n"
+        "def ends(): raise SystemExit(0)\n"
+        "class Source: spec = 1; batch = 2\n"
     )
+    (tmp_path / "own_script.py").write_text("import sys\nsys.exit(0)\n")
     (tmp_path / "own_broken.py").write_text("1 / 0\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -113,6 +116,9 @@ def test_what_goes_wrong_in_a_module_or_a_factory_of_one_s_own_is_one_line(tmp_p
         "own_module:fails": "fails cannot be made: KeyError: 'gravity'",
         "own_module:odd": "odd makes a int; it must be an envs.Task",
         "own_module:one": "one is one Counter, and each world needs its own",
+        "own_module:Source": "Source: spec is a int, not an envs.EnvSpec",
+        "own_module:ends": "ends cannot be made: SystemExit: 0",
+        "own_script:x": "own_script:x cannot be imported: SystemExit: 0",
         "own_broken:x": "own_broken:x cannot be imported: ZeroDivisionError",
     }.items():
         with pytest.raises(ValueError, match=words):

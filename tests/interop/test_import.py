@@ -108,8 +108,9 @@ def test_a_chunk_becomes_rows(tmp_path, name, form):
         assert (arrays["flags"][:, -1] == 6).all()
 
 
-def test_half_precision_is_read(tmp_path):
-    torch.save(chunk("mt80", dtype=torch.float16), tmp_path / "c.pt")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_read(tmp_path, dtype):
+    torch.save(chunk("mt80", dtype=dtype), tmp_path / "c.pt")
     parts = list(interop.read_chunk(tmp_path / "c.pt", task_set("mt80")))
     assert {number for number, _ in parts} == {0, 5, 29}
     assert all(part.obs.dtype == np.float32 for _, part in parts)
@@ -132,6 +133,18 @@ BAD = {
     "NaN": (
         lambda t: {**t, "reward": torch.full_like(t["reward"], torch.nan)},
         "reward holds numbers that are not finite",
+    ),
+    "sparse": (
+        lambda t: {**t, "obs": t["obs"].to_sparse()},
+        "obs is a tensor of torch.float32, torch.sparse_coo on cpu; plain numbers are read",
+    ),
+    "complex": (
+        lambda t: {**t, "reward": t["reward"].to(torch.complex64)},
+        "reward is a tensor of torch.complex64",
+    ),
+    "without numbers": (
+        lambda t: {**t, "action": torch.empty(t["action"].shape, device="meta")},
+        "action is a tensor of torch.float32, torch.strided on meta",
     ),
     "a task too many": (lambda t: {**t, "task": t["task"] + 60}, "task 89 is not of a set of 80"),
     "two tasks in one": (

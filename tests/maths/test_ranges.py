@@ -1,5 +1,6 @@
 """Settings out of their range are named with value and range; None and what is in it pass."""
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -28,3 +29,15 @@ def test_what_is_out_of_range_is_named(check, good, bad, message):
     # No comparison holds for NaN.
     with pytest.raises(ConfigError, match="x=nan"):
         check(SimpleNamespace(x=math.nan), "x")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layers:
+    hidden: tuple[int, ...]
+
+
+def test_a_list_has_an_end():
+    """At once: a message for each of many items would quote all of them each time."""
+    ranges.sound(Layers((64,) * 256))
+    with pytest.raises(ConfigError, match="hidden has 1000000 values; it must have at most 256"):
+        ranges.sound(Layers((64,) * 10**6))

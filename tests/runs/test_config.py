@@ -83,6 +83,10 @@ def test_an_unknown_preset_names_the_nearest():
         presets.load_preset(RunConfig, "debgu")
 
 
+BOMB = b"a0: &a0 [1]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 9)
+)
+"""Nine lines that come to 100 million values."""
 ODD = {
     "cut": (b"a: [1", "is not valid YAML"),
     "Latin-1": (
@@ -101,6 +105,11 @@ ODD = {
     "code": (b"rate: !!python/object:os.system {}\n", "is not valid YAML"),
     "a date that is none": (b"name: 2026-13-41\n", "holds a value that is none: month must be in"),
     "a number without end": (b"count: " + b"9" * 5000, "holds a value that is none"),
+    "a number too large to print": (b"count: 0x" + b"f" * 5000, "holds a value that is none: int"),
+    "small and endless": (
+        BOMB,
+        "comes to 1.03e+08 values, and no configuration has more than 100,000",
+    ),
     "nested without end": (b"{a: " * 5000, "is nested too deeply"),
     "within itself": (b"fields: &f {a: *f}\n", "is not valid YAML"),
     "no value": (b"rate:\n", "rate=None is not of type float"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from mjxwm_envs import engines
 from mjxwm_envs.contract import check_task
-from mjxwm_envs.core import Source
+from mjxwm_envs.core import EnvSpec, Source
 from mjxwm_envs.env import Env, as_env, load_model
 from mjxwm_envs.fields import checked, nearest
 from mjxwm_envs.randomisation import Randomisation
@@ -173,8 +173,19 @@ def _call_factory(name: str) -> Any:
         return factory()
     except ValueError:
         raise
-    except Exception as error:  # whatever a user's own code may raise
+    except (Exception, SystemExit, GeneratorExit) as error:  # whatever a user's code may raise
         raise ValueError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _checked_source(name: str, source: Any) -> Source:
+    """The source, after a look at its sizes."""
+    try:
+        spec = source.spec
+    except (Exception, SystemExit, GeneratorExit) as error:  # whatever a user's code may raise
+        raise ValueError(f"{name}: spec: {type(error).__name__}: {error}") from error
+    if not isinstance(spec, EnvSpec):
+        raise ValueError(f"{name}: spec is a {type(spec).__name__}, not an envs.EnvSpec")
+    return source
 
 
 def _user_source(name: str, env: Any, action_repeat: int, overrides: dict[str, Any]) -> Source:
@@ -182,7 +193,7 @@ def _user_source(name: str, env: Any, action_repeat: int, overrides: dict[str, A
     if user_tasks.is_source(env):
         if action_repeat != 1 or overrides:
             raise ValueError(f"{name} is made as it is: no action_repeat, no fields")
-        return env
+        return _checked_source(name, env)
     if not hasattr(env, "observation_space"):
         raise ValueError(
             f"{name} makes a {type(env).__name__}; it must be an envs.Task, a gymnasium.Env or "

@@ -88,7 +88,7 @@ def imported_factory(module: str, attribute: str) -> Callable[[], Any]:
         raise ValueError(_import_message(module, attribute, error.name or "")) from error
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{module}:{attribute}: {error}") from error
-    except Exception as error:  # whatever a user's own module may raise
+    except (Exception, SystemExit, GeneratorExit) as error:  # whatever a user's module may raise
         what = f"{type(error).__name__}: {error}"
         raise ValueError(f"{module}:{attribute} cannot be imported: {what}") from error
     finally:

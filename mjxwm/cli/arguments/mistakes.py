@@ -8,11 +8,31 @@ import errno
 from mjxwm import ConfigError
 
 _NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_LONGEST = 2000
+"""Letters of a line: more are not read, and a value of a million would fill the terminal."""
 _LESS = "take fewer worlds, smaller batches or networks, or a smaller replay (`capacity`)"
 
 
 def line(error: BaseException) -> str | None:
     """The line to print for an error; None if no user or machine caused it."""
+    words = _words(error)
+    return None if words is None else _readable(words)
+
+
+def _readable(words: str) -> str:
+    """Words as one line that a person can read, whatever values of the user's they quote."""
+    joined = "; ".join(part.strip() for part in words.splitlines() if part.strip())
+    text = joined if joined.isprintable() else "".join(map(_printable, joined))
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
+
+
+def _printable(letter: str) -> str:
+    """A letter, or its escape where it would move a terminal's cursor or change its colours."""
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+
+
+def _words(error: BaseException) -> str | None:
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, MemoryError):

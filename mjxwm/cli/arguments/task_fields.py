@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import yaml
-
 from mjxwm import ConfigError
+from mjxwm.runs.yaml_files import parse_value
 
 _PREFIX = "--task."
 
@@ -30,8 +29,5 @@ def take(args: list[str]) -> tuple[dict[str, Any], list[str]]:
         text = text if equals else next(rest, "--")
         if not name or not text or text.startswith("--"):
             raise ConfigError(f"{argument} needs a value, as in --task.episode_length 200")
-        try:
-            fields[name.replace("-", "_")] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{_PREFIX}{name}={text!r} is not a value: quote it") from error
+        fields[name.replace("-", "_")] = parse_value(text, f"{_PREFIX}{name}={text!r}")
     return fields, others
