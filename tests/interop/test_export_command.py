@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from mjxwm.algos import ALGORITHMS, pwm, tdmpc2
+from mjxwm.algos.multitask.config import Extract
+from mjxwm.algos.multitask.model import Card
 from mjxwm.cli import main
-from mjxwm.interop.export import numpy_format, observations
+from mjxwm.data import TaskInfo
+from mjxwm.interop.export import about, numpy_format, observations
 from mjxwm.models import actor_critic, world_model
-from mjxwm.runs import build, policy_files
+from mjxwm.runs import policy_files, presets
 from mjxwm.runs.config import Config
 from mjxwm.types import Sizes
 
@@ -25,9 +28,9 @@ PWM = pwm.Config(
 CONFIG = Config(task="cartpole-swingup", action_repeat=2, engine="native", algo=PWM)
 
 
-def write_policy(run, config=CONFIG, iteration=5, weight=None, name="last"):
+def write_policy(run, config=CONFIG, iteration=5, weight=None, card=None):
     """A run's folder with a policy, whose arrays are random or all `weight`."""
-    agent = ALGORITHMS[config.algorithm].agent(config.algo, SIZES)
+    agent = ALGORITHMS[config.algorithm].agent(config.algo, SIZES, *([card] if card else []))
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(agent.init, jax.random.key(0))
     arrays = jax.tree.map(
@@ -38,9 +41,9 @@ def write_policy(run, config=CONFIG, iteration=5, weight=None, name="last"):
     )
     header = dataclasses.replace(
         policy_files.describe(config, iteration),
-        task=config.task, sizes=SIZES, env_steps=320, eval_return=12.5,
+        task=config.task, sizes=SIZES, env_steps=320, eval_return=12.5, card=card,
     )  # fmt: skip
-    policy_files.write(run / "policy" / name, header, arrays)
+    policy_files.write(run / "policy" / "last", header, arrays)
     return run
 
 
@@ -63,24 +66,24 @@ def test_it_says_what_the_policy_needs(run, tmp_path, capsys):
         main(["export", str(run), "--to", "numpy", "--out", str(file), "--json", str(result)]) == 0
     )
     assert "an action every 0.02 s" in capsys.readouterr().out
-    about = numpy_format.read(file)[1]
-    assert about["task"] == "cartpole-swingup"
-    assert about["obs_names"] == [
+    read = numpy_format.read(file)[1]
+    assert read["task"] == "cartpole-swingup"
+    assert read["obs_names"] == [
         *("qpos[slider]", "cos(qpos[hinge])", "sin(qpos[hinge])", "qvel[slider]", "qvel[hinge]"),
     ]
-    assert (about["action_names"], about["ctrl_low"], about["ctrl_high"]) == (["slide"], [-1], [1])
-    assert (about["ctrl_dt"], about["action_repeat"], about["action_dt"]) == (0.01, 2, 0.02)
-    assert (about["iteration"], about["env_steps"], about["eval_return"]) == (5, 320, 12.5)
-    assert about["trained_by"]["jax"]
-    assert not about["planner"]
+    assert (read["action_names"], read["ctrl_low"], read["ctrl_high"]) == (["slide"], [-1], [1])
+    assert (read["ctrl_dt"], read["action_repeat"], read["action_dt"]) == (0.01, 2, 0.02)
+    assert (read["iteration"], read["env_steps"], read["eval_return"]) == (5, 320, 12.5)
+    assert read["trained_by"]["jax"]
+    assert not read["planner"]
     written = json.loads(result.read_text())
     assert written["difference"] < 1e-5
-    assert written["about"] == about
+    assert written["about"] == read
     assert [path.name for path in file.parent.iterdir()] == ["swing.npz"]  # nothing half written
 
 
 def test_delayed_actions_have_names_too():
-    env = build.make_env(dataclasses.replace(CONFIG, randomise=envs.Randomisation(latency=2)))
+    env = envs.make_task(CONFIG.task, "native", randomise=envs.Randomisation(latency=2))
     names = observations.names(env)
     assert len(names) == env.spec.obs_size == 7
     assert names[5:] == ["action[0], 1 before", "action[0], 2 before"]
@@ -143,12 +146,52 @@ def test_a_file_that_cannot_be_finished_leaves_nothing(run, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_extracted_policy_needs_no_model(tmp_path, capsys):
+    card = Card(
+        tasks=(TaskInfo("cartpole-swingup", 5, 1, 500, 2),),
+        networks=tdmpc2.NetworkConfig(model=PWM.model, q_hidden=(4,), num_q=2, task_size=3),
+        obs_size=5,
+        action_size=1,
+    )
+    algo = ALGORITHMS["extract"].config(model="gone", settings=Extract(policy=PWM.policy))
+    config = dataclasses.replace(CONFIG, algorithm="extract", algo=algo)
+    run = write_policy(tmp_path / "run", config, card=card)
+    assert main(["export", str(run), "--to", "numpy"]) == 0
+    assert numpy_format.read(run / "policy.npz")[1]["algorithm"] == "extract"
+
+
+def test_a_model_of_many_tasks_is_refused_with_the_way_out(tmp_path, capsys):
+    run = tmp_path / "model"
+    run.mkdir()
+    presets.save_yaml(Config(algorithm="pretrain", algo=Card()), run / "config.yaml")
+    assert "make the policy of a task with `mjxwm extract" in refusal(capsys, run, "--to", "onnx")
+
+
+def test_a_foreign_environment_has_no_names_but_its_rate():
+    pytest.importorskip("gymnasium")
+    env = envs.make("gymnasium/Pendulum-v1")
+    described = about.of_task(Config(task="gymnasium/Pendulum-v1"), env)
+    assert "obs_names" not in described
+    assert described["action_dt"] == env.spec.ctrl_dt
+    assert "the environment's own" in described["ctrl"]
+
+
+SMALL = ["--env-steps", "2000", "--evaluations", "0", "--episodes", "1", "--no-video"]
+REAL = {
+    "pwm": ["debug"],
+    "shac": ["shac-cartpole"],
+    "tdmpc2": ["tdmpc2-dmc-cpu", "--task", "cartpole-swingup"],
+    "ppo": ["ppo-cartpole", "--worlds", "16", "--batch", "16", "--minibatches", "2"],
+    "sac": ["sac-hopper", "--task", "cartpole-swingup", "--worlds", "16", "--warmup", "256"],
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["debug", "shac-cartpole", "tdmpc2-dmc-cpu"])
-def test_real_runs_in_all_formats(preset, tmp_path):
+@pytest.mark.parametrize("algorithm", REAL)
+def test_real_runs_in_all_formats(algorithm, tmp_path):
     pytest.importorskip("onnx")
-    train = [preset, "--task", "cartpole-swingup", "--folder", str(tmp_path), "--run", "run"]
-    assert main(["train", *train, "--no-video", "--env-steps", "4096", "--evaluations", "0"]) == 0
+    place = ["--folder", str(tmp_path), "--run", "run"]
+    assert main(["train", *REAL[algorithm], *SMALL, *place]) == 0
     for to, suffix in {"onnx": "onnx", "numpy": "npz", "torch": "pt2"}.items():
         result = tmp_path / f"{to}.json"
         assert main(["export", str(tmp_path / "run"), "--to", to, "--json", str(result)]) == 0

@@ -19,12 +19,14 @@ _CTRL = (
     "ctrl = ctrl_low + (clip(action, -1, 1) + 1) / 2 * (ctrl_high - ctrl_low); where these are "
     "null the actuator has no range, and ctrl = clip(action, -1, 1)"
 )
-_UNITS = {
-    "ctrl_dt": "s",
-    "action_dt": "s",
-    "action": "1, in [-1, 1]",
+_UNITS = {"ctrl_dt": "s", "action_dt": "s", "action": "1, in [-1, 1]"}
+_OURS = {
     "ctrl": "of MuJoCo's `ctrl`: for a motor N m or N, divided by its gear",
     "obs": "of MuJoCo's fields in obs_names, or as obs_description says; not normalised",
+}
+_FOREIGN = {
+    "units": {**_UNITS, "obs": "the environment's own; not normalised"},
+    "ctrl": "the environment's own: [-1, 1] is scaled to the bounds of its action space",
 }
 
 
@@ -66,9 +68,8 @@ def of_task(config: Config, env: Source) -> dict[str, Any]:
         "ctrl_dt": spec.ctrl_dt / spec.action_repeat,
         "action_repeat": spec.action_repeat,
         "action_dt": spec.ctrl_dt,
-        "units": _UNITS,
     }
-    return described | (_named(env) if isinstance(env, Env) else {})
+    return described | (_named(env) if isinstance(env, Env) else _FOREIGN)
 
 
 def _named(env: Env) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def _named(env: Env) -> dict[str, Any]:
     delay = 0 if env.randomise is None else env.randomise.latency
     shaped = type(task).shape is not Task.shape
     return {
+        "units": {**_UNITS, **_OURS},
         "obs_names": observations.names(env),
         "obs_description": inspect.getdoc(type(task)) or "",
         "pending_actions": delay,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from mjxwm_envs.fields import nearest
 
@@ -82,7 +81,7 @@ def export(run: Path, to: str, out: Path | None = None, best: bool = False) -> E
     facts = about.of_task(policy.config, env) | about.of_training(run, best, policy)
     obs = _observations(chain, policy.sizes.obs_size)
     with jax.default_matmul_precision("highest"):  # a GPU would round the inputs of products
-        actions = np.asarray(policy.agent.act(policy.arrays, jnp.asarray(obs)))
+        actions = np.asarray(jax.jit(policy.agent.act)(policy.arrays, obs))
     return Exported(file, facts, parameters(chain), _write(form, file, chain, facts, obs, actions))
 
 
