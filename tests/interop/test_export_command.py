@@ -3,9 +3,12 @@
 import dataclasses
 import importlib.util
 import json
+import re
 
 import jax
+import jax.numpy as jnp
 import mjxwm_envs as envs
+import mujoco
 import numpy as np
 import pytest
 
@@ -174,6 +177,30 @@ def test_a_foreign_environment_has_no_names_but_its_rate():
     assert "obs_names" not in described
     assert described["action_dt"] == env.spec.ctrl_dt
     assert "the environment's own" in described["ctrl"]
+
+
+def test_what_the_file_says_is_enough_to_act():
+    """C MuJoCo alone, by names, ranges and rate of the file, moves as the environment does."""
+    env = envs.make_task("cartpole-swingup", "native", action_repeat=2)
+    says = about.of_task(CONFIG, env)
+    model = env.task.model()
+    data = mujoco.MjData(model)
+    state, step = jax.jit(env.reset)(jax.random.key(0)), jax.jit(env.step)
+    data.qpos, data.qvel = np.asarray(state.sim.physics.qpos), np.asarray(state.sim.physics.qvel)
+
+    def number(name):
+        field, joint = re.findall(r"(\w+)\[(\w+)\]", name)[0]
+        value = getattr(data.joint(joint), field)[0]
+        return {"cos": np.cos, "sin": np.sin}.get(name.split("(")[0], float)(value)
+
+    low, high = np.array(says["ctrl_low"]), np.array(says["ctrl_high"])
+    for action in ([0.7], [-3.0]):
+        state = step(state, jnp.asarray(action))
+        data.ctrl = low + (np.clip(action, -1, 1) + 1) / 2 * (high - low)
+        for _ in range(round(says["action_dt"] / model.opt.timestep)):
+            mujoco.mj_step(model, data)
+        obs = [number(name) for name in says["obs_names"]]
+        np.testing.assert_allclose(obs, state.obs, atol=1e-5)
 
 
 SMALL = ["--env-steps", "2000", "--evaluations", "0", "--episodes", "1", "--no-video"]
