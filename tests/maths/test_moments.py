@@ -85,3 +85,12 @@ def test_normalized_values_are_deviations_from_the_mean_within_the_limit():
     m = update(moments.init((2,)), jnp.array([[0.0, 1.0], [2.0, 1.0]]))
     got = moments.normalize(m, jnp.array([[2.0, 1.0], [1e6, -1e6]]), limit=10.0)
     np.testing.assert_allclose(got, [[1, 0], [10, -10]], atol=1e-4)
+
+
+def test_sets_that_are_not_finite_are_left_out_and_counted():
+    sound = moments.of(jnp.array([[1.0], [3.0]]), 1)
+    broken = [sound._replace(mean=sound.mean * bad) for bad in (jnp.nan, jnp.inf, 1e30)]
+    parts = jax.tree.map(lambda *x: jnp.stack(x), sound, *broken)
+    merged, left_out = moments.merge_counting(moments.init((1,)), parts)
+    assert left_out == 3
+    jax.tree.map(np.testing.assert_allclose, merged, sound)

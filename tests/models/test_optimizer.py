@@ -1,9 +1,12 @@
 """optax on networks: steps are optax's, and networks stay networks."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from mjxwm.maths import platform
 from mjxwm.models.nets import MLP, Linear, num_parameters
@@ -67,3 +70,27 @@ def test_a_target_network_moves_a_share_of_the_way(key):
     expected = slow.kernel + 0.25 * (fast.kernel - slow.kernel)
     np.testing.assert_allclose(moved.kernel, expected, rtol=1e-6)
     np.testing.assert_array_equal(moved_towards(slow, fast, 1.0).bias, fast.bias)
+
+
+@pytest.mark.parametrize("form", ["cpu", "gpu"])
+def test_a_step_that_is_not_finite_changes_nothing(form, key):
+    """Whatever is broken, the gradient, the loss or the optimiser; array by array and packed."""
+    net = MLP.create(2, (3,), 1, key=key, init="torch")
+    optimizer = Optimizer(optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1)))
+    sound = jax.tree.map(jnp.ones_like, net)
+    with platform.compiling_for(form):
+        state = optimizer.packed(net, optimizer.init(net))
+        nan = jax.tree.map(lambda x: x * jnp.nan if x.dtype == jnp.float32 else x, state)
+        broken = dataclasses.replace(sound, layers=jax.tree.map(lambda x: x / 0, sound.layers))
+        step = jax.jit(optimizer.step)
+        for gradient, before, loss in (
+            (broken, state, 0.0),
+            (sound, state, jnp.inf),
+            (sound, nan, 0.0),
+        ):
+            after, moments, skipped = step(net, gradient, before, loss)
+            assert skipped == 1
+            jax.tree.map(np.testing.assert_array_equal, (after, moments), (net, before))
+        after, _, skipped = step(net, sound, state, 0.0)
+    assert skipped == 0
+    assert any(map(np.any, jax.tree.leaves(jax.tree.map(jnp.not_equal, after, net))))
