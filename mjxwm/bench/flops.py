@@ -16,24 +16,15 @@ def count(function: Callable, *args: Any) -> int:
     Raises:
         ValueError: a product lies in a loop whose length is not known.
     """
-    return _of(jax.make_jaxpr(function)(*args).jaxpr)
+    return of_jaxpr(jax.make_jaxpr(function)(*args).jaxpr)
 
 
-def in_pallas(function: Callable, *args: Any) -> int:
-    """Operations of the matrix products within kernels of Pallas alone.
-
-    Raises:
-        ValueError: a product lies in a loop whose length is not known.
-    """
-    jaxpr = jax.make_jaxpr(function)(*args).jaxpr
-    return _of(jaxpr) - _of(jaxpr, pallas=False)
+def of_jaxpr(jaxpr: Any) -> int:
+    """`count` of a function that has been traced."""
+    return sum(map(_equation, jaxpr.eqns))
 
 
-def _of(jaxpr: Any, pallas: bool = True) -> int:
-    return sum(_equation(equation, pallas) for equation in jaxpr.eqns)
-
-
-def _equation(equation: Any, pallas: bool) -> int:
+def _equation(equation: Any) -> int:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
@@ -41,17 +32,17 @@ def _equation(equation: Any, pallas: bool) -> int:
         summed = math.prod(left[axis] for axis in contracted)
         return 2 * summed * math.prod(equation.outvars[0].aval.shape)
     if name == "cond":
-        return max(_of(branch.jaxpr, pallas) for branch in params["branches"])
+        return max(of_jaxpr(branch.jaxpr) for branch in params["branches"])
     if name == "while":
         loop = (params["body_jaxpr"].jaxpr, params["cond_jaxpr"].jaxpr)
-        inside = sum(_of(jaxpr, pallas) for jaxpr in loop)
+        inside = sum(of_jaxpr(jaxpr) for jaxpr in loop)
         if inside:
             raise ValueError("a matrix product lies in a loop whose length is not known")
         return 0
     times = params["length"] if name == "scan" else 1
     if name == "pallas_call":  # once for each block of its grid
-        times = math.prod(params["grid_mapping"].grid) if pallas else 0
-    return times * sum(_of(jaxpr, pallas) for jaxpr in _inner(params))
+        times = math.prod(params["grid_mapping"].grid)
+    return times * sum(of_jaxpr(jaxpr) for jaxpr in _inner(params))
 
 
 def _inner(params: dict[str, Any]) -> list[Any]:

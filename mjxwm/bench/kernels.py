@@ -3,9 +3,10 @@
 import collections
 import math
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from mjxwm.bench import hlo
+from mjxwm.bench import hlo, pallas
 
 PRODUCT, REDUCTION, ELEMENTWISE = "matrix product", "reduction", "element-wise"
 STORE, COPY, FILL, SORT = "store of a step", "copy", "fill", "sort"
@@ -35,6 +36,10 @@ class Kernel(NamedTuple):
     products: tuple[hlo.Product, ...] = ()
     buffers: int = 0
     """Arrays that a call of Warp takes and returns."""
+    arrays: pallas.Arrays = ()
+    """What a kernel of Pallas reads and writes."""
+    work: pallas.Work | None = None
+    """What it does, where that is known."""
 
 
 class Kernels(NamedTuple):
@@ -121,14 +126,17 @@ class _Reader:
         read, written = hlo.traffic(self.module, computation, instruction)
         products = tuple(hlo.products(self.module, computation, instruction))
         kind = _library(instruction) if instruction.op == "custom-call" else None
-        if kind == PALLAS:
-            products = (_of_pallas(computation, instruction),)
         kind = kind or (PRODUCT if products else self._kind(computation, instruction))
         plain = re.sub(r"[.\d]+$", "", instruction.name)
         if instruction.op == "custom-call":
             plain = _target(instruction)
         buffers = len(instruction.operands) + len(hlo.arrays(instruction.shape))
-        return Kernel(plain, kind, read, written, products, buffers if kind == CALL else 0)
+        kernel = Kernel(plain, kind, read, written, products, buffers if kind == CALL else 0)
+        if kind != PALLAS:
+            return kernel
+        shapes = [computation[o].shape for o in instruction.operands if o in computation]
+        arrays = [array for shape in (*shapes, instruction.shape) for array in hlo.arrays(shape)]
+        return kernel._replace(arrays=tuple(arrays))
 
     def _kind(self, computation: hlo.Computation, instruction: hlo.Instruction) -> str:
         body = self.module.computations.get(instruction.called("calls") or "")
@@ -156,29 +164,21 @@ _SIDE = 64
 """Rows and columns that a block of Pallas is taken to work out."""
 
 
-def _of_pallas(computation: hlo.Computation, instruction: hlo.Instruction) -> hlo.Product:
-    """Products of a kernel of Pallas: their type and blocks; how large they are is not in HLO."""
-    grid = re.findall(r"grid_[xyz] = (\d+)", instruction.attributes)
-    shapes = [computation[name].shape for name in instruction.operands if name in computation]
-    halves = any(kind == "bf16" for shape in shapes for kind, _ in hlo.arrays(shape))
-    blocks = math.prod(int(n) for n in grid)
-    return hlo.Product(0, "bf16" if halves else "tf32", (blocks, _SIDE, _SIDE), 0)
-
-
-def with_pallas(kernels: Kernels, flops: int) -> Kernels:
-    """With operations [in all runs] spread over the kernels of Pallas, as their traffic is."""
-    moved = sum(n * (k.read + k.written) for k, n in kernels.runs.items() if k.kind == PALLAS)
+def with_pallas(kernels: Kernels, works: Mapping[pallas.Arrays, pallas.Work]) -> Kernels:
+    """With the products, reads and waits of the kernels of Pallas."""
     runs: collections.Counter[Kernel] = collections.Counter()
     for kernel, n in kernels.runs.items():
-        if kernel.kind == PALLAS and flops:
-            (product,) = kernel.products
-            share = round(flops * (kernel.read + kernel.written) / max(1, moved))
-            depth = -(-share // (2 * math.prod(product.outputs)))
-            priced = product._replace(flops=share, depth=depth)
-            runs[kernel._replace(products=(priced,))] += n
-        else:
-            runs[kernel] += n
+        work = works.get(kernel.arrays) if kernel.kind == PALLAS else None
+        runs[kernel if work is None else _of_pallas(kernel, work)] += n
     return kernels._replace(runs=runs)
+
+
+def _of_pallas(kernel: Kernel, work: pallas.Work) -> Kernel:
+    halves = any(kind == "bf16" for kind, _ in kernel.arrays)
+    outputs = (work.blocks, _SIDE, _SIDE)
+    depth = -(-work.flops // (2 * math.prod(outputs)))
+    product = hlo.Product(work.flops, "bf16" if halves else "tf32", outputs, depth)
+    return kernel._replace(products=(product,), work=work)
 
 
 _SHARE = 2 / 15

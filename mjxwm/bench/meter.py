@@ -15,7 +15,7 @@ import mjxwm_envs as envs
 from mjxwm_envs import engines, seeds
 
 from mjxwm import ConfigError
-from mjxwm.bench import compiling, flops, kernels, pricing, programs, simulation, warp_kernels
+from mjxwm.bench import compiling, kernels, pallas, pricing, programs, simulation, warp_kernels
 from mjxwm.bench.gpus import GPUS, Gpu
 from mjxwm.bench.meter_report import SHARE, Fits, Row, line, series, summary
 from mjxwm.bench.record import Report
@@ -179,14 +179,11 @@ def _with_warp(
     return kernels.with_warp(counted, started, held)
 
 
-def _in_pallas(counted: kernels.Kernels, function: Callable, shapes: Any) -> int:
-    """Operations of products within Pallas' kernels, which the program's text does not show."""
+def _in_pallas(counted: kernels.Kernels, function: Callable, shapes: Any) -> dict[Any, Any]:
+    """Work within Pallas' kernels, which the program's text does not show."""
     if not any(kernel.kind == kernels.PALLAS for kernel in counted.runs):
-        return 0
-    try:
-        return flops.in_pallas(function, *shapes)
-    except ValueError:  # in a loop of unknown length
-        return 0
+        return {}
+    return pallas.works(function, *shapes)
 
 
 def _slowest(gpu: Gpu, counted: kernels.Kernels, rows: int) -> list[tuple[str, str, int, float]]:

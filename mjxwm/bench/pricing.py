@@ -5,11 +5,15 @@ whichever is longer. This leaves out what the text of a program cannot say: whic
 choose after trying several, what is still in its cache from the kernel before (then traffic costs
 less), how well the reads of a kernel coalesce, and gaps where the host is slower than the GPU. The
 constants are of one H100, see docs/performance.md; other GPUs are scaled by their data sheets.
+
+The blocks of a kernel of Pallas read the same weights, each of them again and again: that traffic
+is the cache's, and counts as well. Its constants are not measured.
 """
 
 import math
 from collections.abc import Iterable
 
+from mjxwm.bench import pallas
 from mjxwm.bench.gpus import Gpu
 from mjxwm.bench.hlo import Product
 from mjxwm.bench.kernels import CALL, WAIT, Kernel, Kernels
@@ -28,6 +32,12 @@ _OF_PEAK = 0.6
 """Share of the data sheet's rate that a large matrix product reaches."""
 _TILE = 64
 """Rows and columns of the result that one multiprocessor works out at a time."""
+_PORT = 64
+"""Bytes that a multiprocessor takes from the cache in a clock cycle at most."""
+_OF_PORT, _OF_PORTS = 0.6, 0.33
+"""Share of that which a kernel of Pallas reaches: one multiprocessor, and all of them together."""
+_STEP = 1.2e-6
+"""Seconds until a block has read the first of what its threads have just written."""
 
 
 def seconds(gpu: Gpu, kernels: Kernels) -> float:
@@ -42,7 +52,21 @@ def of_kernel(gpu: Gpu, kernel: Kernel) -> float:
     if kernel.kind == CALL:
         return _CALL + kernel.buffers * _BUFFER
     moving = (kernel.read + kernel.written) / (_OF_BANDWIDTH * gpu.bandwidth)
-    return LAUNCH + max(moving, multiplying(gpu, kernel.products))
+    longest = max(moving, multiplying(gpu, kernel.products))
+    return LAUNCH + (longest if kernel.work is None else max(longest, _loading(gpu, kernel.work)))
+
+
+def _loading(gpu: Gpu, work: pallas.Work) -> float:
+    """Time until the blocks of a kernel have read what they read from the cache [s].
+
+    Blocks that read the same weights each read them all, for each of their products anew.
+    """
+    at_once = _PORT * gpu.clock * 1e9
+    rounds = math.ceil(work.blocks / gpu.cores)
+    one = _OF_PORT * at_once
+    together = _OF_PORTS * at_once * gpu.cores
+    reading = max(rounds * work.loaded / work.blocks / one, work.loaded / together)
+    return reading + rounds * work.waits * _STEP
 
 
 def multiplying(gpu: Gpu, products: Iterable[Product]) -> float:

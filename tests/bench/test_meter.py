@@ -11,10 +11,10 @@ from mjxwm import ConfigError, cli
 from mjxwm.bench import (
     comparing,
     compiling,
-    flops,
     kernels,
     meter,
     meter_report,
+    pallas,
     pricing,
     programs,
     record,
@@ -62,7 +62,7 @@ def test_products_of_a_loop_unrolled_or_not(scan, dtype):
 
 @compiles
 def test_a_kernel_of_pallas():
-    """It is one kernel; what it reads and writes is known, what it multiplies is not."""
+    """It is one kernel, and it is known what it reads and writes."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton
 
@@ -86,17 +86,23 @@ def test_a_kernel_of_pallas():
     ((kernel, times),) = found.runs.items()
     assert (kernel.kind, times) == (kernels.PALLAS, 1)
     assert kernel.read == kernel.written == 4 * 256 * 128
-    assert kernel.products[0].outputs[0] == 4
+    assert kernel.arrays == (("f32", (256, 128)),) * 2
 
 
 @compiles
-def test_products_within_pallas():
-    """The program's text hides them; their operations are those of the function."""
+def test_work_within_pallas():
+    """The program's text hides it: products, what blocks read again and again, and waits."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton
 
     def times(x_ref, w_ref, y_ref):
-        y_ref[...] = jnp.dot(x_ref[...], w_ref[...], preferred_element_type=jnp.float32)
+        def part(k, total):
+            i = pl.ds(16 * k, 16)
+            x, w = x_ref[:, i], w_ref[i, :]
+            return total + jnp.dot(x, w, preferred_element_type=jnp.float32)
+
+        y_ref[...] = jax.lax.fori_loop(0, 8, part, jnp.zeros((32, 64), jnp.float32))
+        triton.debug_barrier()
 
     def run(x, w):
         return pl.pallas_call(
@@ -112,10 +118,11 @@ def test_products_within_pallas():
         )(x, w)
 
     shapes = floats(256, 128, dtype=jnp.bfloat16), floats(128, 64, dtype=jnp.bfloat16)
-    counted = kernels.with_pallas(compiled(run, *shapes), flops.in_pallas(run, *shapes))
+    counted = kernels.with_pallas(compiled(run, *shapes), pallas.works(run, *shapes))
     assert counted.flops == 2 * 256 * 128 * 64
     ((kernel, _),) = counted.runs.items()
     assert (kernel.kind, kernel.products[0].kind) == (kernels.PALLAS, "bf16")
+    assert kernel.work == pallas.Work(8, counted.flops, 2 * (256 * 128 + 8 * 128 * 64), 1)
     assert pricing.of_kernel(H100, kernel) > pricing.LAUNCH
 
 
@@ -258,6 +265,10 @@ MOST = {
 steps must not exceed."""
 
 
+MOST_IN_BFLOAT16 = {"model update": 90, "actor and critics update": 250}
+"""The same of PWM's hopper with `compute: bfloat16`, whose recurrence is one kernel."""
+
+
 @compiles
 @pytest.mark.slow
 @pytest.mark.parametrize(("preset", "name"), MOST)
@@ -273,3 +284,31 @@ def test_no_more_kernels_than_before(preset, name):
     )
     (found,) = report.details["programs"]
     assert found["kernels"] <= MOST[preset, name]
+
+
+@compiles
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MOST_IN_BFLOAT16)
+def test_no_more_kernels_in_bfloat16_than_before(tmp_path, name):
+    preset = tmp_path / "hopper.yaml"
+    preset.write_text("base: pwm-hopper\nalgo: {compute: bfloat16}\n")
+    report = meter.run(meter.Config(str(preset), programs=(name,), engine="native"), print)
+    (found,) = report.details["programs"]
+    assert found["kernels"] <= MOST_IN_BFLOAT16[name]
+    assert found["kinds"][kernels.PALLAS] > 0
+
+
+def test_what_blocks_read_again_takes_time():
+    """Few blocks that each read much are bound by what one multiprocessor can take in."""
+
+    def seconds(blocks, loaded, waits=0):
+        work = pallas.Work(blocks, 0, loaded, waits)
+        kernel = kernels.Kernel("kernel", kernels.PALLAS, 10**6, 10**6, work=work)
+        return pricing.of_kernel(H100, kernel)
+
+    one, many = seconds(1, 10**8), seconds(132, 132 * 10**8)
+    assert one > 1e-3
+    assert one < many < 3 * one
+    assert seconds(133, 133 * 10**8) > many
+    assert seconds(1, 10**8, waits=100) > one + 1e-4
+    assert seconds(1, 0) == pytest.approx(seconds(132, 0))
