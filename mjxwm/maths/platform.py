@@ -10,12 +10,15 @@ from typing import Any, TypeVar
 import jax
 from mjxwm_envs.platform import Platform, compiled_for, compiling_for
 
-__all__ = ["Platform", "compiled_for", "compiling_for", "scan"]
+__all__ = ["Platform", "compiled_for", "compiling_for", "scan", "takes_pallas"]
 
 Carry = TypeVar("Carry")
 
 _LONGEST_UNROLLED = 32
 """Time steps of the longest loop that is unrolled: compile time grows with them."""
+
+_OF_DATA_CENTRES = ("8.0", "9.0", "10.0")
+"""CUDA compute capabilities."""
 
 
 def scan(
@@ -30,3 +33,16 @@ def scan(
     unroll = compiled_for() == "gpu" and steps <= _LONGEST_UNROLLED
     turns = max(steps, 1) if unroll else 1
     return jax.lax.scan(step, first, inputs, length, reverse=reverse, unroll=turns)
+
+
+def takes_pallas() -> bool:
+    """Whether programs that are traced now may have our kernels of Pallas.
+
+    They may on one of NVIDIA's GPUs for data centres, whose multiprocessors have the memory for
+    them, and not where arrays are spread over several.
+    """
+    if compiled_for() == "cpu" or jax.sharding.get_abstract_mesh().manual_axes:
+        return False
+    if jax.default_backend() == "cpu":  # compiled here for a GPU elsewhere
+        return True
+    return getattr(jax.devices()[0], "compute_capability", "") in _OF_DATA_CENTRES

@@ -73,7 +73,10 @@ class Actor:
 
         Its gradient brings a saturated actor back: that of any return vanishes with 1 - a^2.
         """
-        u = self.mean_net(x) + self.std() * noise
+        return self.entropy_at(self.mean_net(x) + self.std() * noise)
+
+    def entropy_at(self, u: Float[Array, "*s a"]) -> Float[Array, "*s"]:
+        """The same at actions before tanh, given the noise that they come from."""
         # log(1 - tanh(u)^2), written so that it neither overflows nor loses its gradient.
         log_slope = 2 * (math.log(2) - u - jax.nn.softplus(-2 * u))
         return (jnp.log(self.std()) + log_slope).sum(axis=-1)
@@ -81,6 +84,21 @@ class Actor:
     def std(self) -> Float[Array, " a"]:
         """Standard deviation before tanh, per action."""
         return jnp.exp(self.log_std)
+
+
+@network
+class Sampling:
+    """The policy of imagined rollouts: (latent, noise) -> action."""
+
+    actor: Actor
+    detach: bool = static()
+    """Whether the latent has no gradient through the actor."""
+
+    def __call__(
+        self, z: Float[Array, "*s z"], noise: Float[Array, "*s a"]
+    ) -> Float[Array, "*s a"]:
+        """The actor's sample under standard-normal `noise`."""
+        return self.actor.sample(jax.lax.stop_gradient(z) if self.detach else z, noise)
 
 
 def project(actor: Actor) -> Actor:
@@ -128,11 +146,24 @@ def make_critics(config: Config, in_size: int, *, key: PRNGKeyArray) -> Critic:
 
 def values(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "E *s"]:
     """The value of each critic of the ensemble."""
+    return values_of_each(critics, for_each(critics, x))
+
+
+def for_each(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "*e"]:
+    """What `values_of_each` takes: once for several steps of the critics on the same inputs."""
     if platform.compiled_for() == "cpu":
-        return jax.vmap(lambda critic: critic(x))(critics)
+        return x
+    first = critics.net.layers[0]
+    if first.kernel.dtype == jnp.bfloat16:
+        x = x.astype(jnp.bfloat16)
     # As one input to each: else XLA makes one product of all, and transposes what it gives.
-    each = jnp.broadcast_to(x, (len(critics.net.layers[0].bias), *x.shape))
-    return jax.vmap(lambda critic, x: critic(x))(critics, each)
+    return jnp.broadcast_to(x, (len(first.bias), *x.shape))
+
+
+def values_of_each(critics: Critic, x: Float[Array, "*e"]) -> Float[Array, "E *s"]:
+    """The value of each critic of the ensemble, see `for_each`."""
+    axis = None if platform.compiled_for() == "cpu" else 0
+    return jax.vmap(lambda critic, x: critic(x), (0, axis))(critics, x)
 
 
 def value(critics: Critic, x: Float[Array, "*s i"]) -> Float[Array, "*s"]:

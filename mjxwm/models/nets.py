@@ -18,7 +18,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from mjxwm.maths import platform
-from mjxwm.models import fused
+from mjxwm.models import fused, mlp_kernel
+from mjxwm.models.activations import mish as mish
+from mjxwm.models.activations import simnorm as simnorm
 
 T = TypeVar("T")
 Activation = Callable[[Array], Array]
@@ -44,19 +46,6 @@ def network(cls: type[T]) -> type[T]:
     constants = [field.name for field in fields if field.metadata.get("static")]
     parameters = [field.name for field in fields if field.name not in constants]
     return jax.tree_util.register_dataclass(cls, parameters, constants)
-
-
-def mish(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """x tanh(softplus(x)) (Misra 2019), with one exponential instead of three transcendentals."""
-    # tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); beyond 15 the ratio is 1 to float32.
-    e = jnp.exp(jnp.minimum(x, 15.0))
-    n = e * (e + 2)
-    return x * (n / (n + 2))
-
-
-def simnorm(x: Float[Array, "*s z"], group: int = 8) -> Float[Array, "*s z"]:
-    """Softmax within groups of `group` features: each group sums to 1 (TD-MPC2)."""
-    return jax.nn.softmax(x.reshape(*x.shape[:-1], -1, group)).reshape(x.shape)
 
 
 def orthogonal(x: Float[Array, "i o"]) -> Float[Array, "i o"]:
@@ -192,10 +181,18 @@ class MLP:
             x: inputs.
             mask: dropout mask, true for the outputs of the first hidden layer that are kept.
         """
+        if mask is None and mlp_kernel.takes(self, x):
+            return mlp_kernel.applied(self, x)
         hidden = len(self.layers) - 1
         for i in range(hidden):
             x = self._normed(i, x, mask if i == 0 else None)
         return self.layers[hidden](x) if self.out_activation is None else self._normed(hidden, x)
+
+    def joined(self, *parts: Float[Array, "*s i"]) -> Float[Array, "*s o"]:
+        """The network's output, its input given in parts that stand side by side."""
+        if mlp_kernel.takes(self, *parts):
+            return mlp_kernel.applied(self, *parts)
+        return self(jnp.concatenate(parts, axis=-1))
 
     def _normed(self, i: int, x: Array, mask: Array | None = None) -> Array:
         """Layer i with dropout mask, normalisation and activation."""

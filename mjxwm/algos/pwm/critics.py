@@ -38,12 +38,15 @@ def update_critic(
         z, replayed, mask = replayed_targets(config, learner, windows)
         parts.append((config.critic_replay, z, replayed / config.value_unit, mask))
 
+    cast = computing_in(config.compute, learner.critic)
+    inputs = [actor_critic.for_each(cast, z) for _, z, _, _ in parts]
+
     def loss(critic: Critic) -> Array:
         critic = computing_in(config.compute, critic)
         # Without a part, Python's sum would be the number 0: a type that is never met.
         total: Any = sum(
-            share * (weight * (actor_critic.values(critic, z) - target) ** 2).mean()
-            for share, z, target, weight in parts
+            share * (weight * (actor_critic.values_of_each(critic, z) - target) ** 2).mean()
+            for z, (share, _, target, weight) in zip(inputs, parts, strict=True)
         )
         return total
 
@@ -64,18 +67,25 @@ def fit_critic(
     not finite.
     """
 
-    def step(carry: tuple[Critic, Critic, Any], _: None) -> tuple[Any, tuple[Array, Array]]:
+    follows = config.target_tau < 1  # else the target critics are the critics
+
+    def step(carry: tuple[Critic, Critic | None, Any], _: None) -> tuple[Any, tuple[Array, Array]]:
         critic, slow, opt = carry
         error, grads = jax.value_and_grad(loss)(critic)
         grads, mean_error = shards.mean((grads, error))
         critic, opt, skipped = tx.critic.step(critic, grads, opt, mean_error)
-        moved = moved_towards(slow, critic, config.target_tau)
-        slow = finite.kept_unless(skipped == 0, moved, slow)
+        if slow is not None:
+            moved = moved_towards(slow, critic, config.target_tau)
+            slow = finite.kept_unless(skipped == 0, moved, slow)
         return (critic, slow, opt), (error, skipped)
 
-    start = (learner.critic, learner.target, learner.critic_opt)
-    (critic, slow, opt), (errors, skipped) = platform.scan(step, start, None, config.critic_steps)
-    return learner._replace(critic=critic, target=slow, critic_opt=opt), errors, skipped.sum()
+    start = (learner.critic, learner.target if follows else None, learner.critic_opt)
+    # In bfloat16 a step is a few large kernels: unrolled it would only take longer to compile.
+    scan = platform.scan if config.compute == "float32" else jax.lax.scan
+    (critic, slow, opt), (errors, skipped) = scan(step, start, None, config.critic_steps)
+    slow = critic if slow is None else slow
+    learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
+    return learner, errors, skipped.sum()
 
 
 def replayed_targets(

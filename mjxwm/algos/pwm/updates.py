@@ -105,9 +105,7 @@ def actor_loss(
         The loss, and with it the imagined rollouts and the N returns.
     """
 
-    def policy(z: Array, noise: Array) -> Array:
-        return actor.sample(jax.lax.stop_gradient(z) if config.detach else z, noise)
-
+    policy = actor_critic.Sampling(actor=actor, detach=config.detach)
     imagined = world_model.imagine(model, policy, z, noise)
     last = actor_critic.value(target, imagined.z[-1]) * config.value_unit
     discount = config.gamma * imagined.going_on
@@ -150,7 +148,10 @@ def update_actor(
         loss, aux = actor_loss(config, actor, model, target, z, noise)
         reached = jax.lax.stop_gradient(aux[0])
         weight = returns.discount_products(reached.going_on)[:-1]
-        entropy = (weight * actor.entropy(reached.z[:-1], noise)).mean()
+        # If latents have no gradient through the actor, actions of the rollout serve here as well.
+        u = aux[0].u if config.detach else None
+        each = actor.entropy(reached.z[:-1], noise) if u is None else actor.entropy_at(u)
+        entropy = (weight * each).mean()
         total = loss / scale - config.entropy * entropy
         return total if extra_loss is None else total + extra_loss(actor), aux
 

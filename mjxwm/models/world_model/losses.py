@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array, Float
 
 from mjxwm.maths import twohot
+from mjxwm.models.world_model import one_kernel
 from mjxwm.models.world_model.model import Config, LatentModel
 from mjxwm.models.world_model.rollout import rollout
 from mjxwm.types import Metrics, StepCounts
@@ -47,7 +48,10 @@ def loss(
     """
 
     z0 = model.encode(batch.obs[0])
-    next_z, _ = rollout(lambda z, action: action, model.predict, z0, batch.action)
+    if one_kernel.takes(model, z0):
+        next_z, _ = one_kernel.rolled_out(None, model.dynamics, z0, batch.action)
+    else:
+        next_z, _ = rollout(lambda z, action: action, model.predict, z0, batch.action)
     z = jnp.concatenate([z0[None], next_z])
     target = jax.lax.stop_gradient(model.encode(batch.obs[1:]))
     logits = model.reward_logits(z[:-1], batch.action)

@@ -154,13 +154,13 @@ class WorldModel:
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s z"]:
         """Latent after an action."""
-        return self.dynamics(jnp.concatenate([z, action], axis=-1))
+        return self.dynamics.joined(z, action)
 
     def reward_logits(
         self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
     ) -> Float[Array, "*s n"]:
         """Raw output of the reward head: one scalar or the bins' logits."""
-        return self.reward_head(jnp.concatenate([z, action], axis=-1))
+        return self.reward_head.joined(z, action)
 
     def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
         """Predicted reward of an action, in the unit that the model was trained on."""
