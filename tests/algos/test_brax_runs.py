@@ -1,5 +1,6 @@
 """PPO's and SAC's runs: checkpoints, run folders, and what is refused."""
 
+import importlib
 import subprocess
 import sys
 
@@ -12,10 +13,12 @@ from brax_small import SMALL_PPO
 
 from mjxwm import ConfigError, data
 from mjxwm.algos import baselines
-from mjxwm.algos.baselines import PPO, SAC
+from mjxwm.algos.baselines import PPO, SAC, tanh_gaussian
+from mjxwm.algos.baselines.env import init_normalizer
 from mjxwm.reports import outcome, scores
 from mjxwm.runs import build, checkpoint, loop, presets, start
 from mjxwm.runs.config import Config as RunConfig
+from mjxwm.types import Sizes
 
 pytest.importorskip("brax")
 
@@ -55,6 +58,23 @@ def test_a_checkpoint_holds_all_that_matters(name, probe_env, tmp_path, key):
 
 def bits(x):
     return jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_policy_acts_without_brax_as_with_it(name, key):
+    config, env = TINY[name], probes.make(probes.BOTH)
+    algo = importlib.import_module(f"mjxwm.algos.baselines.{name}")
+    parts = algo.make_parts(config, env)
+    params = parts.nets.policy_network.init(key)
+    moments = init_normalizer(parts.env)
+    moments = moments.replace(mean=moments.mean + 0.3, std=moments.std * 2)
+    policy = tanh_gaussian.networks(params, moments)
+    act = baselines.agent(config, Sizes.of(env.spec)).act
+    obs = jax.random.normal(key, (5, env.spec.obs_size))
+    theirs = importlib.import_module(f"brax.training.agents.{name}.networks").make_inference_fn
+    for sampled in (False, True):
+        expected = theirs(parts.nets)((moments, params), deterministic=not sampled)(obs, key)[0]
+        np.testing.assert_allclose(act(policy, obs, key if sampled else None), expected, rtol=1e-6)
 
 
 def test_a_run_is_read_and_evaluated_later(probe_env, tmp_path):

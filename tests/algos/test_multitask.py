@@ -16,6 +16,7 @@ from mjxwm.algos.multitask import model as models
 from mjxwm.data import Rows, Writer
 from mjxwm.runs import build, loop, presets, pretrained, record, start
 from mjxwm.runs.config import Config as RunConfig
+from mjxwm.types import Sizes
 
 TASKS = "pendulum-swingup,reacher-easy"
 PRESET = multitask.Config(
@@ -130,7 +131,14 @@ def test_extraction_changes_what_it_should(model, changes):
     assert ("model/loss" in metrics) == finetuned
     assert ("imitation/effective_sample" in metrics) == ("imitation" in changes)
     obs = jnp.zeros((4, env.spec.obs_size))
-    assert algo.act(algo.policy(state), obs).shape == (4, env.spec.action_size)
+    policy = algo.policy(state)
+    assert algo.act(policy, obs).shape == (4, env.spec.action_size)
+    # The card of one task is enough to run it elsewhere, without the model's run.
+    alone = extract.agent(extract.Config(), Sizes.of(env.spec), algo.agent.card)
+    assert [task.name for task in algo.agent.card.tasks] == [env.name]
+    made = jax.eval_shape(alone.init, jax.random.key(0))
+    same_shape = jax.tree.map(lambda a, b: a.shape == b.shape, made.model, policy.model)
+    assert jax.tree.all(same_shape)
 
 
 @pytest.mark.parametrize(

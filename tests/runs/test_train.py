@@ -14,6 +14,7 @@ from mjxwm import ConfigError
 from mjxwm.algos import ALGORITHMS
 from mjxwm.reports import outcome
 from mjxwm.runs import (
+    arrays,
     build,
     checkpoint,
     exits,
@@ -29,6 +30,7 @@ from mjxwm.runs import (
     start,
 )
 from mjxwm.runs.config import Config as RunConfig
+from mjxwm.types import Sizes
 
 
 @pytest.fixture(scope="module")
@@ -230,12 +232,21 @@ def test_summaries_are_means_and_episodes_sums_over_sums():
     }
 
 
+def shapes(tree):
+    return {name: (x.shape, x.dtype) for name, x in arrays.named(tree).items()}
+
+
 @pytest.mark.parametrize("preset", presets.preset_names())
 def test_every_preset_builds(preset):
     cfg = presets.load_preset(RunConfig, preset)
     trainer = build.build(cfg)
     assert isinstance(cfg.algo, ALGORITHMS[cfg.algorithm].config)
-    assert trainer.algorithm.iterations > 0
+    algorithm, key = trainer.algorithm, jax.random.key(0)
+    assert algorithm.iterations > 0
+    # What is kept of a run is what its agent is made for, elsewhere, without worlds.
+    agent = ALGORITHMS[cfg.algorithm].agent(cfg.algo, Sizes.of(trainer.env.spec))
+    kept = algorithm.policy(jax.eval_shape(algorithm.init, key))
+    assert shapes(kept) == shapes(jax.eval_shape(agent.init, key))
 
 
 def test_a_value_out_of_range_is_refused_before_anything_is_written(cfg, tmp_path):
