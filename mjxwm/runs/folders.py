@@ -180,15 +180,12 @@ def _empty(run: RunFolder) -> None:
     """Removes all that a start makes, but for the lock; puts policies aside."""
     for entry in run.path.iterdir():
         if entry == run.policy and not all(map(_half_made, entry.iterdir())):
-            aside = next(p for i in itertools.count(1) if not (p := _aside(run, i)).exists())
+            names = (run.path / f"policy-before-{i}" for i in itertools.count(1))
+            aside = next(path for path in names if not path.exists())
             entry.rename(aside)
             print(f"note     its policies of before are in {aside}", flush=True)
         elif entry.name != locks.FILE and not entry.name.startswith("policy-"):
             _remove(entry)
-
-
-def _aside(run: RunFolder, number: int) -> Path:
-    return run.path / f"policy-before-{number}"
 
 
 def _remove(path: Path) -> None:

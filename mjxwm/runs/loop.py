@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
-from mjxwm.runs import compilation, devices, folders, policies, presets, together
+from mjxwm.runs import compilation, devices, folders, policies, presets
 from mjxwm.runs.announce import announce, failure_text, raise_failure, say_failures
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
@@ -21,6 +21,7 @@ from mjxwm.runs.guard import Guard, say_stopped
 from mjxwm.runs.log import Log
 from mjxwm.runs.recorder import recorder
 from mjxwm.runs.result import End, Result, evaluated, results
+from mjxwm.runs.saving import Saver
 from mjxwm.runs.schedule import Schedule
 from mjxwm.runs.start import first_state, new_run
 from mjxwm.runs.stops import interruptible
@@ -110,6 +111,7 @@ def train_runs(
         interruptible() as interrupted,
         Log(trainer, runs, began - seconds, iteration, resume) as log,
         algorithm.batches(iteration) as batches,
+        Saver(runs, trainer.seeds, dataset_recorder) as saver,
     ):
         while iteration < last and not (out_of_time or stopped):
             state, metrics = trainer.programs.iterate(state, *next(batches))
@@ -133,9 +135,7 @@ def train_runs(
                 log.write(fresh, ended)
             due = guard.due(runs if saving else (), stopping, state)
             if due:
-                saved = together.save(runs, trainer.seeds, due, iteration, state)
-                if saved and dataset_recorder is not None:
-                    dataset_recorder.flush()
+                saver.save(due, iteration, state)
             if fresh or due:  # after the checkpoint: who has a policy can go on
                 policies.save(trainer, runs, state, iteration, fresh, {*ended, *guard.doubtful})
             if failure:

@@ -31,6 +31,11 @@ def available(device: Any) -> int | None:
         stats = device.memory_stats() or {}
         limit = stats.get("bytes_limit")
         return None if limit is None else limit - stats.get("bytes_in_use", 0)
+    return host()
+
+
+def host() -> int | None:
+    """Bytes that are free in the memory of this machine; None if it does not say."""
     bounds = [free for free in (_system(), _group()) if free is not None]
     return min(bounds, default=None)
 

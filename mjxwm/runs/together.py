@@ -5,7 +5,6 @@ of one seed's: S learners side by side, and one batch of S x B worlds for the ph
 is kept of each seed, its folder with record and checkpoints, is what it would keep alone.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import mjxwm_envs as envs
 from mjxwm_envs import seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, devices, keeping, memory
+from mjxwm.runs import checkpoint, devices
 from mjxwm.runs.config import Config, entry
 from mjxwm.runs.folders import RunFolder
 from mjxwm.types import Algorithm
@@ -96,31 +95,3 @@ def rewind(runs: Sequence[RunFolder]) -> None:
         for later in (n for n in iterations if common and n > max(common)):
             print(f"note     {run.path} goes on from iteration {max(common)}, not from {later}")
             checkpoint.remove(run.checkpoints, later)
-
-
-def save(
-    runs: Sequence[RunFolder],
-    seeds: tuple[int, ...] | None,
-    due: Sequence[RunFolder],
-    iteration: int,
-    state: Any,
-) -> bool:
-    """Saves checkpoints, of several seeds one after the other: their copies take memory.
-
-    Args:
-        runs: the folder of a run, or those of several seeds.
-        seeds: the seeds, if there are several.
-        due: the runs to save.
-        iteration: the state's.
-        state: the run's, or that of all seeds, stacked.
-
-    Returns:
-        Whether all of them could be written.
-    """
-    saved = True
-    for i, run in enumerate(runs):
-        if run in due:
-            state_of_run = state if seeds is None else take(state, i)
-            write = functools.partial(checkpoint.save, run.checkpoints, iteration, state_of_run)
-            saved &= keeping.attempt(run, "the checkpoint", write, memory.size(state_of_run))
-    return saved
