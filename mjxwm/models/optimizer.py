@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from mjxwm.maths import finite, platform
 
@@ -49,22 +49,24 @@ class Optimizer(NamedTuple):
         Returns:
             Parameters, state, and 1 if the step was skipped, else 0.
         """
-        after, moments = self._step(parameters, gradient, state)
-        sound = jnp.isfinite(norm(gradient)) & jnp.isfinite(loss) & finite.all_finite(after)
+        after, moments, all_finite = self._step(parameters, gradient, state)
+        sound = jnp.isfinite(norm(gradient)) & jnp.isfinite(loss) & all_finite
         parameters, state = finite.kept_unless(sound, (after, moments), (parameters, state))
         return parameters, state, finite.skipped(sound)
 
-    def _step(self, parameters: T, gradient: T, state: Any) -> tuple[T, Any]:
+    def _step(self, parameters: T, gradient: T, state: Any) -> tuple[T, Any, Bool[Array, ""]]:
         tree: Any = parameters
         slope: Any = gradient
         if isinstance(state, Packed):
             slope, vector = _vector(slope), _vector(tree)
             steps, inner = self.transformation.update(slope, state.state, vector)
             whole: Any = steps
-            return jax.tree.map(jnp.add, tree, self._scaled(_tree(whole, tree))), Packed(inner)
+            after: Any = jax.tree.map(jnp.add, tree, self._scaled(_tree(whole, tree)))
+            # Of the vector: a kernel instead of one to each array. Scaled steps are no longer ones.
+            return after, Packed(inner), finite.all_finite(vector + whole)
         steps, state = self.transformation.update(slope, state, tree)
-        after: Any = optax.apply_updates(tree, self._scaled(steps))
-        return after, state
+        after = optax.apply_updates(tree, self._scaled(steps))
+        return after, state, finite.all_finite(after)
 
     def _scaled(self, steps: Any) -> Any:
         return steps if self.scaled is None else self.scaled(steps)
