@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import mmap
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ MANIFEST = "dataset.json"
 FORMAT, VERSION = "mjxwm-data", 1
 ARRAYS = {"obs": np.float32, "action": np.float32, "reward": np.float32, "flags": np.uint8}
 """A chunk's arrays, each in a file of this name, and their types."""
+_BLOCK = 2**22
+"""Bytes of a file that are summed at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +58,23 @@ class Chunk:
     path: Path
     task: TaskInfo
     rows: int
+    sums: Mapping[str, int] = dataclasses.field(default_factory=dict, compare=False)
+    """CRC-32 of each array's file as it was written; of chunks of earlier versions none."""
+
+    def check(self) -> None:
+        """Reads its files once in a process, and compares them with their sums.
+
+        Raises:
+            ValueError: a file is not as it was written.
+        """
+        for name, total in self.sums.items():
+            file = self.path / f"{name}.npy"
+            stat = file.stat()
+            if _sum(str(file), stat.st_mtime_ns, stat.st_size) != total:
+                raise ValueError(
+                    f"{file} is damaged: it was written with other contents. Remove the chunk from "
+                    f"{MANIFEST}, or write the data set anew"
+                )
 
     def map(self) -> dict[str, np.ndarray]:
         """Memory-maps its arrays: `ARRAYS` by name, each with `rows` rows.
@@ -112,12 +133,14 @@ class DataSet:
         return DataSet(self.path, tuple(tasks[name] for name in names), chunks)
 
     def matching(self, tasks: tuple[TaskInfo, ...]) -> "DataSet":
-        """The data of these tasks alone, after checking that their sizes agree.
+        """The data of these tasks alone, whole and of these sizes.
 
         Raises:
-            ValueError: a task has no data, or has other sizes in the data set.
+            ValueError: a task has no data, has other sizes in the data set, or a chunk is damaged.
         """
         part = self.of(tuple(task.name for task in tasks))
+        for chunk in part.chunks:
+            chunk.check()
         for task, stored in zip(tasks, part.tasks, strict=True):
             if not task.fits(stored):
                 raise ValueError(f"{self.path} holds {stored}; {task} was expected")
@@ -133,14 +156,11 @@ def open_data(path: Path) -> DataSet:
     manifest = read_manifest(path)
     if manifest is None:
         raise ValueError(f"{path} is not a data set: it has no {MANIFEST}")
-    try:
-        tasks = {task["name"]: TaskInfo(**task) for task in manifest["tasks"]}
-        chunks = tuple(
-            Chunk(path / chunk["folder"], tasks[chunk["task"]], chunk["rows"])
-            for chunk in manifest["chunks"]
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path / MANIFEST} is not whole: {error!r}") from error
+    tasks = {task["name"]: TaskInfo(**task) for task in manifest["tasks"]}
+    chunks = tuple(
+        Chunk(path / c["folder"], tasks[c["task"]], c["rows"], c.get("crc32", {}))
+        for c in manifest["chunks"]
+    )
     for chunk in chunks:
         chunk.map()
     used = {chunk.task.name for chunk in chunks}
@@ -159,13 +179,60 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         kind = (manifest["format"], manifest["version"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{file} is not the manifest of a data set: {error}") from error
     if kind != (FORMAT, VERSION):
         raise ValueError(
             f"{file} is of {kind[0]} version {kind[1]}; {FORMAT} version {VERSION} was expected"
         )
+    if manifest.pop("crc32", None) not in (None, _text_sum(manifest)):
+        raise ValueError(
+            f'{file} is damaged, or was edited; without "crc32", its last field, it is taken as it '
+            "is"
+        )
+    try:
+        _check_manifest(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{file} is not whole: {error!r}") from error
     return manifest
+
+
+def _check_manifest(manifest: dict[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError where a field is missing or of another kind."""
+    names = set()
+    for task in [TaskInfo(**task) for task in manifest["tasks"]]:
+        sizes = [task.obs_size, task.action_size, task.episode_length]
+        sizes += [] if task.action_repeat is None else [task.action_repeat]
+        if not isinstance(task.name, str) or not all(type(n) is int and n > 0 for n in sizes):
+            raise TypeError(task)
+        names.add(task.name)
+    for chunk in manifest["chunks"]:
+        folder, rows, sums = chunk["folder"], chunk["rows"], chunk.get("crc32", {})
+        if not isinstance(folder, str) or Path(folder).name != folder:
+            raise ValueError(f"{folder!r} is no name of a folder beside it")
+        if type(rows) is not int or rows < 0 or chunk["task"] not in names:
+            raise ValueError(chunk)
+        if not isinstance(chunk.get("source", ""), str) or not sums.keys() <= ARRAYS.keys():
+            raise TypeError(chunk)
+
+
+def file_sum(file: Path) -> int:
+    """The CRC-32 of a file."""
+    total = 0
+    with file.open("rb") as opened:
+        while block := opened.read(_BLOCK):
+            total = zlib.crc32(block, total)
+    return total
+
+
+@functools.cache
+def _sum(file: str, changed: int, size: int) -> int:
+    """The sum of a file that was changed at this time, read once."""
+    return file_sum(Path(file))
+
+
+def _text_sum(manifest: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(manifest, sort_keys=True).encode())
 
 
 @contextlib.contextmanager
@@ -187,7 +254,8 @@ def changing(path: Path) -> Iterator[dict[str, Any]]:
 def _write(path: Path, manifest: dict[str, Any]) -> None:
     # Replaced in one step: a reader sees the old file or the new one, never a part.
     partial = path / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    summed = manifest | {"crc32": _text_sum(manifest)}
+    partial.write_text(json.dumps(summed, indent=1) + "\n", encoding="utf-8")
     os.replace(partial, path / MANIFEST)
 
 

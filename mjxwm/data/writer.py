@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from mjxwm.data.dataset import ARRAYS, TaskInfo, changing, read_manifest
+from mjxwm.data.dataset import ARRAYS, TaskInfo, changing, file_sum, read_manifest
 
 CUT = 2
 """Flag of a row whose next row belongs to another episode or world."""
@@ -90,6 +90,7 @@ class Writer:
         columns = zip(*self._waiting, strict=True)
         for (array, dtype), parts in zip(ARRAYS.items(), columns, strict=True):
             np.save(partial / f"{array}.npy", np.concatenate(parts).astype(dtype, copy=False))
+        sums = {array: file_sum(partial / f"{array}.npy") for array in ARRAYS}
         rows = sum(len(waiting.reward) for waiting in self._waiting)
         os.replace(partial, self._path / name)
         with changing(self._path) as manifest:
@@ -98,7 +99,7 @@ class Writer:
                 manifest["tasks"].append(vars(self._task))
             elif self._task.action_repeat is not None:  # older manifests may lack it
                 stored[self._task.name]["action_repeat"] = self._task.action_repeat
-            chunk = {"folder": name, "task": self._task.name, "rows": rows}
+            chunk = {"folder": name, "task": self._task.name, "rows": rows, "crc32": sums}
             manifest["chunks"].append(chunk | ({"source": self._source} if self._source else {}))
         self._waiting = []
 

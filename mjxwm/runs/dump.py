@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mjxwm import ConfigError
-from mjxwm.runs import folders, presets, record
+from mjxwm.runs import folders, json_rows, presets
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -64,7 +64,7 @@ def write(run: RunFolder, trainer: Trainer, index: int, event: Event) -> None:
         str(n): {name: float(x) for name, x in metrics.items()}
         for n, metrics in event.metrics.items()
     }
-    values = event._asdict() | {"metrics": {n: record.plain(row) for n, row in rows.items()}}
+    values = event._asdict() | {"metrics": {n: json_rows.plain(row) for n, row in rows.items()}}
     text = json.dumps(values, indent=1, allow_nan=False) + "\n"
     (partial / "event.json").write_text(text, encoding="utf-8")
     shutil.rmtree(run.dump, ignore_errors=True)
@@ -90,7 +90,7 @@ def read(run: RunFolder) -> tuple[Config, Event]:
         raise ConfigError(f"{run.path} has no dump: its guard has stopped nothing")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        metrics = {int(n): record.numbers(row) for n, row in values["metrics"].items()}
+        metrics = {int(n): json_rows.numbers(row) for n, row in values["metrics"].items()}
         event = Event(**values | {"metrics": metrics})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{path} is damaged: {error}") from error

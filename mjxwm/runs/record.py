@@ -1,13 +1,6 @@
-"""The record of a run, `metrics.jsonl`, one JSON object a row; and its line on the console.
-
-JSON has no numbers for what is not finite: the record has the strings "NaN", "Infinity" and
-"-Infinity" for them, and they are numbers again when it is read. Earlier records, in which they
-stand without quotation marks, are read as well.
-"""
+"""The record of a run, `metrics.jsonl`, a row a line (`json_rows`); its line on the console."""
 
 import errno
-import json
-import math
 import os
 import sys
 import time
@@ -20,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mjxwm.runs import symptoms
+from mjxwm.runs import json_rows, symptoms
 
 
 class Tracker(Protocol):
@@ -52,9 +45,8 @@ class JsonLines:
         self.flush()
 
     def add(self, row: dict[str, Any]) -> None:
-        """Takes a row to be written by `flush`. Floats are kept to six digits."""
-        short = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()}
-        self._waiting += (json.dumps(plain(short), allow_nan=False) + "\n").encode()
+        """Takes a row to be written by `flush`."""
+        self._waiting += json_rows.encode(row)
 
     def flush(self) -> None:
         """Writes the rows that wait; all of them, or none.
@@ -74,36 +66,13 @@ class JsonLines:
         self._waiting = b""
 
 
-_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-
-
-def plain(value: Any) -> Any:
-    """A row, or other values, as JSON has them: strings for numbers that are not finite."""
-    if isinstance(value, dict):
-        return {name: plain(x) for name, x in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(x) for x in value]
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-def numbers(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of what `plain` made."""
-    # A list cannot be looked up, and is nothing that a row has.
-    return {k: _NOT_FINITE.get(v, v) if isinstance(v, str) else v for k, v in row.items()}
-
-
 class _Line(NamedTuple):
     """A line of a record, as it lies on disk."""
 
     number: int
     text: bytes
     row: dict[str, Any] | None
-    """The row; None if the line is not UTF-8, not JSON, or has no whole number as its
-    `iteration`."""
+    """The row; None if the line holds none, see `json_rows.decode`."""
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -146,21 +115,14 @@ def _lines(path: Path) -> list[_Line]:
     # Split as bytes: text may hold other ends of lines within a JSON string. The last part is what
     # follows the last end, mostly nothing.
     parts = path.read_bytes().split(b"\n")
-    return [
-        _Line(number, part, _row(part))
-        for number, part in enumerate(parts, 1)
-        if part.strip() or number == len(parts)
-    ]
-
-
-def _row(text: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(text.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(row, dict) or type(row.get("iteration")) is not int:
-        return None
-    return numbers(row)
+    lines, summed = [], False
+    for number, part in enumerate(parts, 1):
+        summed = summed or json_rows.has_sum(part)
+        if part.strip() or number == len(parts):
+            # Once rows have sums, one without was written by nobody, or its sum was hit.
+            whole = json_rows.has_sum(part) or not summed
+            lines.append(_Line(number, part, json_rows.decode(part) if whole else None))
+    return lines
 
 
 def _cut(path: Path, resume_at: int) -> None:
@@ -187,7 +149,8 @@ def _cut(path: Path, resume_at: int) -> None:
 
 def _say_left_out(path: Path, line: _Line) -> None:
     start = line.text[:40].decode("utf-8", "backslashreplace")
-    print(f"note     {path}: line {line.number} is no row and is left out: {start!r}", flush=True)
+    what = f"line {line.number} is no row, or was changed, and is left out"
+    print(f"note     {path}: {what}: {start!r}", flush=True)
 
 
 class ConsoleLine:

@@ -31,7 +31,7 @@ def test_only_a_bad_line_goes(bad, tmp_path, capsys):
     good = [line(i, minutes=i / 10) for i in (1, 2, 4, 5)]
     path.write_bytes(b"\n".join([*good[:2], bad, *good[2:]]) + b"\n")
     assert [row["iteration"] for row in record.read(path)] == [1, 2, 4, 5]
-    assert f"{path}: line 3 is no row and is left out" in capsys.readouterr().out
+    assert f"{path}: line 3 is no row, or was changed, and is left out" in capsys.readouterr().out
     record.JsonLines(path, resume_at=5).log({"iteration": 6})
     assert "line 3" in capsys.readouterr().out
     assert path.read_bytes().splitlines()[:4] == good, "what is good stays byte for byte"
@@ -105,3 +105,24 @@ def test_names_are_drawn_as_they_are(tmp_path):
     path.write_bytes(line(1, env_steps=10, minutes=1.0, **{"eval/return": 3.0}) + b"\n")
     target = plot.learning_curve({"_a $\\b$": path}, tmp_path / "new" / "c.png", r"half $\frac")
     assert target.stat().st_size > 10_000
+
+
+def test_a_row_that_was_changed_is_left_out_and_none_without_a_sum_comes_after(tmp_path, capsys):
+    """As a bit that flips in a digit, or in the name of the sum."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(line(0) + b"\n")  # of an earlier version
+    tracker = record.JsonLines(path)
+    for iteration in (1, 2, 3, 4):
+        tracker.log({"iteration": iteration, "eval/return": 7.5})
+    rows = path.read_bytes().splitlines()
+    rows[2] = rows[2].replace(b"7.5", b"7.4")
+    rows[3] = rows[3].replace(b"crc32", b"crc22")
+    path.write_bytes(b"\n".join(rows) + b"\n")
+    assert record.read(path) == [
+        {"iteration": 0},
+        {"iteration": 1, "eval/return": 7.5},
+        {"iteration": 4, "eval/return": 7.5},
+    ]
+    said = capsys.readouterr().out
+    assert "line 3 is no row, or was changed, and is left out" in said
+    assert "line 4 is no row, or was changed, and is left out" in said

@@ -29,9 +29,9 @@ def write(result: Any, target: Path | None) -> None:
     """Writes a result as JSON, if `target` is a path; NaN as a string, as records have it."""
     if target is None:
         return
-    from mjxwm.runs import record
+    from mjxwm.runs import json_rows
 
-    text = json.dumps(record.plain(result), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(json_rows.plain(result), indent=1, allow_nan=False) + "\n"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
