@@ -167,7 +167,7 @@ def test_a_model_of_many_tasks_is_refused_with_the_way_out(tmp_path, capsys):
     run = tmp_path / "model"
     run.mkdir()
     presets.save_yaml(Config(algorithm="pretrain", algo=Card()), run / "config.yaml")
-    assert "make the policy of a task with `mjxwm extract" in refusal(capsys, run, "--to", "onnx")
+    assert "make the policy of a task with `mjxwm extract" in refusal(capsys, run, "--to", "numpy")
 
 
 def test_a_foreign_environment_has_no_names_but_its_rate():

@@ -34,6 +34,8 @@ def of_training(run: Path, best: bool, policy: Policy) -> dict[str, Any]:
     """Where a policy comes from, as JSON has it; arguments as those of `export`."""
     place = policy_files.folder(run, best)  # None for a run of an earlier version
     header = None if place is None else policy_files.read_header(place)
+    if header is not None and header.iteration != policy.iteration:
+        header = None  # a run that goes on has written the next policy meanwhile
     return {
         "run": run.resolve().name,
         "algorithm": policy.config.algorithm,
