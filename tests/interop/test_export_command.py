@@ -208,8 +208,14 @@ REAL = {
     "pwm": ["debug"],
     "shac": ["shac-cartpole"],
     "tdmpc2": ["tdmpc2-dmc-cpu", "--task", "cartpole-swingup"],
-    "ppo": ["ppo-cartpole", "--worlds", "16", "--batch", "16", "--minibatches", "2"],
-    "sac": ["sac-hopper", "--task", "cartpole-swingup", "--worlds", "16", "--warmup", "256"],
+    "ppo": [
+        *("ppo-cartpole", "--worlds", "16", "--batch", "16", "--minibatches", "2"),
+        *("--epochs", "1"),
+    ],
+    "sac": [
+        *("sac-hopper", "--task", "cartpole-swingup", "--worlds", "16", "--warmup", "256"),
+        *("--updates-per-round", "1", "--capacity", "4096"),
+    ],
 }
 
 
