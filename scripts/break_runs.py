@@ -3,11 +3,11 @@
     python scripts/break_runs.py kills --times 20
     python scripts/break_runs.py flips --times 50
 
-`kills` ends a training run at random moments with `kill -9` and goes on with it, until it was killed
-so many times: what was learned since the last checkpoint is lost, and the state, record, policy and
-data at the end are bitwise those of a run that nothing disturbed. `flips` flips a bit or cuts a file
-at so many random places of each thing that a run keeps: it is used as it was, or the one before is
-and that is said, or it is refused.
+`kills` ends a training run at random moments with `kill -9` and goes on with it, until it was
+killed so many times: what was learned since the last checkpoint is lost, and the state, record,
+policy and data at the end are bitwise those of a run that nothing disturbed. `flips` flips a bit or
+cuts a file at so many random places of each thing that a run keeps: it is used as it was, or the
+one before is and that is said, or it is refused.
 """
 
 import argparse

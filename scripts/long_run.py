@@ -6,12 +6,13 @@ Trains the preset `debug` at its smallest sizes, all that a run does included: r
 checkpoints, policies. Prints a row of the process's memory, of its speed and of the run's files
 around a tenth of the iterations and around the end, and their quotient; the status is 1 where
 memory grows by more than 2 %, where an iteration takes over 10 % more, or where there are more
-files than before. Time is the process's own seconds of CPU: other work on the machine changes less
-of it.
+files than before. The time of an iteration is that of the fastest tenth of the rows of the record
+in a fifth of the run: other work on the machine makes the others slower.
 """
 
 import argparse
 import dataclasses
+import itertools
 import resource
 import statistics
 import sys
@@ -34,8 +35,6 @@ class Sample(NamedTuple):
     """The process and its run at a moment."""
 
     seconds: float
-    cpu: float
-    """Seconds of CPU that the process has taken."""
     memory: int
     """Bytes of resident memory."""
     files: int
@@ -79,14 +78,16 @@ def sample(run: Path) -> Sample:
         except FileNotFoundError:  # a checkpoint that is replaced just now
             continue
     memory = pages * resource.getpagesize()
-    return Sample(time.monotonic(), time.process_time(), memory, len(sizes), sum(sizes))
+    return Sample(time.monotonic(), memory, len(sizes), sum(sizes))
 
 
-def trained(config: Config, folder: Path, every: float) -> tuple[list[Sample], list[float]]:
+def trained(
+    config: Config, folder: Path, every: float
+) -> tuple[list[Sample], list[tuple[int, float]]]:
     """Trains, and looks at the process meanwhile.
 
     Returns:
-        The samples, and the times (monotonic clock) of the record's rows by iteration.
+        The samples, and the record's rows: iteration and time (monotonic clock).
     """
     samples: list[Sample] = []
     ended = threading.Event()
@@ -102,20 +103,22 @@ def trained(config: Config, folder: Path, every: float) -> tuple[list[Sample], l
     ended.set()
     thread.join()
     rows = record.read(result.run.metrics)
-    steps = {row["iteration"]: began + 60 * row["minutes"] for row in rows}
-    return samples, [steps.get(i, float("nan")) for i in range(1 + config.algo.iterations)]
+    return samples, [(row["iteration"], began + 60 * row["minutes"]) for row in rows]
 
 
-def between(samples: list[Sample], times: list[float], first: int, last: int) -> dict[str, float]:
-    """Memory [MB], CPU [ms] per iteration, files and their size [MB] between two iterations."""
-    inside = [s for s in samples if times[first] <= s.seconds <= times[last]]
-    if len(inside) < 3:
-        raise SystemExit(f"too few samples from iteration {first} to {last}: --every is too large")
-    spent = 1e3 * (inside[-1].cpu - inside[0].cpu) / (inside[-1].seconds - inside[0].seconds)
-    pace = (times[last] - times[first]) / (last - first)
+def between(
+    samples: list[Sample], rows: list[tuple[int, float]], first: float, last: float
+) -> dict[str, float]:
+    """Memory [MB], files, their size [MB], time of an iteration [ms] between two iterations."""
+    chosen = [row for row in rows if first <= row[0] <= last]
+    inside = [s for s in samples if chosen[0][1] <= s.seconds <= chosen[-1][1]]
+    pairs = list(itertools.pairwise(chosen))
+    if len(inside) < 3 or len(pairs) < 10:
+        raise SystemExit(f"too few samples from iteration {first} to {last}")
+    paces = sorted((t1 - t0) / (i1 - i0) for (i0, t0), (i1, t1) in pairs)
     return {
         "memory, MB": statistics.median(s.memory for s in inside) / 2**20,
-        "CPU per iteration, ms": spent * pace,
+        "iteration, ms": 1e3 * paces[len(paces) // 10],
         "files": statistics.median(s.files for s in inside),
         "size of files, MB": statistics.median(s.size for s in inside) / 2**20,
     }
@@ -126,17 +129,19 @@ def main() -> int:
     options = parser.parse_args()
     config = tiny(options.iterations)
     total = config.algo.iterations
-    grid = max(1, total // 500)  # rows of the record are on it
     with tempfile.TemporaryDirectory() as temporary:
-        samples, times = trained(config, options.folder or Path(temporary), options.every)
-    tenth, width = total // 10 // grid * grid, total // 20 // grid * grid
-    early = between(samples, times, tenth, tenth + width)
-    late = between(samples, times, total - width - grid, total - grid)
-    print(f"{'':24}{f'from {tenth:,}':>14}{f'to {total:,}':>14}{'quotient':>10}")
+        samples, rows = trained(config, options.folder or Path(temporary), options.every)
+    early = between(samples, rows, 0.1 * total, 0.3 * total)
+    late = between(samples, rows, 0.8 * total, total)
+    # Memory at two moments, not over the same long parts: what grows has grown by the end.
+    for part, ends in ((early, (0.1, 0.12)), (late, (0.98, 1.0))):
+        moment = between(samples, rows, (ends[0] - 0.02) * total, ends[1] * total)
+        part["memory, MB"] = moment["memory, MB"]
+    print(f"{'':20}{f'from {total // 10:,}':>14}{f'to {total:,}':>14}{'quotient':>10}")
     for name, before in early.items():
-        print(f"{name:24}{before:14.2f}{late[name]:14.2f}{late[name] / before:10.3f}")
+        print(f"{name:20}{before:14.2f}{late[name]:14.2f}{late[name] / before:10.3f}")
     grows = late["memory, MB"] > 1.02 * early["memory, MB"] or late["files"] > early["files"]
-    return int(grows or late["CPU per iteration, ms"] > 1.1 * early["CPU per iteration, ms"])
+    return int(grows or late["iteration, ms"] > 1.1 * early["iteration, ms"])
 
 
 if __name__ == "__main__":

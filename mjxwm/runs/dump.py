@@ -92,9 +92,22 @@ def read(run: RunFolder) -> tuple[Config, Event]:
         values = json.loads(path.read_text(encoding="utf-8"))
         metrics = {int(n): json_rows.numbers(row) for n, row in values["metrics"].items()}
         event = Event(**values | {"metrics": metrics})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        _check(event)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged: {error}") from error
     return presets.load_yaml(Config, run.dump / "config.yaml"), event
+
+
+def _check(event: Event) -> None:
+    """Raises TypeError or KeyError where a field is of another kind, or `first` has no metrics."""
+    numbers = [event.began, event.first, event.stopped, event.checkpoint or 0]
+    numbers += [x for row in event.metrics.values() for x in row.values()]
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise TypeError(f"{number!r} is no number")
+    if not (isinstance(event.what, str) and isinstance(event.stage, str)):
+        raise TypeError("what and stage are words")
+    event.metrics[event.first]
 
 
 def same(one: dict[str, float], other: dict[str, float]) -> bool:

@@ -38,8 +38,8 @@ def encode(row: dict[str, Any]) -> bytes:
 def decode(text: bytes) -> dict[str, Any] | None:
     """A line as a row, without its sum.
 
-    It is None for a line that is not UTF-8, no JSON, has no whole number as its `iteration`, or does not
-    fit its sum.
+    It is None for a line that is not UTF-8, no JSON, has no whole number as its `iteration`, or
+    does not fit its sum.
     """
     text = text.strip()
     fields, mark, end = text.rpartition(_SUM)

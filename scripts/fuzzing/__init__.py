@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from fuzzing import commands, configurations, data, environment, records, tasks
+from fuzzing import artefacts, commands, configurations, data, environment, records, tasks
 from fuzzing.watch import Action
 
 KINDS: dict[str, Callable[[Path, Random], Iterator[Action]]] = {
@@ -22,6 +22,9 @@ KINDS: dict[str, Callable[[Path, Random], Iterator[Action]]] = {
     "chunks": data.chunks,
     "models": data.models,
     "run-configs": records.configurations,
+    "policies": artefacts.policy,
+    "checkpoints": artefacts.checkpoints,
+    "dumps": artefacts.dumps,
     "metrics": records.metrics,
     "reports": records.reports,
 }

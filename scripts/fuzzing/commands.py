@@ -22,6 +22,7 @@ from mjxwm.runs.config import Config
 COMMANDS: tuple[tuple[str, ...], ...] = (
     *(("train",), ("train", "debug"), ("train", "c.yaml"), ("train", "ppo-hopper-cpu")),
     *(("train", "--resume", "runs/a"), ("eval", "runs/a"), ("eval", "--suite", "mt4")),
+    *(("replay", "runs/a"), ("export", "runs/a", "--to", "numpy")),
     *(("collect", "debug"), ("collect", "mt4-cpu"), ("pretrain", "mt4-cpu")),
     *(("pretrain", "--resume", "runs/a"), ("extract", "cup-catch", "--model", "runs/a")),
     *(("import", "checkpoint", "file.pt"), ("import", "data", "file.pt"), ("plot", "runs/a")),
