@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from long_run import tiny
 
@@ -147,7 +148,7 @@ def _leaves(tree: Any) -> list[Any]:
 
 
 def _is_key(x: Any) -> bool:
-    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -213,7 +214,10 @@ def _judged(read: Callable[[], Any], before: Any) -> str:
     )
     if same:
         return "as it was"
-    return "the one before, or without it, and said" if "note" in said.getvalue() else _SILENCE
+    if "note" in said.getvalue():
+        return "the one before, or without it, and said"
+    is_record = isinstance(now, list) and all(isinstance(row, dict) for row in now)
+    return "the rows before the cut" if is_record and now == before[: len(now)] else _SILENCE
 
 
 _SILENCE = "OTHER, IN SILENCE"

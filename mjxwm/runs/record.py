@@ -1,6 +1,7 @@
 """The record of a run, `metrics.jsonl`, a row a line (`json_rows`); its line on the console."""
 
 import errno
+import itertools
 import os
 import sys
 import time
@@ -131,13 +132,15 @@ def _cut(path: Path, resume_at: int) -> None:
     The new file replaces the old one at once: a process that is killed meanwhile leaves one of
     the two.
     """
-    kept = []
+    kept, iterations = [], []
     for line in _lines(path):
         if line.row is None:
             if line.text.strip():
                 _say_left_out(path, line)
         elif line.row["iteration"] <= resume_at:
             kept.append(line.text + b"\n")
+            iterations.append(line.row["iteration"])
+    _say_missing(path, iterations, resume_at)
     path = path.resolve()  # a link goes on pointing there
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:
@@ -145,6 +148,19 @@ def _cut(path: Path, resume_at: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def _say_missing(path: Path, iterations: list[int], resume_at: int) -> None:
+    """Says that a record was cut short, where its rows end long before the iteration to go on from.
+
+    Rows are written evenly, so that no distance is larger than those before.
+    """
+    if len(iterations) < 3:
+        return
+    largest = max(later - first for first, later in itertools.pairwise(iterations))
+    if resume_at - iterations[-1] > 2 * largest:
+        ends = f"ends at iteration {iterations[-1]}, the checkpoint is of {resume_at}"
+        print(f"note     {path} {ends}: the rows between are lost", flush=True)
 
 
 def _say_left_out(path: Path, line: _Line) -> None:

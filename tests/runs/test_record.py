@@ -126,3 +126,14 @@ def test_a_row_that_was_changed_is_left_out_and_none_without_a_sum_comes_after(t
     said = capsys.readouterr().out
     assert "line 3 is no row, or was changed, and is left out" in said
     assert "line 4 is no row, or was changed, and is left out" in said
+
+
+def test_rows_that_are_lost_before_the_checkpoint_are_spoken_of(tmp_path, capsys):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b"\n".join(line(i) for i in range(0, 50, 5)) + b"\n")
+    record.JsonLines(path, resume_at=49)
+    assert capsys.readouterr().out == ""
+    record.JsonLines(path, resume_at=90)
+    assert (
+        "ends at iteration 45, the checkpoint is of 90: the rows between" in capsys.readouterr().out
+    )
