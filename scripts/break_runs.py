@@ -2,12 +2,15 @@
 
     python scripts/break_runs.py kills --times 20
     python scripts/break_runs.py flips --times 50
+    python scripts/break_runs.py disk
 
 `kills` ends a training run at random moments with `kill -9` and goes on with it, until it was
 killed so many times: what was learned since the last checkpoint is lost, and the state, record,
 policy and data at the end are bitwise those of a run that nothing disturbed. `flips` flips a bit or
 cuts a file at so many random places of each thing that a run keeps: it is used as it was, or the
-one before is and that is said, or it is refused.
+one before is and that is said, or it is refused. `disk` trains in a file system of 4 MB (tmpfs, for
+which it must be root) that is full from the first row on: the run learns to its end, says what it
+could not write, has status 4, and the checkpoint before is whole.
 """
 
 import argparse
@@ -34,7 +37,7 @@ from long_run import tiny
 
 from mjxwm import ConfigError
 from mjxwm.data import TaskInfo, open_data
-from mjxwm.runs import checkpoint, folders, policies, presets, record, start
+from mjxwm.runs import checkpoint, exits, folders, manifests, policies, presets, record, start
 from mjxwm.runs.build import build
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -45,7 +48,7 @@ TIMES = ("minutes", "perf/env_steps_per_s")
 """What differs from run to run."""
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-parser.add_argument("parts", nargs="+", choices=["kills", "flips"])
+parser.add_argument("parts", nargs="+", choices=["kills", "flips", "disk"])
 parser.add_argument("--times", type=int, default=20)
 parser.add_argument("--iterations", type=int, default=900)
 parser.add_argument("--seed", type=int, default=0)
@@ -247,6 +250,35 @@ def damages(place: Path, times: int, rng: random.Random) -> Iterator[str]:
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+def disk(folder: Path, times: int, iterations: int, rng: random.Random) -> bool:
+    """Trains on a disk that is full after the first checkpoint; prints what came of it."""
+    place = folder / "small"
+    place.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        print("disk: a small file system cannot be mounted here")
+        return False
+    try:
+        run = RunFolder(place / "full")
+        process = begin(place, "full", iterations)
+        while process.poll() is None and checkpoint.latest(run.checkpoints) is None:
+            time.sleep(0.01)
+        with (place / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(b"x" * 4096)
+        status = process.wait()
+        left, known = checkpoint.latest(run.checkpoints), rows(run)
+        damage = manifests.damage(run.checkpoints / str(left))
+        said = "No space left" in (place / "full.log").read_text(encoding="utf-8")
+        print(
+            f"disk: status {status}, {'said' if said else 'not said'}; checkpoint {left} is "
+            f"{damage or 'whole'}, the last row is of iteration {known[-1]['iteration']}"
+        )
+        return status == exits.UNWRITTEN and not damage
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False)
+
+
 def main() -> int:
     """Prints a line per part; status 1 if something was lost that must not be."""
     options = parser.parse_args()
@@ -255,7 +287,7 @@ def main() -> int:
         folder = (options.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         for part in options.parts:
-            run = {"kills": kills, "flips": flips}[part]
+            run = {"kills": kills, "flips": flips, "disk": disk}[part]
             good = run(folder, options.times, options.iterations, rng) and good
     return int(not good)
 
