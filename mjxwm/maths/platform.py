@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 import jax
 from mjxwm_envs.platform import Platform, compiled_for, compiling_for
 
-__all__ = ["Platform", "compiled_for", "compiling_for", "scan", "takes_pallas"]
+__all__ = [
+    "Platform",
+    "compiled_for",
+    "compiling_for",
+    "refuse_pallas",
+    "scan",
+    "takes_pallas",
+]
 
 Carry = TypeVar("Carry")
 
@@ -19,6 +26,9 @@ _LONGEST_UNROLLED = 32
 
 _OF_DATA_CENTRES = ("8.0", "9.0", "10.0")
 """CUDA compute capabilities."""
+
+_refused: list[str] = []
+"""Why this process does without kernels of Pallas."""
 
 
 def scan(
@@ -41,8 +51,13 @@ def takes_pallas() -> bool:
     They may on one of NVIDIA's GPUs for data centres, whose multiprocessors have the memory for
     them, and not where arrays are spread over several.
     """
-    if compiled_for() == "cpu" or jax.sharding.get_abstract_mesh().manual_axes:
+    if _refused or compiled_for() == "cpu" or jax.sharding.get_abstract_mesh().manual_axes:
         return False
     if jax.default_backend() == "cpu":  # compiled here for a GPU elsewhere
         return True
     return getattr(jax.devices()[0], "compute_capability", "") in _OF_DATA_CENTRES
+
+
+def refuse_pallas(reason: str) -> None:
+    """Does without our kernels of Pallas from here on, in programs that are not traced yet."""
+    _refused.append(reason)

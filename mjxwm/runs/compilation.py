@@ -6,11 +6,13 @@ turn, and compiled in a thread: while the first states are computed, the others 
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 from mjxwm_envs import seeds
 
+from mjxwm.maths import platform
 from mjxwm.runs import devices, stops
 from mjxwm.runs.build import Trainer
 from mjxwm.types import no_batches
@@ -81,6 +83,7 @@ def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
         resume: whether the first state comes from a checkpoint.
     """
     programs, algorithm = trainer.programs, trainer.algorithm
+    try_kernels(algorithm.trial)
     key = trainer.keys(seeds.key)
     state = programs.place(jax.eval_shape(programs.init, key))
     if not resume:
@@ -92,6 +95,21 @@ def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
     if evaluate is not None:
         evaluate = Compiling(evaluate, devices.local_shapes(algorithm.policy(state)), key)
     return trainer._replace(programs=programs, evaluate=evaluate)
+
+
+def try_kernels(trial: Callable[[], str]) -> None:
+    """Does without fast kernels where they fail, on all processes if they do on one."""
+    reason = trial()
+    (refused,) = devices.any_of(bool(reason))
+    if not refused:
+        return
+    platform.refuse_pallas(reason or "another process's device")
+    if devices.leads():
+        why = reason or "they fail on another process's device"
+        print(
+            f"note     slower kernels, layer by layer, as the fast ones fail here: {why}",
+            flush=True,
+        )
 
 
 def wait(trainer: Trainer) -> None:

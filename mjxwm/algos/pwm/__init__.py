@@ -20,6 +20,7 @@ from mjxwm_envs.core import Source, WorldBatch, Worlds
 from mjxwm.algos.pwm import learner
 from mjxwm.algos.pwm.config import Config, validate
 from mjxwm.algos.pwm.critics import fit_critic, replayed_targets, update_critic
+from mjxwm.algos.pwm.kernel_trial import trial
 from mjxwm.algos.pwm.learner import Learner, Networks, Optimizers, encode, reward_scale
 from mjxwm.algos.pwm.updates import (
     actor_loss,
@@ -47,6 +48,7 @@ __all__ = [
     "replayed_targets",
     "reward_scale",
     "run_updates",
+    "trial",
     "update_actor",
     "update_critic",
     "update_model",
@@ -116,6 +118,7 @@ def make(config: Config, env: Source) -> Algorithm:
         iterations=config.iterations,
         env_steps=env_steps,
         networks=networks,
+        trial=lambda: trial(config, Sizes.of(env.spec)),
     )
 
 

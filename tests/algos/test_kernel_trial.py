@@ -1,0 +1,85 @@
+"""Kernels of Pallas are tried before a run learns with them, and left where they fail."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from mjxwm.algos import pwm
+from mjxwm.algos.pwm import kernel_trial
+from mjxwm.maths import platform
+from mjxwm.models import actor_critic, mlp_kernel, world_model
+from mjxwm.models.world_model import one_kernel
+from mjxwm.runs import compilation
+from mjxwm.types import Sizes
+
+CONFIG = pwm.Config(
+    imagine_batch=16,
+    compute="bfloat16",
+    model=world_model.Config(latent=16, encoder=(16,), hidden=(16,)),
+    # One critic: JAX has no products of an ensemble in bfloat16 on a CPU.
+    policy=actor_critic.Config(actor=(16,), critic=(16,), critics=1),
+)
+SIZES = Sizes(obs_size=3, action_size=2, episode_length=10)
+
+
+@pytest.fixture
+def run_by_jax(monkeypatch):
+    """Kernels run on a CPU, by JAX."""
+    for module, name in ((one_kernel, "rolled_out"), (mlp_kernel, "applied")):
+        function = functools.partial(getattr(module, name), interpret=True)
+        monkeypatch.setattr(module, name, function)
+
+
+def tried():
+    with platform.compiling_for("gpu"):
+        return pwm.trial(CONFIG, SIZES)
+
+
+def test_arrays_may_differ_by_rounding_alone():
+    plain = {"a": jnp.array([1.0, 100.0]), "b": jnp.zeros(2)}
+
+    def of(a, b=0.0):
+        return kernel_trial.difference(plain, {"a": jnp.array([a, 100.0]), "b": b + jnp.zeros(2)})
+
+    assert of(1.4) == of(1.0, 1e-7) == ""  # 0.4 of 100
+    assert of(9.0).startswith("['a'] differs by 8 ")
+    assert of(1.0, 1e-3).startswith("['b'] differs")
+    assert of(1.0, jnp.nan).startswith("['b'] differs by nan")
+
+
+@pytest.mark.slow
+def test_kernels_that_are_right_are_kept(run_by_jax):
+    assert tried() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [lambda z: 1.2 * z, lambda z: z * jnp.nan])
+def test_other_numbers_are_a_reason(run_by_jax, monkeypatch, wrong):
+    right = one_kernel.rolled_out
+
+    def rolled_out(*args, **options):
+        z, u = right(*args, **options)
+        return wrong(z), u
+
+    monkeypatch.setattr(one_kernel, "rolled_out", rolled_out)
+    assert "differs by" in tried()
+
+
+def test_a_compiler_that_refuses_them_is_a_reason():
+    assert "interpret mode" in tried()  # as a CPU's does
+
+
+def test_where_they_do_not_serve_nothing_is_tried(monkeypatch):
+    monkeypatch.setattr(jax, "jit", None)
+    assert pwm.trial(CONFIG, SIZES) == ""  # on a CPU
+
+
+def test_a_run_does_without_kernels_that_fail(monkeypatch, capsys):
+    monkeypatch.setattr(platform, "_refused", [])
+    with platform.compiling_for("gpu"):
+        assert platform.takes_pallas()
+        compilation.try_kernels(lambda: "they melt")
+        assert not platform.takes_pallas()
+    assert "layer by layer, as the fast ones fail here: they melt" in capsys.readouterr().out
