@@ -33,20 +33,20 @@ def works(function: Callable, *args: Any) -> dict[Arrays, Work]:
     Raises:
         ValueError: a product lies in a loop whose length is not known.
     """
-    found: dict[Arrays, Work] = {}
-    _find(jax.make_jaxpr(function)(*args).jaxpr, found)
-    return found
+    works: dict[Arrays, Work] = {}
+    _find(jax.make_jaxpr(function)(*args).jaxpr, works)
+    return works
 
 
-def _find(jaxpr: Any, found: dict[Arrays, Work]) -> None:
+def _find(jaxpr: Any, works: dict[Arrays, Work]) -> None:
     for equation in jaxpr.eqns:
         if equation.primitive.name == "pallas_call":
             avals = [x.aval for x in (*equation.invars, *equation.outvars)]
             key = tuple((_TYPES.get(str(x.dtype), str(x.dtype)), tuple(x.shape)) for x in avals)
-            found[key] = _work(equation.params)
+            works[key] = _work(equation.params)
         else:
             for inner in _inside(equation.params):
-                _find(inner, found)
+                _find(inner, works)
 
 
 def _work(params: dict[str, Any]) -> Work:
@@ -70,12 +70,12 @@ def _sum(jaxpr: Any, amount: Callable[[Any, _Shapes], int], arrays: _Shapes) -> 
         for inner in _inside(equation.params):
             # The last operands of an equation are those of the function that it applies.
             operands = equation.invars[-len(inner.invars) :] if inner.invars else []
-            known = {
+            values = {
                 var: arrays[x]
                 for var, x in zip(inner.invars, operands, strict=False)
                 if not hasattr(x, "val") and x in arrays
             }
-            total += times * _sum(inner, amount, known)
+            total += times * _sum(inner, amount, values)
         total += amount(equation, arrays)
     return total
 

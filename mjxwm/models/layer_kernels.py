@@ -110,15 +110,15 @@ def vectors(net: Net, sizes: Sequence[Layer]) -> Float[Array, "3 n"]:
 
 def sizes(net: Net, place: int = 0) -> tuple[Layer, ...]:
     """The layers of a network whose vectors begin at `place`."""
-    found = []
+    layers = []
     for i, layer in enumerate(net.layers):
         features, last = layer.bias.shape[-1], i == len(net.layers) - 1
         bare = last and net.out_activation is None
         group = getattr(net.out_activation, "group", 0) if last else 0
         first = None if bare else (net.norm_first or last)
-        found.append(Layer(features, width(features), place, first, group))
-        place += found[-1].width
-    return tuple(found)
+        layers.append(Layer(features, width(features), place, first, group))
+        place += layers[-1].width
+    return tuple(layers)
 
 
 def read(layer: Layer, vectors_ref: Ref) -> Vectors:
@@ -145,8 +145,8 @@ class Matrix(NamedTuple):
             return window[...]
         row, column = (jax.lax.broadcasted_iota(jnp.int32, shape, axis) for axis in (0, 1))
         row, column = (row, column + first) if transposed else (row + first, column)
-        there = (row < self.terms) & (column < self.features)
-        return triton.load(window, mask=there, other=0.0)
+        inside = (row < self.terms) & (column < self.features)
+        return triton.load(window, mask=inside, other=0.0)
 
 
 def matrices(refs: Sequence[Ref], weights: Sequence[Array]) -> list[Matrix]:
@@ -192,10 +192,10 @@ def weights_gradient(
     """The weights' gradient from a layer's input and its product's gradient, over all rows."""
     terms, features = weights.shape
     if features == 1:  # a product of one column would keep few multiprocessors busy
-        found = (x.astype(jnp.float32) * gradient[:, :1].astype(jnp.float32)).sum(axis=0)[:, None]
+        sums = (x.astype(jnp.float32) * gradient[:, :1].astype(jnp.float32)).sum(axis=0)[:, None]
     else:
-        found = jnp.einsum("ri,ro->io", x, gradient, preferred_element_type=jnp.float32)
-    return found[:terms, :features].astype(weights.dtype)
+        sums = jnp.einsum("ri,ro->io", x, gradient, preferred_element_type=jnp.float32)
+    return sums[:terms, :features].astype(weights.dtype)
 
 
 def wait(interpret: bool) -> None:
@@ -204,24 +204,26 @@ def wait(interpret: bool) -> None:
         triton.debug_barrier()
 
 
-def forward(layer: Layer, x: Array, own: Vectors) -> Array:
+def forward(layer: Layer, x: Array, vectors: Vectors) -> Array:
     """Normalisation and activation of a layer's product with its shift added."""
     if layer.norm_first is None:
         return x
     if layer.norm_first:
-        return _activation(layer)(_standardised(layer, x)[0] * own.scale + own.bias)
-    return _standardised(layer, mish(x))[0] * own.scale + own.bias
+        return _activation(layer)(_standardised(layer, x)[0] * vectors.scale + vectors.bias)
+    return _standardised(layer, mish(x))[0] * vectors.scale + vectors.bias
 
 
-def backward(layer: Layer, x: Array, own: Vectors, gradient: Array) -> tuple[Array, list[Array]]:
+def backward(
+    layer: Layer, x: Array, vectors: Vectors, gradient: Array
+) -> tuple[Array, list[Array]]:
     """The gradient of what `forward` takes from that of its result; and the vectors' gradients."""
     if layer.norm_first:
         normal, per_std = _standardised(layer, x)
-        gradient = _back(layer)(normal * own.scale + own.bias, gradient)
-        of_x = _through(layer, normal, per_std, gradient * own.scale)
+        gradient = _back(layer)(normal * vectors.scale + vectors.bias, gradient)
+        of_x = _through(layer, normal, per_std, gradient * vectors.scale)
     else:
         normal, per_std = _standardised(layer, mish(x))
-        of_x = _of_mish(x, _through(layer, normal, per_std, gradient * own.scale))
+        of_x = _of_mish(x, _through(layer, normal, per_std, gradient * vectors.scale))
     return of_x, [part.sum(axis=0) for part in (of_x, gradient * normal, gradient)]
 
 

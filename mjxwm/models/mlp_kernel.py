@@ -47,7 +47,7 @@ class Weights(NamedTuple):
     """The parameters."""
 
     kernels: tuple[Float[Array, "i o"], ...]
-    """Of each layer; of the first one in as many parts as the input has."""
+    """Matrices of the layers; the first layer has one for each part of the input."""
     vectors: Float[Array, "3 n"]
 
 
@@ -104,9 +104,9 @@ def _run(form: Form, weights: Weights, parts: tuple[Array, ...]) -> Array:
 def _forward(form: Form, weights: Any, parts: Any) -> tuple[Array, Any]:
     values, inputs = _values((weights, parts))
     y, kept = _first_kernel(form, values, inputs, True)
-    # Which of the inputs' gradients are wanted, as a tree: those that are not have no leaf.
-    wanted = tuple(jnp.zeros(()) if part.perturbed else None for part in parts)
-    return y, (values, inputs, kept, wanted)
+    # Which of the inputs' gradients are needed, as a tree: those that are not have no leaf.
+    needed = tuple(jnp.zeros(()) if part.perturbed else None for part in parts)
+    return y, (values, inputs, kept, needed)
 
 
 def _values(primals: Any) -> Any:
@@ -117,8 +117,8 @@ def _backward(form: Form, saved: Any, gradient: Any) -> tuple[Weights, tuple[Arr
     weights, parts, kept, flags = saved
     if isinstance(gradient, jax.custom_derivatives.SymbolicZero):
         return jax.tree.map(jnp.zeros_like, (weights, parts))
-    wanted = [i for i, flag in enumerate(flags) if flag is not None]
-    of_parts, of_layers, sums = backward(form, weights, kept, gradient, wanted)
+    needed = [i for i, flag in enumerate(flags) if flag is not None]
+    of_parts, of_layers, sums = backward(form, weights, kept, gradient, needed)
     of_first, *of_others = of_layers
     pairs = [*((x, of_first) for x in parts), *zip(kept.after, of_others, strict=True)]
     kernels = [weights_gradient(x, g, w) for (x, g), w in zip(pairs, weights.kernels, strict=True)]
@@ -145,8 +145,8 @@ def _first_kernel(
         befores, afters = others[: len(before)], others[len(before) :]
         remaining = iter(matrices)
         for i, layer in enumerate(form.layers):
-            own = layer_kernels.read(layer, vectors)
-            total = own.shift
+            of_layer = layer_kernels.read(layer, vectors)
+            total = of_layer.shift
             for x in inputs:  # the first layer has several, perhaps
                 total = total + product(x, None, next(remaining))
             if layer.norm_first is None:
@@ -155,7 +155,7 @@ def _first_kernel(
             kept_x = total.astype(dtype)
             if keep:
                 befores[i][...] = kept_x
-            y = layer_kernels.forward(layer, kept_x.astype(jnp.float32), own)
+            y = layer_kernels.forward(layer, kept_x.astype(jnp.float32), of_layer)
             if i == len(afters):
                 y_ref[...] = y
                 return
@@ -178,15 +178,15 @@ def _split(
 
 
 def backward(
-    form: Form, weights: Weights, kept: Kept, gradient: Array, wanted: list[int]
+    form: Form, weights: Weights, kept: Kept, gradient: Array, needed: list[int]
 ) -> tuple[dict[int, Array], list[Array], Array]:
-    """Gradients of the inputs `wanted`, of each layer's product, and of the vectors."""
+    """Gradients of the inputs `needed`, of each layer's product, and of the vectors."""
     rows, dtype, number = len(gradient), weights.kernels[0].dtype, len(form.layers)
     parts = len(weights.kernels) - number + 1
     shapes = [
         jax.ShapeDtypeStruct((rows // _block(rows), *weights.vectors.shape), jnp.float32),
         *(jax.ShapeDtypeStruct((rows, layer.width), dtype) for layer in form.layers),
-        *(jax.ShapeDtypeStruct((rows, width(len(weights.kernels[i]))), dtype) for i in wanted),
+        *(jax.ShapeDtypeStruct((rows, width(len(weights.kernels[i]))), dtype) for i in needed),
     ]
 
     def kernel(*refs: Ref) -> None:
@@ -200,20 +200,20 @@ def backward(
             if layer.norm_first is None:
                 sums[0, 0, place] = inner.sum(axis=0)
             else:
-                own = layer_kernels.read(layer, vectors)
+                of_layer = layer_kernels.read(layer, vectors)
                 x = befores[i][...].astype(jnp.float32)
-                inner, totals = layer_kernels.backward(layer, x, own, inner)
+                inner, totals = layer_kernels.backward(layer, x, of_layer, inner)
                 for row, total in enumerate(totals):
                     sums[0, row, place] = total
             of_layers[i][...] = inner.astype(dtype)
             wait(form.interpret)
             if i:
                 inner = product(of_layers[i], None, matrices[parts + i - 1], transposed=True)
-        for ref, i in zip(of_layers[number:], wanted, strict=True):
+        for ref, i in zip(of_layers[number:], needed, strict=True):
             ref[...] = product(of_layers[0], None, matrices[i], transposed=True).astype(dtype)
 
-    sums, *found = _call(form, kernel, rows, (gradient, *kept.before), weights, shapes)
-    return dict(zip(wanted, found[number:], strict=True)), found[:number], sums.sum(axis=0)
+    sums, *gradients = _call(form, kernel, rows, (gradient, *kept.before), weights, shapes)
+    return dict(zip(needed, gradients[number:], strict=True)), gradients[:number], sums.sum(axis=0)
 
 
 def _block(rows: int) -> int:

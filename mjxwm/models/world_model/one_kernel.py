@@ -67,19 +67,19 @@ def rolled_out(
     form = Form(of_actor, layer_kernels.sizes(dynamics, place), detach, interpret)
     actions = inputs.shape[-1]
     wide = padded(inputs, *inputs.shape[:-1], layer_kernels.width(actions))
-    found: Any = _run(form, _packed(form, actor, dynamics), z, wide)
-    next_z, u = found
+    outputs: Any = _run(form, _packed(form, actor, dynamics), z, wide)
+    next_z, u = outputs
     return next_z, u[..., :actions]
 
 
 def _packed(form: Form, actor: MLP | None, dynamics: MLP) -> Weights:
-    own = [] if actor is None else [layer.kernel for layer in actor.layers]
+    of_actor = [] if actor is None else [layer.kernel for layer in actor.layers]
     first, *others = [layer.kernel for layer in dynamics.layers]
     latent = form.dynamics[-1].features
     columns = [layer_kernels.vectors(dynamics, form.dynamics)]
     if actor is not None:
         columns.insert(0, layer_kernels.vectors(actor, form.actor))
-    kernels = (*own, first[:latent], first[latent:], *others)
+    kernels = (*of_actor, first[:latent], first[latent:], *others)
     return Weights(kernels, jnp.concatenate(columns, axis=1))
 
 
@@ -123,12 +123,12 @@ def _of_actor(
 ) -> tuple[list[Array], Array]:
     """The actor's part where it has none in the recurrence: all steps at once."""
     number = len(form.actor)
-    own = mlp_kernel.Weights(
+    of_net = mlp_kernel.Weights(
         weights.kernels[:number], weights.vectors[:, : sum(layer.width for layer in form.actor)]
     )
     before = mlp_kernel.Kept(tuple(map(_flat, kept.before[: number - 1])), ())
     net = mlp_kernel.Form(form.actor, form.interpret)
-    _, of_layers, sums = mlp_kernel.backward(net, own, before, _flat(of_mean), [])
+    _, of_layers, sums = mlp_kernel.backward(net, of_net, before, _flat(of_mean), [])
     return of_layers, sums
 
 

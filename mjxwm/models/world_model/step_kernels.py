@@ -42,8 +42,8 @@ class Weights(NamedTuple):
     """The parameters of a step."""
 
     kernels: tuple[Float[Array, "i o"], ...]
-    """Of the actor's layers, and of the dynamics': the first of these in two parts, for latents and
-    for actions."""
+    """Matrices of the actor's layers, then of the dynamics'; the dynamics' first layer has two, for
+    latents and for actions."""
     vectors: Float[Array, "3 n"]
 
 
@@ -54,7 +54,7 @@ class Kept(NamedTuple):
     action: Float[Array, "H N a"]
     """In the type of the products."""
     u: Any
-    """Actions before tanh [H, N, a]; None where actions are inputs."""
+    """Actions before tanh [H, N, a]; None if there is no actor."""
     before: tuple[Float[Array, "H N n"], ...]
     """Each layer's product with its shift; the actor's last layer is left out."""
     after: tuple[Float[Array, "H N n"], ...]
@@ -88,8 +88,8 @@ def forward(form: Form, weights: Weights, z: Array, inputs: Array) -> Kept:
 
     specs = [_rows(z), _rows(inputs), _all(weights.vectors), *map(whole, weights.kernels)]
     call = _call(form, kernel, n, specs, shapes, [_rows(x) for x in shapes])
-    found = call(z, inputs, weights.vectors, *weights.kernels)
-    return _kept(found, len(before), None if form.actor else inputs.astype(dtype))
+    outputs = call(z, inputs, weights.vectors, *weights.kernels)
+    return _kept(outputs, len(before), None if form.actor else inputs.astype(dtype))
 
 
 def _kept(arrays: Sequence[Any], before: int, actions: Any | None) -> Kept:
@@ -107,8 +107,8 @@ def _step(
     for layer in form.actor[:-1]:
         x_ref = _layer(form, layer, product(x_ref, t, next(remaining)), vectors, t, before, after)
     if form.actor:
-        own = layer_kernels.read(form.actor[-1], vectors)
-        u = product(x_ref, t, next(remaining)) + own.shift + inputs[t]
+        of_layer = layer_kernels.read(form.actor[-1], vectors)
+        u = product(x_ref, t, next(remaining)) + of_layer.shift + inputs[t]
         kept.u[t] = u
         kept.action[t] = jnp.tanh(u).astype(kept.action.dtype)
         wait(form.interpret)
@@ -128,12 +128,12 @@ class _Next(NamedTuple):
 def _layer(
     form: Form, layer: Layer, total: Array, vectors: Ref, t: Array, before: Any, after: Any
 ) -> Ref:
-    own = layer_kernels.read(layer, vectors)
+    of_layer = layer_kernels.read(layer, vectors)
     x_ref, y_ref = next(before), next(after)
-    x = (total + own.shift).astype(x_ref.dtype)
+    x = (total + of_layer.shift).astype(x_ref.dtype)
     x_ref[t] = x
     # Of what is kept, and so of the same numbers as in the backward pass.
-    y = layer_kernels.forward(layer, x.astype(jnp.float32), own)
+    y = layer_kernels.forward(layer, x.astype(jnp.float32), of_layer)
     if isinstance(y_ref, _Next):
         y_ref.ref[t + 1] = y.astype(x_ref.dtype)
     else:
@@ -158,11 +158,11 @@ def backward(
         jax.ShapeDtypeStruct((steps, n // ROWS, 3, form.total), jnp.float32),
     ]
     u = kept.action if kept.u is None else kept.u
-    given = (of_z.astype(dtype), of_u, u, *kept.before)
+    operands = (of_z.astype(dtype), of_u, u, *kept.before)
 
     def kernel(*refs: Ref) -> None:
         number = len(weights.kernels)
-        inputs, (vectors, *others) = refs[: len(given)], refs[len(given) :]
+        inputs, (vectors, *others) = refs[: len(operands)], refs[len(operands) :]
         matrices = layer_kernels.matrices(others[:number], weights.kernels)
         first, of_inputs, *of_layers, sums = others[number:]
         of_layers = [None] * (len(form.layers) - len(layers)) + of_layers
@@ -175,10 +175,10 @@ def backward(
         zero = jnp.zeros((ROWS, latent), jnp.float32)
         first[...] = jax.lax.fori_loop(0, steps, step, zero)
 
-    specs = [*map(_rows, given), _all(weights.vectors), *map(whole, weights.kernels)]
+    specs = [*map(_rows, operands), _all(weights.vectors), *map(whole, weights.kernels)]
     block = pl.BlockSpec((steps, 1, 3, form.total), lambda i: (0, i, 0, 0))
     call = _call(form, kernel, n, specs, shapes, [*map(_rows, shapes[:-1]), block])
-    of_first, of_inputs, *of_layers, sums = call(*given, weights.vectors, *weights.kernels)
+    of_first, of_inputs, *of_layers, sums = call(*operands, weights.vectors, *weights.kernels)
     return of_first, of_inputs, of_layers, sums.sum(axis=(0, 1))
 
 
@@ -224,9 +224,9 @@ class _Back(NamedTuple):
 
     def _layer(self, form: Form, i: int, t: Array, before: Ref, gradient: Array) -> None:
         layer = form.layers[i]
-        own = layer_kernels.read(layer, self.vectors)
+        of_layer = layer_kernels.read(layer, self.vectors)
         x = before[t].astype(jnp.float32)
-        of_x, sums = layer_kernels.backward(layer, x, own, gradient)
+        of_x, sums = layer_kernels.backward(layer, x, of_layer, gradient)
         self.of_layers[i][t] = of_x.astype(self.of_layers[i].dtype)
         for row, total in enumerate(sums):
             self.sums[t, 0, row, pl.ds(layer.place, layer.width)] = total
