@@ -49,24 +49,31 @@ class Optimizer(NamedTuple):
         Returns:
             Parameters, state, and 1 if the step was skipped, else 0.
         """
-        after, moments, all_finite = self._step(parameters, gradient, state)
-        sound = jnp.isfinite(norm(gradient)) & jnp.isfinite(loss) & all_finite
-        parameters, state = finite.kept_unless(sound, (after, moments), (parameters, state))
-        return parameters, state, finite.skipped(sound)
-
-    def _step(self, parameters: T, gradient: T, state: Any) -> tuple[T, Any, Bool[Array, ""]]:
         tree: Any = parameters
         slope: Any = gradient
         if isinstance(state, Packed):
-            slope, vector = _vector(slope), _vector(tree)
-            steps, inner = self.transformation.update(slope, state.state, vector)
-            whole: Any = steps
-            after: Any = jax.tree.map(jnp.add, tree, self._scaled(_tree(whole, tree)))
-            # Of the vector: a kernel instead of one to each array. Scaled steps are no longer ones.
-            return after, Packed(inner), finite.all_finite(vector + whole)
-        steps, state = self.transformation.update(slope, state, tree)
-        after = optax.apply_updates(tree, self._scaled(steps))
-        return after, state, finite.all_finite(after)
+            new, inner, sound = self._packed_step(tree, _vector(slope), state.state, loss)
+            return new, Packed(inner), finite.skipped(sound)
+        steps, moments = self.transformation.update(slope, state, tree)
+        after: Any = optax.apply_updates(tree, self._scaled(steps))
+        sound = jnp.isfinite(norm(slope)) & jnp.isfinite(loss) & finite.all_finite(after)
+        parameters, state = finite.kept_unless(sound, (after, moments), (parameters, state))
+        return parameters, state, finite.skipped(sound)
+
+    def _packed_step(
+        self, tree: Any, slope: Float[Array, " n"], state: Any, loss: Any
+    ) -> tuple[Any, Any, Bool[Array, ""]]:
+        """Parameters, moments, and whether the step was made; of vectors as far as possible: a
+        kernel instead of one to each array."""
+        vector = _vector(tree)
+        result: Any = self.transformation.update(slope, state, vector)
+        steps, moments = result
+        # Of the steps before they are scaled, which makes them shorter at most.
+        after_finite = finite.all_finite(vector + steps)
+        sound = jnp.isfinite(jnp.sqrt((slope**2).sum())) & jnp.isfinite(loss) & after_finite
+        steps = jnp.where(sound, steps, 0)
+        after = jax.tree.map(jnp.add, tree, self._scaled(_tree(steps, tree)))
+        return after, finite.kept_unless(sound, moments, state), sound
 
     def _scaled(self, steps: Any) -> Any:
         return steps if self.scaled is None else self.scaled(steps)

@@ -80,9 +80,7 @@ def fit_critic(
         return (critic, slow, opt), (error, skipped)
 
     start = (learner.critic, learner.target if follows else None, learner.critic_opt)
-    # In bfloat16 a step is a few large kernels: unrolled it would only take longer to compile.
-    scan = platform.scan if config.compute == "float32" else jax.lax.scan
-    (critic, slow, opt), (errors, skipped) = scan(step, start, None, config.critic_steps)
+    (critic, slow, opt), (errors, skipped) = platform.scan(step, start, None, config.critic_steps)
     slow = critic if slow is None else slow
     learner = learner._replace(critic=critic, target=slow, critic_opt=opt)
     return learner, errors, skipped.sum()
