@@ -79,6 +79,10 @@ def _linked(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+"""What a file raises that is no event's."""
+
+
 def read(run: RunFolder) -> tuple[Config, Event]:
     """The configuration that an event happened with, and the event.
 
@@ -93,18 +97,19 @@ def read(run: RunFolder) -> tuple[Config, Event]:
         metrics = {int(n): json_rows.numbers(row) for n, row in values["metrics"].items()}
         event = Event(**values | {"metrics": metrics})
         _check(event)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise ConfigError(f"{path} is damaged: {error}") from error
     return presets.load_yaml(Config, run.dump / "config.yaml"), event
 
 
 def _check(event: Event) -> None:
-    """Raises TypeError or KeyError where a field is of another kind, or `first` has no metrics."""
+    """Raises TypeError, KeyError or OverflowError where a field is of another kind or size."""
     numbers = [event.began, event.first, event.stopped, event.checkpoint or 0]
     numbers += [x for row in event.metrics.values() for x in row.values()]
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise TypeError(f"{number!r} is no number")
+        float(number)
     if not (isinstance(event.what, str) and isinstance(event.stage, str)):
         raise TypeError("what and stage are words")
     event.metrics[event.first]
