@@ -265,7 +265,7 @@ MOST = {
 steps must not exceed."""
 
 
-MOST_IN_BFLOAT16 = {"model update": 114, "actor and critics update": 292}
+MOST_IN_BFLOAT16 = {"model update": 85, "actor and critics update": 231}
 """The same of PWM's hopper with `compute: bfloat16`, whose recurrence is one kernel."""
 
 
