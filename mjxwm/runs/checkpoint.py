@@ -1,9 +1,11 @@
 """Checkpoints of a training state: each a folder of orbax's, with a manifest of its files.
 
-The manifest is written last and has a sum of every file. A checkpoint that lacks it, or does not
-fit it, is passed over for the one before: what is restored is what was saved.
+The manifest has a sum of every file, and a checkpoint is called by its iteration once that is
+written. One that lacks its manifest, or does not fit it, is passed over for the one before: what is
+restored is what was saved.
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +15,7 @@ import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from mjxwm import ConfigError
-from mjxwm.runs import devices, manifests
+from mjxwm.runs import checksums, devices, manifests
 
 T = TypeVar("T")
 _orbax: Any = ocp  # it takes pathlib's paths, which its annotations do not say
@@ -34,12 +36,25 @@ def save(folder: Path, iteration: int, state: Any, keep: int = 2) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     place = folder.resolve() / str(iteration)
-    _orbax.save(place, _named(state), checkpointable_name=_STATE, overwrite=True)
+    partial = _partial(place)
+    _orbax.save(partial, _named(state), checkpointable_name=_STATE, overwrite=True)
     if not devices.leads():
         return
-    manifests.write(place)
+    manifests.write(partial)
+    if place.exists():
+        _set_aside(place)  # it is not whole
+    os.replace(partial, place)
+    checksums.sync(folder)
     for earlier in iterations(folder)[:-keep]:
-        remove(folder, earlier)
+        try:
+            remove(folder, earlier)
+        except OSError as error:  # the new one is whole all the same
+            print(f"note     {folder / str(earlier)} cannot be removed: {error}", flush=True)
+
+
+def _partial(place: Path) -> Path:
+    """What a checkpoint is called before it is whole, and while it is removed."""
+    return place.with_name(f"{place.name}.partial")
 
 
 def iterations(folder: Path) -> list[int]:
@@ -48,7 +63,6 @@ def iterations(folder: Path) -> list[int]:
 
 
 def _all(folder: Path) -> list[int]:
-    # orbax gives a checkpoint its name once all of it is written.
     entries = folder.iterdir() if folder.is_dir() else ()
     return sorted(int(p.name) for p in entries if p.name.isdecimal() and p.is_dir())
 
@@ -60,7 +74,11 @@ def latest(folder: Path) -> int | None:
 
 def remove(folder: Path, iteration: int) -> None:
     """Removes the checkpoint of an iteration."""
-    shutil.rmtree(folder / str(iteration))
+    place = folder / str(iteration)
+    partial = _partial(place)  # so that no part of it is taken for a checkpoint
+    shutil.rmtree(partial, ignore_errors=True)
+    place.rename(partial)
+    shutil.rmtree(partial)
 
 
 def set_aside(folder: Path, after: int) -> bool:
@@ -71,10 +89,15 @@ def set_aside(folder: Path, after: int) -> bool:
     """
     later = [n for n in _all(folder) if n > after]
     for iteration in later:
-        aside = folder / f"damaged-{iteration}"
-        shutil.rmtree(aside, ignore_errors=True)
-        (folder / str(iteration)).rename(aside)
+        _set_aside(folder / str(iteration))
     return bool(later)
+
+
+def _set_aside(place: Path) -> None:
+    aside = place.with_name(f"damaged-{place.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    place.rename(aside)
+    print(f"note     {place} is set aside as {aside.name}", flush=True)
 
 
 def restore(folder: Path, abstract: T) -> T:
@@ -94,7 +117,9 @@ def restore(folder: Path, abstract: T) -> T:
         return _load(place, abstract)
     except ConfigError:
         raise
-    except Exception as error:  # orbax has many, of a checkpoint without a manifest
+    except Exception as error:  # orbax has many
+        if (place / manifests.NAME).is_file():
+            raise  # its files are as they were written: it is the machine, say, or its memory
         reason = (str(error).splitlines() or [""])[0]
         raise ConfigError(
             f"{place} is damaged: {type(error).__name__}: {reason[:200]}. {_WAY_OUT}"
@@ -118,8 +143,8 @@ def _newest_whole(folder: Path) -> int:
         passed[iteration] = damage
     for iteration, damage in passed.items() if whole >= 0 else ():
         print(
-            f"note     checkpoint {iteration} of {folder} is set aside: {damage}. The one before, "
-            f"{whole}, is taken",
+            f"note     checkpoint {iteration} of {folder} is passed over: {damage}. The one "
+            f"before, {whole}, is taken",
             flush=True,
         )
     whole = devices.of_the_first(whole)

@@ -152,8 +152,6 @@ def _of_a_start(entry: Path) -> bool:
 
 def _half_made(path: Path) -> bool:
     """Whether a process that was killed has left it."""
-    if path.parent.name == "resume" and path.name.isdecimal():
-        return not manifests.finished(path)
     return path.name.endswith(".partial") or ".orbax-checkpoint-tmp" in path.name
 
 
@@ -192,16 +190,20 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a file system that can only be read by now
+            path.unlink(missing_ok=True)
 
 
-def clean(run: RunFolder) -> None:
-    """Removes what processes that were killed have left half made; the lock must be held."""
-    if not run.path.is_dir():
-        return
-    places = [run.path, *(entry for entry in run.path.iterdir() if entry.is_dir())]
-    for entry in (entry for place in places for entry in place.iterdir()):
-        if _half_made(entry):
+def clean(folder: Path, apart: Path | None = None) -> None:
+    """Removes what was left half made in a run's folder, or in one of its parts, as far as it goes.
+
+    Args:
+        folder: the folder; what is in the folders in it is looked at, too. Nobody writes there.
+        apart: one of these folders that is left as it is, as somebody may be writing there.
+    """
+    with contextlib.suppress(OSError):
+        places = [folder, *(p for p in folder.iterdir() if p.is_dir() and p != apart)]
+        for entry in filter(_half_made, [p for place in places for p in place.iterdir()]):
             _remove(entry)
 
 

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ class _Kept:
 
 
 _kept: dict[Path, _Kept] = {}
+_making_again = threading.Lock()
 
 
 def begin(run: RunFolder) -> None:
@@ -36,7 +38,7 @@ def begin(run: RunFolder) -> None:
         ConfigError: another process trains it, or it cannot be written to.
     """
     locks.acquire(run.path)
-    folders.clean(run)
+    folders.clean(run.path)
     _kept[run.path] = _Kept(run)
 
 
@@ -46,14 +48,24 @@ def end(run: RunFolder) -> None:
     _kept.pop(run.path, None)
 
 
-def attempt(run: RunFolder, what: str, write: Callable[[], object], needed: int = 0) -> bool:
+def attempt(
+    run: RunFolder,
+    what: str,
+    write: Callable[[], object],
+    needed: int = 0,
+    within: Path | None = None,
+) -> bool:
     """Writes something of a run, or says why that cannot be; the run goes on.
+
+    Two threads may do so at once, if one of them writes checkpoints alone.
 
     Args:
         run: whose it is.
         what: what is written, in words.
         write: writes it.
         needed: bytes that are free, or it is not even begun: half of it would take the room.
+        within: where all of it is written, and nothing else meanwhile; by default anywhere in the
+            run's folder but among its checkpoints.
 
     Returns:
         Whether it was written.
@@ -64,19 +76,21 @@ def attempt(run: RunFolder, what: str, write: Callable[[], object], needed: int 
         with _quiet():
             if lacks_room(run.path, needed):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if kept is not None:
+                _make_again(run, kept)
             try:
                 write()
             except (OSError, ValueError):
-                if kept is None or run.config.is_file():
+                if kept is None or not _make_again(run, kept):
                     raise
-                _make_again(run, kept)
                 write()
     except (OSError, ValueError) as error:
         reason = _reason(error)
         if reason is None:
             raise
         if kept is not None:
-            folders.clean(run)  # half of a checkpoint takes room, too
+            half = (run.path, run.checkpoints) if within is None else (within,)
+            folders.clean(*half)  # half of a checkpoint takes room, too
         if what not in unwritten:
             _say(run, what, reason, goes_on=kept is not None)
         unwritten[what] = reason
@@ -86,15 +100,29 @@ def attempt(run: RunFolder, what: str, write: Callable[[], object], needed: int 
     return True
 
 
+class _Silence:
+    """How many threads want orbax to print nothing, and whether it did before the first of them."""
+
+    lock = threading.Lock()
+    users = 0
+    before = False
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Until it ends, orbax prints nothing: it logs the traceback of each thread that fails."""
     logger = logging.getLogger("absl")
-    before, logger.disabled = logger.disabled, True
+    with _Silence.lock:
+        if not _Silence.users:
+            _Silence.before, logger.disabled = logger.disabled, True
+        _Silence.users += 1
     try:
         yield
     finally:
-        logger.disabled = before
+        with _Silence.lock:
+            _Silence.users -= 1
+            if not _Silence.users:
+                logger.disabled = _Silence.before
 
 
 def unwritten(run: RunFolder) -> tuple[str, ...]:
@@ -102,14 +130,19 @@ def unwritten(run: RunFolder) -> tuple[str, ...]:
     return tuple(_kept[run.path].unwritten) if run.path in _kept else ()
 
 
-def _make_again(run: RunFolder, kept: _Kept) -> None:
-    print(f"WARNING  {run.path} is gone and is made again, from here on", flush=True)
-    locks.release(run.path)
-    run.path.mkdir(parents=True, exist_ok=True)
-    for path, content in kept.started.items():
-        path.write_bytes(content)
-    folders.keep_trained(run)
-    locks.acquire(run.path)
+def _make_again(run: RunFolder, kept: _Kept) -> bool:
+    """Makes a folder again that has vanished, with the files of its start; whether it had."""
+    with _making_again:
+        if not kept.started or any(path.is_file() for path in kept.started):
+            return False
+        print(f"WARNING  {run.path} is gone and is made again, from here on", flush=True)
+        locks.release(run.path)
+        run.path.mkdir(parents=True, exist_ok=True)
+        for path, content in kept.started.items():
+            path.write_bytes(content)
+        folders.keep_trained(run)
+        locks.acquire(run.path)
+        return True
 
 
 def _reason(error: OSError | ValueError) -> str | None:

@@ -1,5 +1,6 @@
 """Which files a checkpoint has, with their sums: written last, and checked before it is read."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,20 @@ def finished(checkpoint: Path) -> bool:
 
 
 def damage(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint's files; empty if they are as they were written."""
+    """What is wrong with a checkpoint's files; empty if they are as they were written.
+
+    Raises:
+        OSError: they cannot be read, but not for a disk that is damaged.
+    """
+    try:
+        return _damage(checkpoint)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return f"{error.filename or checkpoint} cannot be read: {error.strerror}"
+
+
+def _damage(checkpoint: Path) -> str:
     manifest = checkpoint / NAME
     if not manifest.is_file():
         if finished(checkpoint):
@@ -44,7 +58,7 @@ def damage(checkpoint: Path) -> str:
         sums = json.loads(text)["files"]
         expected = {str(name): (int(x["bytes"]), str(x["sha256"])) for name, x in sums.items()}
         changed = text != _text(sums)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         changed, expected = True, {}
     if changed:
         return f"{manifest} is damaged"

@@ -79,7 +79,9 @@ class Saver:
             for run in due:  # one after the other: the parts of a state on a device take memory
                 mine = state if self._seeds is None else part(state, self._runs.index(run))
                 write = functools.partial(checkpoint.save, run.checkpoints, iteration, mine)
-                saved.append(keeping.attempt(run, "the checkpoint", write, memory.size(mine)))
+                needed = memory.size(mine)
+                written = keeping.attempt(run, "the checkpoint", write, needed, run.checkpoints)
+                saved.append(written)
             self._saved = all(saved)
         except BaseException as error:  # raised where it is waited for
             self._error = error

@@ -1,5 +1,7 @@
 """Checkpoints of any state: what was saved is what is read, and another state's is refused."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -80,7 +82,7 @@ def test_a_checkpoint_of_version_0_1_is_read_and_checked_as_any_other(tmp_path, 
     checkpoint.save(tmp_path / "run", 5, before)
     if size == 3:
         found = checkpoint.restore(tmp_path / "run", abstract(state()))
-        np.testing.assert_array_equal(found.weight, before.weight.value)
+        np.testing.assert_array_equal(found.weight, state().weight)
     else:
         with pytest.raises(ConfigError, match=r".weight.value is float32\[3\] there and float32"):
             checkpoint.restore(tmp_path / "run", abstract(state(size)))
@@ -116,7 +118,7 @@ def test_each_of_50_damages_is_found_and_the_one_before_taken(two, capsys):
         said = capsys.readouterr().out
         assert said.count("\n") == newest, what
         if newest:
-            assert f"checkpoint 2 of {two} is set aside: {file} " in said, what
+            assert f"checkpoint 2 of {two} is passed over: {file} " in said, what
             assert "The one before, 1, is taken" in said
     assert taken(two) == 2
 
@@ -152,6 +154,58 @@ def test_the_two_newest_are_kept_and_one_that_is_not_finished_is_written_anew(tw
     assert checkpoint.iterations(two) == [2, 3]
 
 
+def test_an_earlier_one_that_cannot_be_removed_hinders_nothing(two, monkeypatch, capsys):
+    def busy(*_, **__):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", busy)
+        checkpoint.save(two, 3, state())
+    assert f"{two}/1 cannot be removed: " in capsys.readouterr().out
+    assert checkpoint.iterations(two) == [1, 2, 3]
+    checkpoint.save(two, 4, state())
+    assert checkpoint.iterations(two) == [3, 4]
+
+
+def test_one_is_called_by_its_iteration_once_all_of_it_is_written(two, monkeypatch):
+    """What lacks its manifest has lost it."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(manifests, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(two, 3, state())
+    assert {path.name for path in two.iterdir()} == {"1", "2", "3.partial"}
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "too many"), RuntimeError("memory")])
+def test_what_the_machine_lacks_is_no_damage(two, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_load", fail)
+        with pytest.raises(type(error), match=str(error.args[-1])):
+            taken(two)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(type(error), match=str(error.args[-1])):
+        taken(two)
+
+
+def test_a_disk_that_cannot_be_read_is_damage(two, monkeypatch, capsys):
+    read = Path.read_bytes
+
+    def broken(path):
+        if path == two / "2" / manifests.NAME:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    assert taken(two) == 1
+    assert f"{two}/2/manifest.json cannot be read: Input/output error" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "name", ["_METADATA", "_sharding", "manifest.ocdbt", "array_metadatas/process_0", ""]
 )
@@ -172,7 +226,7 @@ def test_a_damaged_checkpoint_of_an_earlier_version_is_named(two, tmp_path, name
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     if others:
         assert taken(folder) == 1
-        assert f"checkpoint 2 of {folder} is set aside: {file} " in capsys.readouterr().out
+        assert f"checkpoint 2 of {folder} is passed over: {file} " in capsys.readouterr().out
     else:
         with pytest.raises(ConfigError, match=str(file)) as refusal:
             taken(folder)

@@ -1,8 +1,11 @@
 """What cannot be written is said, and tried again; the run goes on."""
 
 import errno
+import logging
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -52,6 +55,36 @@ def test_a_folder_that_vanishes_is_made_again(run, capsys):
     assert run.config.read_text() == run.trained.read_text() == "task: hopper\n"
     assert run.system.is_file()
     assert record.read(run.metrics) == [{"iteration": 3}]
+
+
+@pytest.mark.parametrize("which", ["main", "thread"])
+def test_what_fails_removes_nothing_that_another_thread_writes(run, which):
+    """A checkpoint is written in a thread of its own, and all else meanwhile."""
+    rows, saved = run.path / "dump.partial", run.checkpoints / "5.partial"
+    for place in (rows, saved):
+        place.mkdir(parents=True)
+    if which == "main":
+        assert not keeping.attempt(run, "the record", full)
+        assert (rows.exists(), saved.exists()) == (False, True)
+    else:
+        assert not keeping.attempt(run, "the checkpoint", full, within=run.checkpoints)
+        assert (rows.exists(), saved.exists()) == (True, False)
+
+
+def test_two_threads_at_once_make_a_folder_again_once_and_keep_orbax_silent(run, capsys):
+    shutil.rmtree(run.path)
+    logger, together = logging.getLogger("absl"), threading.Barrier(2)
+
+    def write():
+        together.wait(30)
+        assert logger.disabled
+        assert run.config.is_file()
+
+    with ThreadPoolExecutor() as pool:
+        made = [pool.submit(keeping.attempt, run, f"part {i}", write) for i in range(2)]
+        assert all(future.result() for future in made)
+    assert capsys.readouterr().out.count("is made again") == 1
+    assert not logger.disabled
 
 
 def test_rows_that_found_no_room_come_with_the_next(tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -115,8 +117,22 @@ def test_a_run_that_another_process_begins_is_not_taken_over(tmp_path, monkeypat
 
 
 def test_what_is_half_made_is_removed(tmp_path):
-    names = ["metrics.jsonl.partial", "checkpoints/5.orbax-checkpoint-tmp-17/a", "checkpoints/4/a"]
+    half = ["5.partial.orbax-checkpoint-tmp-17", "5.partial", "5.orbax-checkpoint-tmp-17"]
+    names = ["metrics.jsonl.partial", *(f"resume/{name}/a" for name in half), "resume/4/a"]
     run = begun(tmp_path, *names)
-    folders.clean(run)
+    folders.clean(run.path, apart=run.checkpoints)
     assert not (run.path / names[0]).exists()
-    assert [path.name for path in run.checkpoints.iterdir()] == ["4"]
+    assert {path.name for path in run.checkpoints.iterdir()} == {"4", *half}
+    folders.clean(run.path)
+    assert [path.name for path in run.checkpoints.iterdir()] == ["4"], "damaged, but not half made"
+
+
+def test_what_cannot_be_removed_stays(tmp_path, monkeypatch):
+    run = begun(tmp_path, "metrics.jsonl.partial")
+
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    folders.clean(run.path)
+    assert (run.path / "metrics.jsonl.partial").is_file()

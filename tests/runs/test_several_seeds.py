@@ -144,7 +144,7 @@ def test_runs_whose_checkpoints_are_damaged_go_on_from_where_all_are_whole(tmp_p
     file.write_bytes(file.read_bytes()[:-1])
     several.resume(runs)
     said = capsys.readouterr().out
-    assert f"checkpoint 4 of {runs[2].checkpoints} is set aside: {file} has" in said
+    assert f"checkpoint 4 of {runs[2].checkpoints} is passed over: {file} has" in said
     assert "walk-seed6 goes on from iteration 3, not from 4" in said
     for run, other in zip(runs, alone, strict=True):
         same(run, other)

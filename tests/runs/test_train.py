@@ -96,7 +96,9 @@ def test_a_run_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before(
     file = run.checkpoints / "3" / "state" / "_METADATA"
     file.write_bytes(file.read_bytes()[:100])
     loop.train(build.build(cfg), run, resume=True)
-    assert f"checkpoint 3 of {run.checkpoints} is set aside: {file} has" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"checkpoint 3 of {run.checkpoints} is passed over: {file} has" in said
+    assert f"{run.checkpoints}/3 is set aside as damaged-3" in said
     assert [row["iteration"] for row in record.read(run.metrics)] == [1, 2, 3, 4]
     for a, b in zip(
         *(jax.tree.leaves(final_state(cfg, r)) for r in (straight[0], run)), strict=True
