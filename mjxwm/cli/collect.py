@@ -61,11 +61,14 @@ def _collect_all(name: str, args: list[str]) -> int:
     status = exits.DONE
     for run, config in runs.items():
         result = _collect_one(config, name, run, options.folder)
-        if result is not None and not result.finished:
+        if result is None or result.finished:
+            collected.append(str(options.folder / run))
+        if result is None:
+            continue
+        status = status or result.status
+        if result.signal is not None or not result.finished:
             print("stopped; the same command goes on")
-            status = result.status
             break
-        collected.append(str(options.folder / run))
     write(collected, options.json)
     return status
 

@@ -28,4 +28,4 @@ def compare(args: list[str]) -> int:
     print(comparison.table(rows))
     write([row._asdict() for row in rows], options.json)
     print(plot.comparison(comparison.curves(done), options.out, options.config.task))
-    return 0
+    return comparison.status(done)

@@ -67,6 +67,8 @@ def _check(args: list[str]) -> int:
     from mjxwm_envs import check
     from mjxwm_envs.registry import listing
 
+    from mjxwm.runs import exits
+
     @dataclasses.dataclass(frozen=True)
     class Options:
         names: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -101,4 +103,4 @@ def _check(args: list[str]) -> int:
         f"{len(findings) - len(wrong)} of {len(findings)} sound"
         + (f"; not {wrong}" if wrong else "")
     )
-    return 1 if wrong else 0
+    return exits.FAILED if wrong else exits.DONE

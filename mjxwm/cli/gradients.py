@@ -40,7 +40,7 @@ def gradients(args: list[str]) -> int:
     from mjxwm.runs import system
 
     options = parse(_Options, args, "gradients")
-    policy, path = _policy(options)
+    policy, path, status = _policy(options)
     run_config = policy.config
     task = experiment.Task(
         options.task, _fields(run_config, options), run_config.action_repeat or 1
@@ -67,25 +67,25 @@ def gradients(args: list[str]) -> int:
         print(f"{gate.name}: {mark}: {gate.verdict}")
     print(text)
     print(options.html)
-    return 0
+    return status
 
 
-def _policy(options: _Options) -> tuple[Any, Path]:
-    """The policy to look at, and its run's folder."""
-    from mjxwm.runs import policies
+def _policy(options: _Options) -> tuple[Any, Path, int]:
+    """The policy to look at, its run's folder, and the exit status of a training for it."""
+    from mjxwm.runs import exits, policies
 
-    path = _trained(options).path if options.policy is None else options.policy
+    path, status = (options.policy, exits.DONE) if options.policy else _trained(options)
     policy = policies.of_run(path)
     if policy.config.algorithm != "pwm":
         raise ConfigError(
             f"run {path} is of {policy.config.algorithm}, which has no world model; give a run of "
             "pwm"
         )
-    return policy, path
+    return policy, path, status
 
 
-def _trained(options: _Options) -> Any:
-    """Trains a preset of the task for a while."""
+def _trained(options: _Options) -> tuple[Path, int]:
+    """The folder of a run that trains a preset of the task for a while, and its exit status."""
     from mjxwm.runs import folders, loop, stops
     from mjxwm.runs.config import Config
 
@@ -106,7 +106,7 @@ def _trained(options: _Options) -> Any:
     stops.refuse_more(
         result.signal, f"stopped. Go on with `mjxwm train --resume {run}`, then with --policy {run}"
     )
-    return result.run
+    return result.run.path, result.status
 
 
 def _fits(run_config: Any, task: str) -> bool:

@@ -19,7 +19,7 @@ class _Replay:
 
 def replay(args: list[str]) -> int:
     """Runs the iterations before a stop again; status 0 if it comes to the same end, else 1."""
-    from mjxwm.runs import folders, guard, json_rows, replaying
+    from mjxwm.runs import exits, folders, guard, json_rows, replaying
 
     options = parse(_Replay, args, "replay")
     run = folders.of_any_kind(options.run)
@@ -46,4 +46,4 @@ def replay(args: list[str]) -> int:
         "metrics": json_rows.plain(result.metrics),
     }
     write(values, options.json)
-    return 0 if result.reproduced else 1
+    return exits.DONE if result.reproduced else exits.FAILED

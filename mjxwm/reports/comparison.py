@@ -19,7 +19,7 @@ from mjxwm import ConfigError
 from mjxwm.algos import shac
 from mjxwm.models import actor_critic
 from mjxwm.reports import plot
-from mjxwm.runs import folders, loop, presets, record, stops
+from mjxwm.runs import exits, folders, loop, presets, record, stops
 from mjxwm.runs.build import build
 from mjxwm.runs.config import Config as TrainConfig
 from mjxwm.runs.folders import RunFolder
@@ -77,6 +77,15 @@ class Row(NamedTuple):
     """95% interval of the mean over seeds, by bootstrap; not defined for one seed."""
     env_steps: list[int]
     minutes: list[float]
+
+
+class Trained(NamedTuple):
+    """A run of a comparison."""
+
+    run: RunFolder
+    config: TrainConfig
+    status: int = exits.DONE
+    """The exit status of its training, of `exits`."""
 
 
 def preset(name: str, task: str) -> TrainConfig:
@@ -145,7 +154,7 @@ def _equalised(config: Config, name: str, algo: Any) -> Any:
 
 def run(
     config: Config, folder: Path, say: Callable[[str], None] = print
-) -> dict[str, list[tuple[RunFolder, TrainConfig]]]:
+) -> dict[str, list[Trained]]:
     """Trains everything, one run after another, each in its own run folder.
 
     A finished run that is there already is kept, however it is configured; one that was interrupted
@@ -164,30 +173,33 @@ def run(
         raise ConfigError("compare needs at least one algorithm and one seed")
     for one in planned.values():
         build(one)
-    done: dict[str, list[tuple[RunFolder, TrainConfig]]] = {name: [] for name in config.algorithms}
+    done: dict[str, list[Trained]] = {name: [] for name in config.algorithms}
     for (name, seed), one in planned.items():
         done[name].append(_trained(one, f"{name}-{seed}", folder, say))
     return done
 
 
-def _trained(
-    config: TrainConfig, label: str, folder: Path, say: Callable[[str], None]
-) -> tuple[RunFolder, TrainConfig]:
+def _trained(config: TrainConfig, label: str, folder: Path, say: Callable[[str], None]) -> Trained:
     if not folders.learned(folder / label):
         result = loop.run(config, label, label, folder)
-        _go_on(result)
-        return result.run, config
+        return Trained(result.run, config, _status(result))
     run_folder = folders.find(folder / label)
     kept_config = presets.load_yaml(TrainConfig, run_folder.config)
-    if finished(run_folder, kept_config):
-        say(f"{label}: kept, it was there already")
-    else:
-        _go_on(loop.resume(run_folder))
-    return run_folder, kept_config
+    if not finished(run_folder, kept_config):
+        return Trained(run_folder, kept_config, _status(loop.resume(run_folder)))
+    say(f"{label}: kept, it was there already")
+    return Trained(run_folder, kept_config)
 
 
-def _go_on(result: Result) -> None:
+def _status(result: Result) -> int:
+    """The exit status of a run after which the next one follows."""
     stops.refuse_more(result.signal, f"stopped in {result.run.path}; the same command goes on")
+    return result.status
+
+
+def status(done: dict[str, list[Trained]]) -> int:
+    """The exit status of a comparison: the first of its runs' that says that something lacks."""
+    return next((one.status for runs in done.values() for one in runs if one.status), exits.DONE)
 
 
 def finished(run_folder: RunFolder, config: TrainConfig) -> bool:
@@ -205,15 +217,15 @@ def updates(algo: Any) -> int:
 
 
 def curves(
-    done: dict[str, list[tuple[RunFolder, TrainConfig]]],
+    done: dict[str, list[Trained]],
 ) -> dict[str, list[dict[str, np.ndarray]]]:
     """Env steps, minutes, actor updates and returns of every run's evaluations, each [n]."""
-    return {name: [_curve(*one) for one in runs] for name, runs in done.items()}
+    return {name: [_curve(one) for one in runs] for name, runs in done.items()}
 
 
-def _curve(run_folder: RunFolder, config: TrainConfig) -> dict[str, np.ndarray]:
-    rows = record.evaluations(run_folder.metrics, "minutes")
-    each = updates(config.algo)
+def _curve(trained: Trained) -> dict[str, np.ndarray]:
+    rows = record.evaluations(trained.run.metrics, "minutes")
+    each = updates(trained.config.algo)
     return {
         "env steps, all worlds": np.array([r["env_steps"] for r in rows], float),
         "minutes, compilation included": np.array([r["minutes"] for r in rows], float),
@@ -222,7 +234,7 @@ def _curve(run_folder: RunFolder, config: TrainConfig) -> dict[str, np.ndarray]:
     }
 
 
-def summarize(done: dict[str, list[tuple[RunFolder, TrainConfig]]]) -> list[Row]:
+def summarize(done: dict[str, list[Trained]]) -> list[Row]:
     """The result of each algorithm, the best first."""
     rows = []
     for name, run_curves in curves(done).items():
@@ -231,7 +243,7 @@ def summarize(done: dict[str, list[tuple[RunFolder, TrainConfig]]]) -> list[Row]
         rows.append(
             Row(
                 name,
-                [str(run.path) for run, _ in done[name]],
+                [str(one.run.path) for one in done[name]],
                 ends.tolist(),
                 float(ends.mean()),
                 float(low[0]),

@@ -1,4 +1,4 @@
-"""The result of a run: its newest checkpoint evaluated, its curve drawn, its policy rendered."""
+"""The result of a run: its policy evaluated, its curve drawn, its policy rendered."""
 
 import dataclasses
 import functools

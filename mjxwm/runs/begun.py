@@ -1,5 +1,6 @@
 """Runs that were begun before by the same command, as a scheduler gives it again."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from mjxwm.runs import devices, folders, presets, together
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
 
-_MAY_DIFFER = {"seed", "devices", "task_folder"}
+_MAY_DIFFER = {"devices", "task_folder"}
 
 
 def runs(config: Config, seeds: int, name: str | None, folder: Path) -> list[RunFolder]:
@@ -26,15 +27,16 @@ def runs(config: Config, seeds: int, name: str | None, folder: Path) -> list[Run
     """
     if name is None:
         raise ConfigError("--go-on needs the name of the run: --run NAME")
-    several = together.numbered(config.seed, seeds) if seeds != 1 else ()
-    names = [f"{name}-seed{seed}" for seed in several] or [name]
+    each = together.numbered(config.seed, seeds)
+    names = [name] if seeds == 1 else [f"{name}-seed{seed}" for seed in each]
+    configs = [dataclasses.replace(config, seed=seed) for seed in each]
     candidates = [RunFolder(folder / one) for one in names]
     learned = [folders.learned(run.path) for run in candidates]
     error = ""
     if any(learned) and not all(learned):
         error = _apart(candidates, learned)
     elif all(learned):
-        error = next(filter(None, (_differs(run, config) for run in candidates)), "")
+        error = next(filter(None, map(_differs, candidates, configs)), "")
     devices.refuse(error)  # all processes of a run have looked before one of them begins it
     return candidates if all(learned) else []
 

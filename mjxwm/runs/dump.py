@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mjxwm import ConfigError
-from mjxwm.runs import folders, json_rows, presets
+from mjxwm.runs import folders, json_rows, presets, start
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -51,9 +51,8 @@ def write(run: RunFolder, trainer: Trainer, index: int, event: Event) -> None:
     partial = run.path / "dump.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    config = presets.load_yaml(Config, run.config) if run.config.is_file() else trainer.config
     seed = (trainer.seeds or [trainer.config.seed])[index]
-    config = dataclasses.replace(trainer.config, seed=seed, task_folder=config.task_folder)
+    config = dataclasses.replace(start.with_task_folder(trainer), seed=seed)
     presets.save_yaml(config, partial / "config.yaml")
     if event.checkpoint is not None:
         name = str(event.checkpoint)
@@ -104,9 +103,10 @@ def read(run: RunFolder) -> tuple[Config, Event]:
 
 def _check(event: Event) -> None:
     """Raises TypeError, KeyError or OverflowError where a field is of another kind or size."""
-    numbers = [event.began, event.first, event.stopped, event.checkpoint or 0]
-    numbers += [x for row in event.metrics.values() for x in row.values()]
-    for number in numbers:
+    for iteration in (event.began, event.first, event.stopped, event.checkpoint or 0):
+        if isinstance(iteration, bool) or not isinstance(iteration, int):
+            raise TypeError(f"{iteration!r} is no iteration")
+    for number in (x for row in event.metrics.values() for x in row.values()):
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise TypeError(f"{number!r} is no number")
         float(number)

@@ -2,8 +2,9 @@
 
 DONE = 0
 """The work is done."""
-BUG = 1
-"""An unexpected error, with its traceback: Python's own status."""
+FAILED = 1
+"""An unexpected error, with its traceback: Python's own status. Without one, what a command looks
+for is not so: `envs check` and `replay`."""
 MISTAKE = 2
 """A user's mistake, or a machine that lacks something; one line says what."""
 GUARD = 3

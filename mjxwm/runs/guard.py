@@ -7,7 +7,7 @@ to a stop is kept in the run's folder `dump`, see `mjxwm.runs.dump` and `mjxwm r
 
 import functools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -69,14 +69,22 @@ class _Streak(NamedTuple):
 class Guard:
     """Watches the iterations of a run, or of the runs of several seeds in one program."""
 
-    def __init__(self, trainer: Trainer, runs: Sequence[RunFolder], iteration: int):
+    def __init__(
+        self,
+        trainer: Trainer,
+        runs: Sequence[RunFolder],
+        iteration: int,
+        wait: Callable[[], object],
+    ):
         """Args:
         trainer: what is trained.
         runs: the folder of its run, or those of its seeds.
         iteration: where this part of the run begins.
+        wait: returns once no checkpoint is being written.
         """
         config = trainer.config
         self._trainer, self._runs, self._began = trainer, list(runs), iteration
+        self._wait = wait
         shortest = max(1, trainer.algorithm.iterations // 2)
         self.most = min(config.stop_after_skips, shortest)
         self._pending: deque[tuple[int, Any]] = deque()
@@ -137,6 +145,7 @@ class Guard:
         what = _WORDS[streak.stage] + f" from iteration {streak.first} on"
         if int(history[iteration][finite.UNSOUND]) > 1:
             what = f"{_WORDS['parameters']} at {iteration=}"
+        self._wait()  # one that is being written now may be the last good state
         last_good = checkpoint.latest(run.checkpoints)
         event = dump.Event(
             what, self._began, last_good, streak.first, iteration, streak.stage, history

@@ -104,7 +104,7 @@ def train_runs(
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
     announce(trainer, runs, state)
     compilation.wait(trainer)
-    dataset_recorder, guard = recorder(trainer, state, resume), Guard(trainer, runs, iteration)
+    dataset_recorder = recorder(trainer, state, resume)
     evaluations, out_of_time, stopped, failure = None, False, False, ""
     ended: dict[RunFolder, tuple[int, str]] = {}  # before the others: at which iteration, and why
     with (
@@ -113,6 +113,7 @@ def train_runs(
         algorithm.batches(iteration) as batches,
         Saver(runs, trainer.seeds, dataset_recorder) as saver,
     ):
+        guard = Guard(trainer, runs, iteration, saver.wait)
         while iteration < last and not (out_of_time or stopped):
             state, metrics = trainer.programs.iterate(state, *next(batches))
             iteration += 1
@@ -144,6 +145,6 @@ def train_runs(
             say_stopped(troubles, iteration, others=len(ended) < len(runs))
     finished = out_of_time or iteration == algorithm.iterations
     say_failures(trainer.eval_env)
-    signal = next(iter(interrupted), SIGTERM) if stopped else None  # maybe another process's
+    signal = next(iter(interrupted), SIGTERM if stopped else None)  # maybe another process's
     end = End(iteration, finished, time.monotonic() - began, signal)
     return results(trainer, runs, end, evaluations, ended)

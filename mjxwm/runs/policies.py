@@ -136,6 +136,8 @@ def save(
 ) -> None:
     """Keeps the policy of each run as its last, and as its best where its evaluation is.
 
+    The best is among those none of whose evaluated episodes was cut short.
+
     Args:
         trainer: what is trained.
         runs: the folder of its run, or those of its seeds.
@@ -151,11 +153,14 @@ def save(
     for i, (run, policy) in enumerate(zip(runs, each, strict=True)):
         if run in ended:
             continue
-        mean = None if evaluations is None else evaluations[i].mean_return
+        evaluation = None if evaluations is None else evaluations[i]
+        mean = None if evaluation is None else evaluation.mean_return
         mean = None if mean is None or math.isnan(mean) else mean
         header = _header(trainer, i, iteration, mean)
         names = ["last"]
-        if mean is not None and mean > _best_return(run.policy / "best"):
+        # An episode that physics cut short has a return of a part, which may be above a whole one.
+        whole = evaluation is not None and not evaluation.lost
+        if whole and mean is not None and mean > _best_return(run.policy / "best"):
             names.append("best")
         for name in names:
             write = functools.partial(policy_files.write, run.policy / name, header, policy)

@@ -1,7 +1,8 @@
 """Repeats what the guard stopped a run for, from its dump."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -9,9 +10,10 @@ from mjxwm_envs import seeds
 
 from mjxwm import ConfigError
 from mjxwm.maths import finite
-from mjxwm.runs import checkpoint, dump, guard
+from mjxwm.runs import checkpoint, compilation, dump, guard
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.folders import RunFolder
+from mjxwm.types import no_batches
 
 
 class Replayed(NamedTuple):
@@ -44,7 +46,8 @@ def replay(run: RunFolder, say: Callable[[str], None] = print) -> Replayed:
         say: takes a line about how far it is.
 
     Raises:
-        ConfigError: there is no dump, or its worlds live in Python and cannot be restored.
+        ConfigError: there is no dump, or its iterations do not repeat: worlds live in Python, or
+            its batches were read by a process before that of the stop.
     """
     config, event = dump.read(run)
     trainer = build(config, fits=False)
@@ -53,11 +56,12 @@ def replay(run: RunFolder, say: Callable[[str], None] = print) -> Replayed:
             f"{run.path}: worlds of task {config.task!r} live outside of the state that is kept, "
             "so its iterations do not repeat. dump/event.json says what was not finite"
         )
+    compilation.try_kernels(trainer.algorithm.trial)  # as the run itself
     state, start = _start(trainer, run, event)
     say(f"from iteration {start}, to {event.first}, where {event.what}")
     iteration, metrics = start, {}
-    with trainer.algorithm.batches(event.began) as batches:
-        for batch in itertools.islice(batches, start - event.began, None):
+    with _batches(trainer, run, event, start) as batches:
+        for batch in batches:
             if iteration >= event.stopped:
                 break
             state, on_device = trainer.programs.iterate(state, *batch)
@@ -66,6 +70,22 @@ def replay(run: RunFolder, say: Callable[[str], None] = print) -> Replayed:
             if metrics[finite.UNSOUND]:
                 return Replayed(event, iteration, guard.stage(metrics), metrics)
     return Replayed(event, None, "", metrics)
+
+
+@contextmanager
+def _batches(
+    trainer: Trainer, run: RunFolder, event: dump.Event, start: int
+) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """The batches of the process that was stopped, from an iteration on."""
+    before = event.began - start
+    if before > 0 and trainer.algorithm.batches is not no_batches:
+        raise ConfigError(
+            f"{run.path}: the process that was stopped went on at iteration {event.began}, and of "
+            f"that there is no checkpoint any more; the batches of the {before} iterations before "
+            "are another process's and do not repeat. dump/event.json says what was not finite"
+        )
+    with trainer.algorithm.batches(event.began) as batches:
+        yield itertools.islice(batches, max(0, -before), None)
 
 
 def _start(trainer: Trainer, run: RunFolder, event: dump.Event) -> tuple[Any, int]:

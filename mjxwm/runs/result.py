@@ -30,7 +30,8 @@ class Result(NamedTuple):
     trouble: str = ""
     """Why it ended before the other seeds of its program; empty if it did not."""
     signal: int | None = None
-    """The signal that stopped it, once it was saved."""
+    """The signal that stopped it, or that came while its last iteration was evaluated and saved:
+    whatever was to follow the run does not."""
     unwritten: tuple[str, ...] = ()
     """What of it is not on disk, since that could not be written."""
 

@@ -29,7 +29,8 @@ class Schedule:
         """Whether a checkpoint is due after this iteration.
 
         One more than the configuration has is due with the first evaluation, of which a policy is
-        kept: a run in which something was learned can go on.
+        kept: soon after it a run in which something was learned can go on, too. The checkpoint is
+        written while training goes on, and may be whole after the policy.
         """
         first = -(-self.iterations // max(1, self.evaluations))
         return iteration == first or due(iteration, self.iterations, self.checkpoints + 1)

@@ -28,6 +28,10 @@ most (docs/reliability.md)."""
 _ROWS, _LEAST = 100, 10
 """Rows that the largest value is of, and how many it takes to know what is usual."""
 
+_STAYS = 50
+"""Outliers in a row, of about 500 rows of a run, after which they are what is usual: the level has
+changed, as where a task becomes harder."""
+
 _WATCHED = ("loss", "grad_norm", "world_grad_max", "/value")
 """Ends of the names of metrics that grow where learning diverges."""
 
@@ -38,9 +42,13 @@ class Usual:
     def __init__(self):
         """Nothing is known yet."""
         self._past: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_ROWS))
+        self._outliers: dict[str, list[float]] = defaultdict(list)
+        """The latest ones, of metrics whose last row had one."""
 
     def outliers(self, row: dict[str, Any]) -> dict[str, float]:
-        """How far metrics of a row are outside of their history, which the row then joins.
+        """How far metrics of a row are outside of their history.
+
+        A value joins the history; an outlier only with 49 others right before it.
 
         Returns:
             `far/NAME`, the ratio to the largest of the latest 100 rows, for those alone for which
@@ -50,11 +58,18 @@ class Usual:
         for name, value in row.items():
             if not name.endswith(_WATCHED) or not isinstance(value, float):
                 continue
-            past, size = self._past[name], abs(value)
+            past, size, outliers = self._past[name], abs(value), self._outliers[name]
+            if not math.isfinite(size):
+                continue
             if len(past) >= _LEAST and size > _FAR * max(past) > 0:
                 ratios[f"far/{name}"] = size / max(past)
-            elif math.isfinite(size):  # an outlier does not become usual
+                outliers.append(size)
+                if len(outliers) < _STAYS:
+                    continue
+                past.extend(outliers)
+            else:
                 past.append(size)
+            outliers.clear()
         return ratios
 
 
@@ -92,8 +107,8 @@ def of_each(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
     for name, row in rows.items():
         severity = symptoms(row)
         if severity:
-            worst = max(severity, key=lambda what: severity[what])
-            worst_of[f"{worst} in {name}"] = severity[worst]
+            worst, share = max(severity.items(), key=_rank)
+            worst_of[f"{worst} in {name}"] = share
     return worst_of
 
 
@@ -103,10 +118,17 @@ def worse(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
 
 
 def words(severity: dict[str, float], most: int = 4) -> list[str]:
-    """Symptoms as parts of a console line: at most so many, then how many more there are."""
-    parts = [name if math.isinf(x) else _share(name, x) for name, x in severity.items()]
+    """Symptoms as parts of a console line: at most so many, the worst, then how many more."""
+    ordered = sorted(severity.items(), key=_rank, reverse=True)
+    parts = [name if math.isinf(x) else _share(name, x) for name, x in ordered]
     more = [f"and {len(parts) - most} more"] if len(parts) > most else []
     return parts[:most] + more
+
+
+def _rank(symptom: tuple[str, float]) -> tuple[bool, float]:
+    """What symptoms are ordered by, the worst last: lost parameters are worse than all others."""
+    name, severity = symptom
+    return name.startswith("lost: "), severity
 
 
 def _share(what: str, share: float) -> str:

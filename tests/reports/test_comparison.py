@@ -1,6 +1,7 @@
 """Several algorithms under equal conditions: settings, curves, intervals, and what is kept."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from mjxwm import ConfigError
 from mjxwm.algos import pwm, shac
 from mjxwm.reports import comparison, plot
-from mjxwm.runs import build, folders, loop, presets, start
+from mjxwm.runs import build, folders, loop, presets, start, stops
 from mjxwm.runs.config import Config as RunConfig
 
 
@@ -75,7 +76,7 @@ def done(shared_programs, tmp_path_factory):
         said = []
         again = comparison.run(cfg, folder, said.append)
     assert [s.split(":")[0] for s in said] == ["pwm-0", "pwm-1"], "finished runs are kept"
-    assert [run.path for run, _ in again["pwm"]] == [run.path for run, _ in first["pwm"]]
+    assert [one.run for one in again["pwm"]] == [one.run for one in first["pwm"]]
     return first
 
 
@@ -93,11 +94,30 @@ def test_a_table_and_a_figure_over_seeds(done, tmp_path):
 
 
 def test_a_run_without_its_last_evaluation_is_not_finished(done):
-    run, cfg = done["pwm"][0]
+    run, cfg, status = done["pwm"][0]
+    assert status == 0
     assert comparison.finished(folders.find(run.path), cfg)
     longer = dataclasses.replace(cfg, algo=dataclasses.replace(cfg.algo, env_steps=10**9))
     assert not comparison.finished(run, longer)
     assert comparison.finished(run, dataclasses.replace(longer, minutes=1e-6))
+
+
+@pytest.mark.parametrize("signals", [(None, None), (None, 15)], ids=["no signal", "the last"])
+def test_what_was_not_written_and_signals_are_in_the_status(signals, tmp_path, monkeypatch):
+    """A signal that came while the last of a run was saved ends the comparison."""
+    results = [
+        SimpleNamespace(run=folders.RunFolder(tmp_path), signal=number, status=4)
+        for number in signals
+    ]
+    monkeypatch.setattr(comparison, "build", lambda config: None)
+    monkeypatch.setattr(loop, "run", lambda *args: results.pop(0))
+    cfg = comparison.Config(algorithms=("pwm",), seeds=(0, 1))
+    if None in signals[1:]:
+        assert comparison.status(comparison.run(cfg, tmp_path / "runs")) == 4
+        return
+    with pytest.raises(stops.Stopped) as stopped:
+        comparison.run(cfg, tmp_path / "runs")
+    assert stopped.value.status == 143
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ EVENT = {
 }
 WRONG = {
     "no number": {"first": None},
+    "half an iteration": {"began": 0.5},
     "a flag": {"stopped": True},
     "no word": {"stage": 3},
     "no metrics of the first": {"first": 2},

@@ -20,14 +20,14 @@ from mjxwm.runs.log import evaluation_row
 
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
-    """(seeds, iterations) -> a guard of runs that stops them without a dump, and the runs."""
+    """(seeds, iterations, wait) -> a guard of runs that stops without a dump, and the runs."""
     monkeypatch.setattr(dump, "write", lambda *_: None)
 
-    def make(seeds=None, iterations=1000):
+    def make(seeds=None, iterations=1000, wait=lambda: None):
         algorithm = SimpleNamespace(iterations=iterations, networks=lambda state: {})
         trainer: Any = SimpleNamespace(config=Config(), seeds=seeds, algorithm=algorithm)
         runs = [RunFolder(tmp_path / str(seed)) for seed in seeds or (0,)]
-        return guard.Guard(trainer, runs, 0), runs
+        return guard.Guard(trainer, runs, 0, wait), runs
 
     return make
 
@@ -52,6 +52,25 @@ def test_lost_parameters_stop_a_run_at_once(watched):
     (why,) = one.add(2, metrics(2, stage="parameters"), True).values()
     assert why.startswith("parameters are not finite at iteration=2")
     assert "no checkpoint before it" in why
+
+
+def test_a_checkpoint_that_is_being_written_is_the_last_good_state(watched, monkeypatch):
+    saved = []
+    monkeypatch.setattr(checkpoint, "latest", lambda folder: max(saved, default=None))
+    one, _ = watched(wait=lambda: saved.append(7))
+    (why,) = one.add(8, metrics(2), True).values()
+    assert "the last good state is the checkpoint of iteration 7" in why
+
+
+def test_a_dump_holds_the_configuration_that_was_trained_with(tmp_path):
+    """Also where the run's own was edited meanwhile, wrongly."""
+    run = RunFolder(tmp_path)
+    run.config.write_text("task: [")
+    trainer: Any = SimpleNamespace(config=Config(task="hopper", seed=3), seeds=None, env=None)
+    row = {"model/loss": math.nan}
+    dump.write(run, trainer, 0, dump.Event("the loss", 0, None, 1, 1, "model", {1: row}))
+    config, event = dump.read(run)
+    assert (config.task, config.seed, event.first) == ("hopper", 3, 1)
 
 
 def test_half_of_a_short_run_is_enough(watched):
@@ -128,12 +147,26 @@ def test_what_is_far_outside_of_its_history_is_shown():
     for _ in range(2):  # it does not become usual
         assert usual.outliers({"model/loss": 300.0}) == {"far/model/loss": 100.0}
     assert usual.outliers({"model/loss": math.nan}) == {}
+    levels = [usual.outliers({"model/loss": 300.0}) for _ in range(60)]
+    assert levels == [{"far/model/loss": 100.0}] * 48 + [{}] * 12, "after 50 in a row it does"
     said = symptoms.symptoms({"far/model/loss": 100.0, "actor/optimism": 3.0})
     assert list(said) == [
         "model/loss far outside of its history",
         "imagined returns far above real ones",
     ]
     assert not symptoms.symptoms({"actor/optimism": 1.2, "actor/saturation": 0.9})
+
+
+def test_of_many_symptoms_the_worst_are_shown():
+    skipped = {f"guard/{stage}": 1.0 for stage in ("model", "actor", "returns", "critic")}
+    earlier = symptoms.symptoms({"collect/invalid": 0.3, **skipped})
+    both = symptoms.worse(earlier, symptoms.symptoms({"guard/parameters": 1.0}))
+    first, *others, more = symptoms.words(both)
+    assert (first, more) == ("lost: parameters", "and 2 more")
+    assert all(other.startswith("skipped: ") for other in others)
+    assert list(symptoms.of_each({"seed 3": skipped | {"guard/parameters": 1.0}})) == [
+        "lost: parameters in seed 3"
+    ]
 
 
 def test_there_is_nothing_to_replay(tmp_path, capsys):

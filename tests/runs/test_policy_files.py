@@ -6,6 +6,8 @@ import hashlib
 import io
 import os
 import shutil
+from types import SimpleNamespace
+from typing import Any
 
 import damage
 import jax
@@ -18,6 +20,8 @@ from mjxwm.models.actor_critic import Config as Policy
 from mjxwm.models.world_model import Config as Model
 from mjxwm.runs import checksums, policies, policy_files
 from mjxwm.runs.config import Config
+from mjxwm.runs.evaluate import Evaluation
+from mjxwm.runs.folders import RunFolder
 from mjxwm.types import Sizes
 
 CONFIG = Config(
@@ -58,6 +62,28 @@ def test_a_policy_comes_back_and_acts_as_before(place, arrays):
     names = np.load(next(place.glob("arrays-*.npz")), allow_pickle=False).files
     assert "actor.mean_net.layers.0.kernel" in names
     assert not any("opt" in name for name in names)
+
+
+def test_the_best_policy_is_one_of_whole_episodes(arrays, tmp_path, monkeypatch):
+    def described(trainer, index, iteration, eval_return):
+        return dataclasses.replace(header(iteration), eval_return=eval_return)
+
+    monkeypatch.setattr(policies, "_header", described)
+    trainer: Any = SimpleNamespace(
+        config=CONFIG,
+        seeds=None,
+        env=None,
+        algorithm=SimpleNamespace(policy=jax.device_put),
+    )
+    run = RunFolder(tmp_path)
+    for iteration, (each, diverged) in enumerate([(1.0, 0), (9.0, 1), (2.0, 0), (1.5, 0)], 1):
+        cut: Any = np.arange(3) < diverged
+        returns: Any = np.full(3, each)
+        evaluation = Evaluation(returns, 0 * returns + 10, returns, None, diverged=cut)
+        policies.save(trainer, [run], arrays, iteration, [evaluation])
+        kept = policy_files.read_header(run.policy / "best").iteration
+        assert kept == {1: 1, 2: 1, 3: 3, 4: 3}[iteration]
+        assert policy_files.read_header(run.policy / "last").iteration == iteration
 
 
 def test_each_of_50_damages_is_one_line_that_names_the_file(place):

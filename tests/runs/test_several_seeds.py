@@ -7,6 +7,7 @@ algorithms.
 import dataclasses
 import io
 import math
+import signal
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ from mjxwm.algos import pwm
 from mjxwm.cli import seeds as say_seeds
 from mjxwm.maths import finite
 from mjxwm.reports import seeds as reports
-from mjxwm.runs import build, checkpoint, loop, presets, record, several, start, together
+from mjxwm.runs import begun, build, checkpoint, loop, presets, record, several, start, together
 from mjxwm.runs.config import Config
 from mjxwm.types import Agent, Algorithm
 
@@ -122,6 +123,30 @@ def test_seeds_go_on_together_or_one_by_one(tmp_path, alone):
     assert all(r.finished for r in several.resume(runs[1:]))
     for run, other in zip(runs, alone, strict=True):
         same(run, other)
+
+
+def test_a_signal_during_the_last_evaluation_is_not_lost(tmp_path, monkeypatch):
+    """What was to follow the run does not."""
+    real = loop.evaluated
+
+    def evaluated(trainer, state):
+        if state.iteration == 6:
+            signal.raise_signal(signal.SIGTERM)
+        return real(trainer, state)
+
+    monkeypatch.setattr(loop, "evaluated", evaluated)
+    result = loop.run(CONFIG, "probe", "last", tmp_path)
+    assert (result.finished, result.signal, result.status) == (True, signal.SIGTERM, 143)
+    assert checkpoint.latest(result.run.checkpoints) == 6
+
+
+def test_the_same_command_goes_on_with_the_same_seeds_alone(tmp_path):
+    runs, _ = trained(tmp_path, stop_at=2)
+    assert begun.runs(CONFIG, 3, "walk", tmp_path) == runs
+    alone = ("walk-seed6", tmp_path)
+    assert begun.runs(dataclasses.replace(CONFIG, seed=6), 1, *alone) == runs[1:2]
+    with pytest.raises(ConfigError, match=r"configured otherwise: .*seed"):
+        begun.runs(CONFIG, 1, *alone)
 
 
 def test_runs_saved_at_different_times_go_on_from_where_all_were_saved(tmp_path, alone, capsys):
