@@ -8,7 +8,7 @@ from mjxwm_envs import Source
 
 from mjxwm import ConfigError
 from mjxwm.models import nets
-from mjxwm.runs import contradictions, devices, folders, together
+from mjxwm.runs import contradictions, devices, folders, keeping, together
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.folders import RunFolder
 
@@ -73,14 +73,18 @@ def failure_text(trainer: Trainer, last: bool, metrics: Any) -> str:
 
 
 def raise_failure(failure: str, runs: Sequence[RunFolder]) -> NoReturn:
-    """Ends a run, which is saved, for what failed in its foreign worlds.
+    """Ends a run for what failed in its foreign worlds, once nothing of it is being saved.
 
     Raises:
         ConfigError: always, with the way to go on.
     """
-    (path,) = (folders.quoted(run.path) for run in runs)  # foreign worlds are of one seed
+    (run,) = runs  # foreign worlds are of one seed
+    path, missing = folders.quoted(run.path), " and ".join(keeping.unwritten(run))
+    saved = (
+        f"NOT WRITTEN: {missing}; from its newest checkpoint" if missing else "The run is saved:"
+    )
     raise ConfigError(
-        f"{failure} The run is saved: `mjxwm train --resume {path}` goes on; with "
+        f"{failure} {saved} `mjxwm train --resume {path}` goes on; with "
         "`on_failure: go-on` in its config.yaml, past what fails."
     )
 

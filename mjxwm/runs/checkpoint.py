@@ -32,7 +32,8 @@ def save(folder: Path, iteration: int, state: Any, keep: int = 2) -> None:
         state: a tree of arrays, on devices or on the host.
         keep: how many are kept, the newest; older ones are removed once this one is whole.
     """
-    if iteration in iterations(folder):
+    finished = devices.leads() and iteration in iterations(folder)
+    if devices.of_the_first(int(finished)):  # or others would wait for one that has it
         return
     folder.mkdir(parents=True, exist_ok=True)
     place = folder.resolve() / str(iteration)

@@ -179,7 +179,7 @@ class Guard:
         if bool(_sound(of_run, self._trainer.algorithm)):
             return True
         if devices.leads():
-            print(f"note     {run.path}: the state is not finite and is not saved", flush=True)
+            keeping.refuse(run, "the checkpoint", "the state is not finite")
         return False
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mjxwm.runs import folders, locks
+import jax
+
+from mjxwm.runs import devices, folders, locks
 from mjxwm.runs.folders import RunFolder
 
 _SPARE = 2**20
@@ -74,14 +76,15 @@ def attempt(
     unwritten = {} if kept is None else kept.unwritten
     try:
         with _quiet():
-            if lacks_room(run.path, needed):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if kept is not None:
                 _make_again(run, kept)
+            if _short(run.path, needed):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             try:
                 write()
             except (OSError, ValueError):
-                if kept is None or not _make_again(run, kept):
+                # Other processes that write a part of it would not try again.
+                if kept is None or jax.process_count() > 1 or not _make_again(run, kept):
                     raise
                 write()
     except (OSError, ValueError) as error:
@@ -123,6 +126,13 @@ def _quiet() -> Iterator[None]:
             _Silence.users -= 1
             if not _Silence.users:
                 logger.disabled = _Silence.before
+
+
+def refuse(run: RunFolder, what: str, reason: str) -> None:
+    """Says that something of a run that is due is not to be written; it counts as unwritten."""
+    print(f"note     {run.path}: {what} NOT WRITTEN: {reason}", flush=True)
+    if run.path in _kept:
+        _kept[run.path].unwritten[what] = reason
 
 
 def unwritten(run: RunFolder) -> tuple[str, ...]:
@@ -173,6 +183,11 @@ def lacks_room(path: Path, needed: int) -> bool:
     """Whether fewer bytes than these, and some for small files, are free where a folder is."""
     left = free(path) if needed else None
     return left is not None and left < needed + _SPARE
+
+
+def _short(path: Path, needed: int) -> bool:
+    """Whether any process of a run lacks room for what all of them write together, or none does."""
+    return bool(needed) and devices.any_of(lacks_room(path, needed))[0]
 
 
 def size(count: int) -> str:

@@ -137,9 +137,10 @@ def train_runs(
             due = guard.due(runs if saving else (), stopping, state)
             if due:
                 saver.save(due, iteration, state)
-            if fresh or due:  # after the checkpoint: who has a policy can go on
+            if fresh or due:  # its checkpoint is begun by now
                 policies.save(trainer, runs, state, iteration, fresh, {*ended, *guard.doubtful})
             if failure:
+                saver.wait()
                 raise_failure(failure, runs)
             ended |= {run: (iteration, trouble) for run, trouble in troubles.items()}
             say_stopped(troubles, iteration, others=len(ended) < len(runs))

@@ -54,7 +54,13 @@ def load(path: Path) -> Model:
     if place is not None:
         header = policy_files.read_header(place)
         shapes = jax.eval_shape(lambda key: new_networks(card, key), jax.random.key(0))
-        networks = policy_files.read_arrays(place, header, shapes)
+        try:
+            networks = policy_files.read_arrays(place, header, shapes)
+        except ConfigError:
+            # A run that goes on may have written its next model meanwhile.
+            if policy_files.read_header(place) == header:
+                raise
+            return load(path)
         return Model(card, networks, card.updates_after(header.iteration))
     run = RunFolder(path)
     step = checkpoint.latest(run.checkpoints)

@@ -51,8 +51,13 @@ class Saver:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Finishes what was begun."""
-        self.wait()
+        """Finishes what was begun; what ended the run stays what ends it."""
+        try:
+            self.wait()
+        except Exception as later:
+            if error is None:
+                raise
+            print(f"WARNING  a checkpoint NOT WRITTEN: {later!r}", flush=True)
 
     def save(self, due: Sequence[RunFolder], iteration: int, state: Any) -> None:
         """Saves checkpoints, of these runs; returns once the state may be consumed.
@@ -61,14 +66,20 @@ class Saver:
             due: the runs to save.
             iteration: the state's.
             state: the run's, or that of all seeds, stacked.
+
+        Raises:
+            Exception: what the one before failed with, of no matter of the system; these are saved.
         """
-        self.wait()
+        failed = self._finish()
         if _may_be_copied(state):
             copy = jax.tree.map(_on_host, state)
             self._thread = threading.Thread(target=self._save, args=(due, iteration, copy, _part))
             self._thread.start()
         else:
             self._save(due, iteration, state, together.take)
+        if failed is not None:
+            raise failed
+        if self._thread is None:
             self.wait()
         if self._recorder is not None and self.wait():
             self._recorder.flush()
@@ -88,14 +99,19 @@ class Saver:
 
     def wait(self) -> bool:
         """Returns once nothing is being saved: whether all could be written the last time."""
+        error = self._finish()
+        if error is not None:
+            raise error
+        return self._saved
+
+    def _finish(self) -> BaseException | None:
+        """What the saving failed with that was begun last, once it has ended."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
         error, self._error = self._error, None
-        if error is not None:
-            self._saved = False
-            raise error
-        return self._saved
+        self._saved = self._saved and error is None
+        return error
 
 
 def _may_be_copied(state: Any) -> bool:

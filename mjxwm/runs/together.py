@@ -14,7 +14,7 @@ import mjxwm_envs as envs
 from mjxwm_envs import seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, devices
+from mjxwm.runs import checkpoint, devices, manifests
 from mjxwm.runs.config import Config, entry
 from mjxwm.runs.folders import RunFolder
 from mjxwm.types import Algorithm
@@ -78,20 +78,29 @@ def rewind(runs: Sequence[RunFolder]) -> None:
     """Takes runs back to the newest iteration that all have a checkpoint of.
 
     A process that was killed while it saved has saved some runs later than others. What is later is
-    removed: it comes again.
+    removed once it is known that all are whole there: it comes again.
 
     Raises:
-        ConfigError: there is no such iteration, but each has checkpoints.
+        ConfigError: there is no such iteration, but each has checkpoints; nothing is removed.
     """
     saved = [checkpoint.iterations(run.checkpoints) for run in runs]
     common = set(saved[0]).intersection(*saved)
+    damages = {}
+    if any(iterations != saved[0] for iterations in saved):  # some are to be removed
+        places = {n: [run.checkpoints / str(n) for run in runs] for n in common}
+        damages = {n: next(filter(None, map(manifests.damage, places[n])), "") for n in common}
+        common = {n for n in common if not damages[n]}
     if all(saved) and not common:
         at = ", ".join(f"{run.path} at {max(n)}" for run, n in zip(runs, saved, strict=True))
+        damaged = "".join(f"; {damage}" for damage in damages.values())
         raise ConfigError(
             f"runs that go on in one program are at one iteration, but here is {at}. Go on with "
-            "those of one iteration together, with the others alone"
+            f"those of one iteration together, with the others alone{damaged}"
         )
     for run, iterations in zip(runs, saved, strict=True):
         for later in (n for n in iterations if common and n > max(common)):
-            print(f"note     {run.path} goes on from iteration {max(common)}, not from {later}")
+            why = f": {damages[later]}" if damages.get(later) else ""
+            print(
+                f"note     {run.path} goes on from iteration {max(common)}, not from {later}{why}"
+            )
             checkpoint.remove(run.checkpoints, later)

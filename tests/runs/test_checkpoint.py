@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, manifests
+from mjxwm.runs import checkpoint, manifests, together
+from mjxwm.runs.folders import RunFolder
 
 
 class State(NamedTuple):
@@ -177,6 +178,29 @@ def test_one_is_called_by_its_iteration_once_all_of_it_is_written(two, monkeypat
     with pytest.raises(OSError, match="No space left"):
         checkpoint.save(two, 3, state())
     assert {path.name for path in two.iterdir()} == {"1", "2", "3.partial"}
+
+
+def test_runs_of_several_seeds_lose_none_before_a_common_one_is_known_to_be_whole(tmp_path):
+    runs = [RunFolder(tmp_path / name) for name in "ab"]
+    for run, iterations in zip(runs, [(1, 2), (1, 2, 3)], strict=True):
+        for iteration in iterations:
+            checkpoint.save(run.checkpoints, iteration, state(), keep=3)
+    for iteration, left in ((2, [1]), (1, None)):
+        (tmp_path / "c").mkdir()
+        copies = [
+            RunFolder(shutil.copytree(run.path, tmp_path / "c" / run.path.name)) for run in runs
+        ]
+        for damaged in range(iteration, 3):
+            file = copies[0].checkpoints / str(damaged) / "_CHECKPOINT_METADATA"
+            file.write_bytes(b"{")
+        if left is None:
+            with pytest.raises(ConfigError, match=r"are at one iteration.* has 1 bytes"):
+                together.rewind(copies)
+            assert checkpoint.iterations(copies[1].checkpoints) == [1, 2, 3]
+        else:
+            together.rewind(copies)
+            assert [checkpoint.iterations(run.checkpoints) for run in copies] == [left, left]
+        shutil.rmtree(tmp_path / "c")
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EMFILE, "too many"), RuntimeError("memory")])

@@ -1,15 +1,18 @@
 """What cannot be written is said, and tried again; the run goes on."""
 
 import errno
+import functools
 import logging
 import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import jax.numpy as jnp
 import pytest
 
-from mjxwm.runs import folders, keeping, record
+from mjxwm import ConfigError
+from mjxwm.runs import announce, checkpoint, devices, folders, keeping, record
 
 
 @pytest.fixture
@@ -107,3 +110,32 @@ def test_what_finds_no_room_is_not_begun(run, monkeypatch, capsys):
     assert keeping.attempt(run, "the checkpoint", lambda: None, needed=8 * 2**20)
     assert not keeping.attempt(run, "the checkpoint", pytest.fail, needed=10 * 2**20)
     assert "No space left on device; 10.5 MB are free" in capsys.readouterr().out
+
+
+def test_processes_agree_whether_to_save(run, monkeypatch):
+    """One that does not save, as it lacks room or has it, would leave others waiting for it."""
+    monkeypatch.setattr(devices, "any_of", lambda *flags: tuple(True for _ in flags))
+    assert not keeping.attempt(run, "the checkpoint", pytest.fail, needed=1)
+    assert keeping.attempt(run, "the record", lambda: None)
+    monkeypatch.setattr(devices, "of_the_first", lambda number: 1)
+    checkpoint.save(run.checkpoints, 3, {})
+    assert not run.checkpoints.exists()
+
+
+def test_a_run_that_ends_is_called_saved_only_if_it_is(run, capsys):
+    with pytest.raises(ConfigError, match=r"the world broke\. The run is saved: `mjxwm train"):
+        announce.raise_failure("the world broke.", [run])
+    keeping.refuse(run, "the checkpoint", "the state is not finite")
+    assert "a: the checkpoint NOT WRITTEN: the state is not finite" in capsys.readouterr().out
+    assert keeping.unwritten(run) == ("the checkpoint",)
+    with pytest.raises(ConfigError, match=r"NOT WRITTEN: the checkpoint; from its newest"):
+        announce.raise_failure("the world broke.", [run])
+
+
+def test_a_folder_that_vanished_is_made_again_by_a_checkpoint_too(run, capsys):
+    shutil.rmtree(run.path)
+    write = functools.partial(checkpoint.save, run.checkpoints, 1, {"weight": jnp.zeros(2)})
+    assert keeping.attempt(run, "the checkpoint", write, within=run.checkpoints)
+    assert "is made again" in capsys.readouterr().out
+    assert run.config.is_file()
+    assert checkpoint.iterations(run.checkpoints) == [1]

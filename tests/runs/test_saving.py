@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mjxwm import GuardError
 from mjxwm.runs import checkpoint, memory, saving
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.saving import Saver
@@ -105,3 +106,32 @@ def test_an_error_is_raised_where_it_is_waited_for(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="of this project"):
         saver.wait()
     assert not saver.wait()
+
+
+def test_an_error_of_one_checkpoint_takes_no_other_and_hides_no_end(tmp_path, monkeypatch, capsys):
+    """The next one is saved before it is raised; and a guard's stop keeps its status."""
+    real = checkpoint.save
+
+    def fail_first(folder, iteration, state):
+        if iteration == 1:
+            raise RuntimeError("of this project")
+        real(folder, iteration, state)
+
+    monkeypatch.setattr(checkpoint, "save", fail_first)
+    run = RunFolder(tmp_path)
+
+    def train(end):
+        with Saver([run], None) as saver:
+            saver.save([run], 1, state(1))
+            end(saver)
+
+    with pytest.raises(RuntimeError, match="of this project"):
+        train(lambda saver: saver.save([run], 2, state(2)))
+    assert checkpoint.iterations(run.checkpoints) == [2]
+
+    def stop(saver):
+        raise GuardError("lost")
+
+    with pytest.raises(GuardError, match="lost"):
+        train(stop)
+    assert "NOT WRITTEN: RuntimeError('of this project')" in capsys.readouterr().out
