@@ -140,8 +140,7 @@ def train_runs(
             if fresh or due:  # its checkpoint is begun by now
                 policies.save(trainer, runs, state, iteration, fresh, {*ended, *guard.doubtful})
             if failure:
-                saver.wait()
-                raise_failure(failure, runs)
+                raise_failure(failure, runs, saver.wait())
             ended |= {run: (iteration, trouble) for run, trouble in troubles.items()}
             say_stopped(troubles, iteration, others=len(ended) < len(runs))
     finished = out_of_time or iteration == algorithm.iterations
