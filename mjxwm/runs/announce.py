@@ -72,19 +72,26 @@ def failure_text(trainer: Trainer, last: bool, metrics: Any) -> str:
     return ""
 
 
-def raise_failure(failure: str, runs: Sequence[RunFolder]) -> NoReturn:
-    """Ends a run for what failed in its foreign worlds, once nothing of it is being saved.
+def raise_failure(failure: str, runs: Sequence[RunFolder], saved: bool) -> NoReturn:
+    """Ends a run for what failed in its foreign worlds.
+
+    Args:
+        failure: what failed, in words.
+        runs: the run alone: foreign worlds are of one seed.
+        saved: whether its last checkpoint could be written, which was waited for.
 
     Raises:
         ConfigError: always, with the way to go on.
     """
-    (run,) = runs  # foreign worlds are of one seed
-    path, missing = folders.quoted(run.path), " and ".join(keeping.unwritten(run))
-    saved = (
-        f"NOT WRITTEN: {missing}; from its newest checkpoint" if missing else "The run is saved:"
-    )
+    (run,) = runs
+    path, missing = folders.quoted(run.path), keeping.unwritten(run)
+    if missing or not saved:
+        what = " and ".join(missing or ["the checkpoint"])
+        state = f"NOT WRITTEN: {what}; from its newest checkpoint"
+    else:
+        state = "The run is saved:"
     raise ConfigError(
-        f"{failure} {saved} `mjxwm train --resume {path}` goes on; with "
+        f"{failure} {state} `mjxwm train --resume {path}` goes on; with "
         "`on_failure: go-on` in its config.yaml, past what fails."
     )
 

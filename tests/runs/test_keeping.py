@@ -124,12 +124,12 @@ def test_processes_agree_whether_to_save(run, monkeypatch):
 
 def test_a_run_that_ends_is_called_saved_only_if_it_is(run, capsys):
     with pytest.raises(ConfigError, match=r"the world broke\. The run is saved: `mjxwm train"):
-        announce.raise_failure("the world broke.", [run])
+        announce.raise_failure("the world broke.", [run], saved=True)
     keeping.refuse(run, "the checkpoint", "the state is not finite")
     assert "a: the checkpoint NOT WRITTEN: the state is not finite" in capsys.readouterr().out
     assert keeping.unwritten(run) == ("the checkpoint",)
     with pytest.raises(ConfigError, match=r"NOT WRITTEN: the checkpoint; from its newest"):
-        announce.raise_failure("the world broke.", [run])
+        announce.raise_failure("the world broke.", [run], saved=True)
 
 
 def test_a_folder_that_vanished_is_made_again_by_a_checkpoint_too(run, capsys):
