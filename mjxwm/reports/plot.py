@@ -1,6 +1,5 @@
 """Learning curves from the records of runs."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mjxwm.maths import bootstrap
+from mjxwm.runs import checksums
 from mjxwm.runs.record import read
 
 
@@ -47,12 +47,8 @@ def learning_curve(records: dict[str, Path], target: Path, title: str = "") -> P
 
 def _save(figure: Any, target: Path) -> Path:
     """Replaces a figure's file at once: a full disk leaves the one before, and no half of one."""
-    partial = target.with_name(f"{target.name}.partial")
-    try:
+    with checksums.replacing(target) as partial:
         figure.savefig(partial, dpi=120, format=target.suffix[1:].lower())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

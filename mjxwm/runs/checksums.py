@@ -1,7 +1,10 @@
 """Files that are whole or refused: sums of what was written, and writing so that it is on disk."""
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _BLOCK = 2**20
@@ -27,12 +30,24 @@ def sync(path: Path) -> None:
 
 def replace(path: Path, text: str) -> None:
     """Writes a small file at once: whoever reads it has the old text or the new one, whole."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file that then takes the place of an older one at once, whole and on disk.
+
+    Whatever fails within it, or on a full disk, leaves the older one as it was.
+    """
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        yield partial
+        sync(partial)
+        os.replace(partial, path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     sync(path.parent)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mjxwm import ConfigError
-from mjxwm.runs import folders, json_rows, presets, start
+from mjxwm.runs import checksums, folders, json_rows, presets, start
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -65,7 +65,8 @@ def write(run: RunFolder, trainer: Trainer, index: int, event: Event) -> None:
     }
     values = event._asdict() | {"metrics": {n: json_rows.plain(row) for n, row in rows.items()}}
     text = json.dumps(values, indent=1, allow_nan=False) + "\n"
-    (partial / "event.json").write_text(text, encoding="utf-8")
+    checksums.replace(partial / "event.json", text)
+    checksums.sync(partial / "config.yaml")
     shutil.rmtree(run.dump, ignore_errors=True)
     os.replace(partial, run.dump)
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mjxwm.runs import json_rows, symptoms
+from mjxwm.runs import checksums, json_rows, symptoms
 
 
 class Tracker(Protocol):
@@ -142,12 +142,8 @@ def _cut(path: Path, resume_at: int) -> None:
             iterations.append(line.row["iteration"])
     _say_missing(path, iterations, resume_at)
     path = path.resolve()  # a link goes on pointing there
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        file.writelines(kept)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with checksums.replacing(path) as partial:
+        partial.write_bytes(b"".join(kept))
 
 
 def _say_missing(path: Path, iterations: list[int], resume_at: int) -> None:

@@ -52,6 +52,7 @@ def test_a_rewrite_that_fails_leaves_the_record(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         record.JsonLines(path, resume_at=4)
     assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name], "half a file takes room, too"
 
 
 def test_a_record_that_is_a_link_stays_one(tmp_path):
