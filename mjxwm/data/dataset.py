@@ -206,7 +206,11 @@ def _check_manifest(manifest: dict[str, Any]) -> None:
         if not isinstance(task.name, str) or not all(type(n) is int and n > 0 for n in sizes):
             raise TypeError(task)
         names.add(task.name)
-    for chunk in manifest["chunks"]:
+    held = manifest.get("held", [])
+    for chunk in held:
+        if not isinstance(chunk["owner"], str) or type(chunk["iteration"]) is not int:
+            raise TypeError(chunk)
+    for chunk in (*manifest["chunks"], *held):
         folder, rows, sums = chunk["folder"], chunk["rows"], chunk.get("crc32", {})
         if not isinstance(folder, str) or Path(folder).name != folder:
             raise ValueError(f"{folder!r} is no name of a folder beside it")
@@ -255,7 +259,10 @@ def _write(path: Path, manifest: dict[str, Any]) -> None:
     # Replaced in one step: a reader sees the old file or the new one, never a part.
     partial = path / f"{MANIFEST}.partial"
     summed = manifest | {"crc32": _text_sum(manifest)}
-    partial.write_text(json.dumps(summed, indent=1) + "\n", encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(summed, indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(partial, path / MANIFEST)
 
 

@@ -6,7 +6,7 @@ import shutil
 import time
 import uuid
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -35,7 +35,14 @@ class Writer:
     processes may write into the same data set at the same time.
     """
 
-    def __init__(self, path: Path, task: TaskInfo, chunk_rows: int = 500_000, source: str = ""):
+    def __init__(
+        self,
+        path: Path,
+        task: TaskInfo,
+        chunk_rows: int = 500_000,
+        source: str = "",
+        owner: str = "",
+    ):
         """Checks that the data set can take these rows; nothing is written yet.
 
         Args:
@@ -43,6 +50,7 @@ class Writer:
             task: the task that the rows are from.
             chunk_rows: rows per chunk.
             source: where the rows come from, such as a run's name; the manifest stores it.
+            owner: who holds chunks back until `settle`, such as a run's folder; empty for nobody.
 
         Raises:
             ValueError: `path` is a file, its manifest is of another format, or the data set has
@@ -54,7 +62,10 @@ class Writer:
         for stored in (read_manifest(path) or {"tasks": []})["tasks"]:
             if stored["name"] == task.name and not task.fits(TaskInfo(**stored)):
                 raise ValueError(f"{path} holds {TaskInfo(**stored)}; {task} was expected")
+        self._owner = owner
         self._waiting: list[Rows] = []
+        self._written: list[dict[str, Any]] = []
+        """Chunks on disk that the manifest does not have yet."""
 
     def add(self, rows: Rows) -> None:
         """Adds consecutive steps; their last row is marked as cut, unless its episode ends there.
@@ -75,10 +86,55 @@ class Writer:
         flags[-1] |= CUT if not flags[-1] & 3 else 0
         self._waiting.append(rows._replace(flags=flags))
         if sum(len(waiting.reward) for waiting in self._waiting) >= self._chunk_rows:
-            self.flush()
+            self._write()
+            if not self._owner:
+                self._enter("chunks")
 
     def flush(self) -> None:
         """Writes the rows that were added since the last chunk as a new chunk."""
+        self._write()
+        self._enter("chunks")
+
+    def hold(self, iteration: int) -> None:
+        """Writes the rows that were added: on disk, but not in the data set before `settle`.
+
+        Args:
+            iteration: the iteration of the owner that they were collected by.
+        """
+        self._write()
+        held = {"owner": self._owner, "iteration": iteration}
+        self._written = [chunk | held for chunk in self._written]
+        self._enter("held")
+
+    def drop(self) -> None:
+        """Forgets the rows that neither `flush` nor `hold` has brought into the manifest."""
+        for chunk in self._written:
+            shutil.rmtree(self._path / chunk["folder"], ignore_errors=True)
+        self._waiting, self._written = [], []
+
+    def settle(self, iteration: int) -> None:
+        """Adds the owner's chunks that are held to the data set; later ones are removed.
+
+        Args:
+            iteration: the owner goes on from here: what was collected later comes again.
+        """
+        held = (read_manifest(self._path) or {}).get("held", [])
+        if not any(chunk["owner"] == self._owner for chunk in held):
+            return
+        with changing(self._path) as manifest:
+            mine = [chunk for chunk in manifest["held"] if chunk["owner"] == self._owner]
+            manifest["held"] = [chunk for chunk in manifest["held"] if chunk not in mine]
+            for chunk in mine:
+                if chunk["iteration"] <= iteration:
+                    manifest["chunks"].append(
+                        {k: x for k, x in chunk.items() if k not in ("owner", "iteration")}
+                    )
+        for chunk in mine:
+            if chunk["iteration"] > iteration:
+                shutil.rmtree(self._path / chunk["folder"], ignore_errors=True)
+
+    def _write(self) -> None:
+        """Writes the rows that wait as a chunk, which the manifest does not have yet."""
         if not self._waiting:
             return
         self._path.mkdir(parents=True, exist_ok=True)
@@ -89,19 +145,29 @@ class Writer:
         partial.mkdir()
         columns = zip(*self._waiting, strict=True)
         for (array, dtype), parts in zip(ARRAYS.items(), columns, strict=True):
-            np.save(partial / f"{array}.npy", np.concatenate(parts).astype(dtype, copy=False))
+            with (partial / f"{array}.npy").open("wb") as file:
+                np.save(file, np.concatenate(parts).astype(dtype, copy=False))
+                file.flush()
+                os.fsync(file.fileno())
         sums = {array: file_sum(partial / f"{array}.npy") for array in ARRAYS}
         rows = sum(len(waiting.reward) for waiting in self._waiting)
         os.replace(partial, self._path / name)
+        chunk = {"folder": name, "task": self._task.name, "rows": rows, "crc32": sums}
+        self._written.append(chunk | ({"source": self._source} if self._source else {}))
+        self._waiting = []
+
+    def _enter(self, where: str) -> None:
+        """Brings the chunks that were written into a list of the manifest."""
+        if not self._written:
+            return
         with changing(self._path) as manifest:
             stored = {task["name"]: task for task in manifest["tasks"]}
             if self._task.name not in stored:
                 manifest["tasks"].append(vars(self._task))
             elif self._task.action_repeat is not None:  # older manifests may lack it
                 stored[self._task.name]["action_repeat"] = self._task.action_repeat
-            chunk = {"folder": name, "task": self._task.name, "rows": rows, "crc32": sums}
-            manifest["chunks"].append(chunk | ({"source": self._source} if self._source else {}))
-        self._waiting = []
+            manifest[where] = [*manifest.get(where, []), *self._written]
+        self._written = []
 
     def _remove_stale(self) -> None:
         for partial in self._path.glob("*.partial"):

@@ -157,14 +157,14 @@ def _make(config: Config, algo: Any, env: Any) -> Algorithm:
     return registered.make(algo, env, pretrained.load(Path(algo.model)))
 
 
-def data_writer(config: Config, env: Any) -> Writer:
-    """What adds to the data set of a run; the folder is checked here.
+def data_writer(config: Config, env: Any, owner: str = "") -> Writer:
+    """What adds to the data set of a run, the owner; the folder is checked here.
 
     Raises:
         ConfigError: the folder holds no data set, or one that has the task with other sizes.
     """
     try:
-        return Writer(Path(config.data or ""), TaskInfo.of(env.spec))
+        return Writer(Path(config.data or ""), TaskInfo.of(env.spec), owner=owner)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

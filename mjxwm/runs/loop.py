@@ -104,7 +104,7 @@ def train_runs(
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
     announce(trainer, runs, state)
     compilation.wait(trainer)
-    dataset_recorder = recorder(trainer, state, resume)
+    dataset_recorder = recorder(trainer, runs[0], state, resume)
     evaluations, out_of_time, stopped, failure = None, False, False, ""
     ended: dict[RunFolder, tuple[int, str]] = {}  # before the others: at which iteration, and why
     with (

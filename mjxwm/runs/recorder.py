@@ -9,6 +9,7 @@ import numpy as np
 
 from mjxwm.data import Rows, Writer
 from mjxwm.runs.build import Trainer, data_writer
+from mjxwm.runs.folders import RunFolder
 
 _IN_MEMORY = 256 * 2**20
 """Bytes that wait in memory for a checkpoint; more wait on disk."""
@@ -18,7 +19,9 @@ class Recorder:
     """Adds the replay's new rows to a data set, whenever a checkpoint is saved.
 
     Not earlier: a run that is killed goes on from its checkpoint and collects the same rows again,
-    so that the set holds what a straight run would have given it. Worlds are kept apart.
+    so that the set holds what a straight run would have given it. They are on disk before the
+    checkpoint is, and in the set after it: a run that is killed between adds them when it goes on.
+    Worlds are kept apart.
     """
 
     def __init__(self, writer: Writer, state: Any, resume: bool):
@@ -26,6 +29,7 @@ class Recorder:
         self._writer = writer
         self._waiting = _Waiting()
         self._head = self._size = 0
+        writer.settle(int(state.iteration) if resume else -1)
         if resume:
             buffer = state.replay
             self._head, self._size = int(buffer.head), int(buffer.size)
@@ -44,19 +48,28 @@ class Recorder:
         self._waiting.add([np.asarray(x) for x in jax.device_get(fields)])
         self._head, self._size = head, int(buffer.size)
 
-    def flush(self) -> None:
-        """Writes what was taken, world by world."""
-        for rows in self._waiting.by_world():
-            self._writer.add(rows)
-        self._writer.flush()
+    def hold(self, iteration: int) -> None:
+        """Writes what was taken by an iteration, world by world; all of it, or it waits on."""
+        try:
+            for rows in self._waiting.by_world():
+                self._writer.add(rows)
+            self._writer.hold(iteration)
+        except BaseException:
+            self._writer.drop()
+            raise
         self._waiting = _Waiting()
 
+    def settle(self, iteration: int) -> None:
+        """Adds to the data set what is written, once there is a checkpoint of this iteration."""
+        self._writer.settle(iteration)
 
-def recorder(trainer: Trainer, state: Any, resume: bool) -> Recorder | None:
+
+def recorder(trainer: Trainer, run: RunFolder, state: Any, resume: bool) -> Recorder | None:
     """What records a run, from its first state on; None if the run adds to no data set."""
     if not trainer.config.data:
         return None
-    return Recorder(data_writer(trainer.config, trainer.env), state, resume)
+    owner = str(run.path.resolve())
+    return Recorder(data_writer(trainer.config, trainer.env, owner), state, resume)
 
 
 class _Waiting:

@@ -71,6 +71,9 @@ class Saver:
             Exception: what the one before failed with, of no matter of the system; these are saved.
         """
         failed = self._finish()
+        if self._recorder is not None:
+            hold = functools.partial(self._recorder.hold, iteration)
+            keeping.attempt(self._runs[0], "rows of the data set", hold)
         if _may_be_copied(state):
             copy = jax.tree.map(_on_host, state)
             self._thread = threading.Thread(target=self._save, args=(due, iteration, copy, _part))
@@ -82,7 +85,8 @@ class Saver:
         if self._thread is None:
             self.wait()
         if self._recorder is not None and self.wait():
-            self._recorder.flush()
+            settle = functools.partial(self._recorder.settle, iteration)
+            keeping.attempt(self._runs[0], "the list of the data set's chunks", settle)
 
     def _save(self, due: Sequence[RunFolder], iteration: int, state: Any, part: Any) -> None:
         try:

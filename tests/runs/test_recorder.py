@@ -1,5 +1,7 @@
 """What a run collects is what its data set holds, world by world."""
 
+import errno
+import os
 from typing import NamedTuple
 
 import jax
@@ -9,6 +11,7 @@ import pytest
 
 from mjxwm import data
 from mjxwm.data import replay
+from mjxwm.data.dataset import read_manifest
 from mjxwm.runs.recorder import Recorder
 from mjxwm.types import Trajectory
 
@@ -44,13 +47,15 @@ def test_every_row_is_written_once_and_worlds_stay_apart(
     monkeypatch.setattr("mjxwm.runs.recorder._IN_MEMORY", in_memory)
     insert = jax.jit(replay.insert)
     buffer = insert(replay.init(capacity, T, B, 1, 1), trajectory(0))  # before the first iteration
-    recorder = Recorder(data.Writer(tmp_path, TASK), State(0, buffer), False)
+    recorder = Recorder(data.Writer(tmp_path, TASK, owner="run"), State(0, buffer), False)
     for step in range(1, 7):
         buffer = insert(buffer, trajectory(step))
         recorder.record(State(step, buffer))
         if step % every == 0:
-            recorder.flush()
-    recorder.flush()
+            recorder.hold(step)
+            recorder.settle(step)
+    recorder.hold(7)
+    recorder.settle(7)
     found = data.open_data(tmp_path)
     parts = [chunk.map() for chunk in found.chunks]
     obs = np.concatenate([part["obs"][:, 0] for part in parts])
@@ -68,9 +73,43 @@ def test_a_resumed_run_writes_what_is_new(tmp_path):
     buffer = replay.init(100, T, B, 1, 1)
     for step in range(3):
         buffer = replay.insert(buffer, trajectory(step))
-    recorder = Recorder(data.Writer(tmp_path, TASK), State(2, buffer), True)
+    recorder = Recorder(data.Writer(tmp_path, TASK, owner="run"), State(2, buffer), True)
     recorder.record(State(3, replay.insert(buffer, trajectory(3))))
     assert not (tmp_path / "dataset.json").exists()  # until a checkpoint is saved
-    recorder.flush()
+    recorder.hold(3)
+    recorder.settle(3)
     obs = np.concatenate([c.map()["obs"][:, 0] for c in data.open_data(tmp_path).chunks])
     np.testing.assert_array_equal(np.sort(obs % 100), np.repeat(np.arange(12, 16), B))
+
+
+@pytest.mark.parametrize("killed", ["before the checkpoint", "after it"])
+def test_rows_are_in_the_set_where_the_checkpoint_is(tmp_path, killed):
+    buffer = replay.insert(replay.init(100, T, B, 1, 1), trajectory(0))
+    recorder = Recorder(data.Writer(tmp_path, TASK, owner="run"), State(0, buffer), False)
+    recorder.hold(1)
+    assert not (read_manifest(tmp_path) or {})["chunks"]
+    data.Writer(tmp_path, TASK, owner="other").settle(5)  # which takes nobody else's
+    iteration = 0 if killed == "before the checkpoint" else 1
+    Recorder(data.Writer(tmp_path, TASK, owner="run"), State(iteration, buffer), True)
+    manifest = read_manifest(tmp_path) or {}
+    assert [chunk["rows"] for chunk in manifest["chunks"]] == ([T * B] if iteration else [])
+    assert not manifest["held"]
+    assert sum(path.is_dir() for path in tmp_path.iterdir()) == iteration
+
+
+def test_rows_that_find_no_room_come_once_with_the_next(tmp_path, monkeypatch):
+    buffer = replay.insert(replay.init(100, T, B, 1, 1), trajectory(0))
+    writer = data.Writer(tmp_path, TASK, chunk_rows=T, owner="run")
+    recorder = Recorder(writer, State(0, buffer), False)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mjxwm.data.writer.changing", full)
+        with pytest.raises(OSError, match="No space left"):
+            recorder.hold(1)
+    assert not any(path.is_dir() for path in tmp_path.iterdir())
+    recorder.hold(2)
+    recorder.settle(2)
+    assert sum(chunk.rows for chunk in data.open_data(tmp_path).chunks) == T * B

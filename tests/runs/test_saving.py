@@ -88,12 +88,15 @@ def test_rows_are_added_to_a_data_set_once_the_checkpoint_is_whole(tmp_path, gat
     opened.set()
 
     class Recorder:
-        def flush(self):
-            order.append("flush")
+        def hold(self, iteration):
+            order.append("on disk")
+
+        def settle(self, iteration):
+            order.append("in the set")
 
     with Saver([RunFolder(tmp_path)], None, Recorder()) as saver:  # pyright: ignore[reportArgumentType]
         saver.save([RunFolder(tmp_path)], 1, state(1))
-    assert order == [1, "flush"]
+    assert order == ["on disk", 1, "in the set"]
 
 
 def test_an_error_is_raised_where_it_is_waited_for(tmp_path, monkeypatch):
