@@ -44,6 +44,8 @@ from mjxwm.runs.folders import RunFolder
 
 EVERY = 10
 """Iterations from one checkpoint to the next."""
+NO_DATA = "-without-data"
+"""End of the name of a run that collects none: it learns while it saves."""
 TIMES = ("minutes", "perf/env_steps_per_s")
 """What differs from run to run."""
 
@@ -57,9 +59,9 @@ parser.add_argument("--folder", type=Path, help="where the runs are kept, by def
 
 def begin(folder: Path, name: str, iterations: int) -> subprocess.Popen[bytes]:
     """Starts a run, or goes on with it, in a process of its own."""
-    config = dataclasses.replace(
-        tiny(iterations), checkpoints=iterations // EVERY - 1, data=str(folder / f"{name}-data")
-    )
+    config = dataclasses.replace(tiny(iterations), checkpoints=iterations // EVERY - 1)
+    if not name.endswith(NO_DATA):  # a data set has the run wait for each checkpoint
+        config = dataclasses.replace(config, data=str(folder / f"{name}-data"))
     preset = folder / f"{name}.yaml"
     presets.save_yaml(config, preset)
     command = [sys.executable, "-m", "mjxwm", "train", str(preset), "--go-on"]
@@ -87,9 +89,10 @@ def kills(folder: Path, times: int, iterations: int, rng: random.Random) -> bool
     straight = contents(RunFolder(folder / "straight"), folder / "straight-data")
     lost, before_first, ends = [], 0, []
     for number in itertools.count():
-        run = RunFolder(folder / f"broken-{number}")
+        run = RunFolder(folder / f"broken-{number}{NO_DATA if number % 2 else ''}")
         process = begin(folder, run.path.name, iterations)
-        while len(lost) + before_first < times and not _killed(process, run, rng):
+        most = min(times, (number + 1) * times // 2)
+        while len(lost) + before_first < most and not _killed(process, run, rng):
             newest, known = checkpoint.latest(run.checkpoints), rows(run)
             if newest is None:
                 before_first += 1
@@ -100,7 +103,7 @@ def kills(folder: Path, times: int, iterations: int, rng: random.Random) -> bool
         ends.append(contents(run, folder / f"{run.path.name}-data"))
         if len(lost) + before_first >= times:
             break
-    same = [name for name in straight if all(equal(end[name], straight[name]) for end in ends)]
+    same = [k for k in straight if all(equal(end[k], straight[k]) for end in ends if k in end)]
     other = [name for name in straight if name not in same]
     print(
         f"kills: {times}, {before_first} of them before the first checkpoint; lost at most "
@@ -131,19 +134,19 @@ def _killed(process: subprocess.Popen[bytes], run: RunFolder, rng: random.Random
 def contents(run: RunFolder, data: Path) -> dict[str, Any]:
     """All that a finished run keeps: state, policy, record, data."""
     _, state, _ = start.load(run)
+    kept = {
+        "state": [np.asarray(jax.random.key_data(x) if _is_key(x) else x) for x in _leaves(state)],
+        "policy": [np.asarray(x) for x in _leaves(policies.of_run(run.path).arrays)],
+        "record": rows(run),
+    }
+    if run.path.name.endswith(NO_DATA):
+        return kept
     task = TaskInfo.of(build(presets.load_yaml(Config, run.config)).env.spec)  # type: ignore[union-attr]
     chunks = open_data(data).matching((task,)).chunks
     arrays = [chunk.map() for chunk in chunks]
     data_rows = [np.concatenate([a["obs"], a["action"], a["reward"][:, None]], 1) for a in arrays]
-    # Chunks come in the order of checkpoints, of which a run that was killed has the same.
-    joined = np.concatenate(data_rows)
-    in_order = joined[np.lexsort(joined.T)]
-    return {
-        "state": [np.asarray(jax.random.key_data(x) if _is_key(x) else x) for x in _leaves(state)],
-        "policy": [np.asarray(x) for x in _leaves(policies.of_run(run.path).arrays)],
-        "record": rows(run),
-        "data": [in_order],
-    }
+    joined = np.concatenate(data_rows)  # chunks come in the order of checkpoints
+    return {**kept, "data": [joined[np.lexsort(joined.T)]]}
 
 
 def _leaves(tree: Any) -> list[Any]:
