@@ -11,6 +11,7 @@ import pytest
 from mjxwm_envs import rendering
 
 from mjxwm.reports import outcome
+from mjxwm.runs import build
 from mjxwm.runs.evaluate import evaluate
 
 
@@ -28,7 +29,7 @@ def test_the_reacher_s_target_in_the_film_is_the_episode_s(opengl, tmp_path, mon
     seen = jax.device_get(seen)
     start = jax.tree.map(lambda x: x[0], env.batch(2).reset(jax.random.key(0)).state.sim)
     np.testing.assert_array_equal(seen.goal, start.physics.goal)
-    monkeypatch.setattr(outcome, "make_env", lambda cfg: env)
+    monkeypatch.setattr(build, "make_env", lambda cfg: env)
     film = outcome.film(types.SimpleNamespace(), seen, tmp_path / "film.mp4")
     model = env.task.model()
     model.geom("target").pos[:2], model.geom("target").size[0] = start.physics.goal, 0.08

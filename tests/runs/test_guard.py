@@ -48,6 +48,7 @@ ALGO = pwm.Config(
     imagine_horizon=2,
     update_ratio=4.0,
     critic_steps=2,
+    target_tau=0.5,  # targets are critics of their own
     model=world_model.Config(latent=8, encoder=(4,), hidden=(4,)),
     policy=actor_critic.Config(actor=(4,), critic=(4,), critics=2),
 )

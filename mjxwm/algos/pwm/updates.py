@@ -156,15 +156,17 @@ def update_actor(
         return total if extra_loss is None else total + extra_loss(actor), aux
 
     (error, (imagined, total)), grads = jax.value_and_grad(objective, has_aux=True)(learner.actor)
-    (grads, error), seen_returns = shards.mean_and_all((grads, error), moments.of(total, 1))
+    largest = returns.of_largest(windows.reward / reward_scale(config, learner), config.gamma)
+    (grads, error), (seen_returns, largest) = shards.mean_and_all(
+        (grads, error), (moments.of(total, 1), largest)
+    )
     actor, opt, skipped = tx.actor.step(learner.actor, grads, learner.actor_opt, error)
     memory = 100.0 * config.imagine_batch
     scales, left_out = moments.merge_counting(learner.returns, seen_returns, memory)
     learner = learner._replace(actor=actor_critic.project(actor), actor_opt=opt, returns=scales)
-    rewards = windows.reward / reward_scale(config, learner)
     metrics = {
         "actor/return": total.mean(),
-        "actor/optimism": total.mean() / returns.of_largest(rewards, config.gamma),
+        "actor/optimism": total.mean() / largest.max(),
         "actor/return_scale": scale,
         "actor/grad_norm": norm(grads),
         "actor/std": learner.actor.std().mean(),

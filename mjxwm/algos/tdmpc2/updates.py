@@ -216,7 +216,8 @@ def update_policy(
         return total, (scale, value.mean(), entropy.mean())
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(networks.policy)
-    grads, error = shards.mean((grads, total))
+    largest = returns.of_largest(batch.reward, tasks.discount.max())
+    (grads, error), largest = shards.mean_and_all((grads, total), largest)
     policy, opt, skipped = tx.policy.step(networks.policy, grads, learner.policy_opt, error)
     scale, value, entropy = aux
     learner = learner._replace(
@@ -227,7 +228,7 @@ def update_policy(
     return learner, {
         "policy/loss": total,
         "policy/value": value,
-        "policy/optimism": value / returns.of_largest(batch.reward, tasks.discount.max()),
+        "policy/optimism": value / largest.max(),
         "policy/entropy": entropy,
         "policy/scale": scale,
         "policy/grad_norm": norm(grads),
