@@ -78,6 +78,9 @@ WIDEST = 512
 
 def fits(net: Net) -> bool:
     """Whether a network's layers can be parts of a kernel."""
+    out = net.out_activation
+    if not (out is None or out is mish or hasattr(out, "group")):
+        return False  # there is no other activation in `forward`
     whole = all(layer.width == layer.features for layer in sizes(net) if layer.group)
     return whole and all(
         layer.kernel.dtype == jnp.bfloat16
@@ -170,7 +173,7 @@ def product(x_ref: Ref, at: Any, matrix: Matrix, transposed: bool = False) -> Ar
     """
     number, wide = x_ref.shape[-2:]
     columns = matrix.ref.shape[0 if transposed else 1]
-    part = min(wide, max(_LEAST, _PART // columns))
+    part = _part(wide, columns)
     terms = matrix.features if transposed else matrix.terms
 
     def add(k: Array, total: Array) -> Array:
@@ -184,6 +187,17 @@ def product(x_ref: Ref, at: Any, matrix: Matrix, transposed: bool = False) -> Ar
 
     zero = jnp.zeros((number, columns), jnp.float32)
     return jax.lax.fori_loop(0, -(-terms // part), add, zero)
+
+
+def _part(terms: int, columns: int) -> int:
+    """Terms of a product that are added up at once."""
+    return min(terms, max(_LEAST, _PART // columns))
+
+
+def has_loop(weights: Float[Array, "i o"]) -> bool:
+    """Whether products with these weights, transposed or not, are loops over parts."""
+    i, o = (width(n) for n in weights.shape)
+    return _part(i, o) < i and _part(o, i) < o
 
 
 def weights_gradient(

@@ -18,7 +18,7 @@ SEEDS = 5
 
 
 def learn(make_parts, init, iterate, act, iterations):
-    """Values and deterministic actions in every probe: medians of runs side by side in a program."""
+    """Values and deterministic actions in every probe: medians of runs, all in one program."""
 
     def run(numbers, key):
         parts = make_parts(probes.make(numbers))

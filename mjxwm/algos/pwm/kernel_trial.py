@@ -28,7 +28,7 @@ def trial(config: Config, sizes: Sizes) -> str:
     the kernels and layer by layer. A compiler that refuses them, or other numbers, are a reason:
     drivers, compilers and GPUs differ, and a wrong kernel would learn something wrong in silence.
     """
-    if config.compute == "float32" or not platform.takes_pallas():
+    if "bfloat16" not in (config.compute, config.act_in) or not platform.takes_pallas():
         return ""
     inputs = _inputs(config, sizes, jax.random.key(0))
 
@@ -64,7 +64,7 @@ def _inputs(config: Config, sizes: Sizes, key: PRNGKeyArray) -> tuple[Any, Array
 def _earned(
     config: Config, networks: Any, obs: Float[Array, "N o"], noise: Float[Array, "H N a"]
 ) -> tuple[Array, Any]:
-    model, actor, critic = computing_in(config.compute, networks)
+    model, actor, critic = computing_in("bfloat16", networks)
     policy = Sampling(actor=actor, detach=config.detach)
     imagined = imagine(model, policy, model.encode(obs), noise)
     value = actor_critic.value(critic, imagined.z)

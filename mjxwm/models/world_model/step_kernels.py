@@ -87,7 +87,7 @@ def forward(form: Form, weights: Weights, z: Array, inputs: Array) -> Kept:
         jax.lax.fori_loop(0, steps, step, None)
 
     specs = [_rows(z), _rows(inputs), _all(weights.vectors), *map(whole, weights.kernels)]
-    call = _call(form, kernel, n, specs, shapes, [_rows(x) for x in shapes])
+    call = _call(form, weights, kernel, n, specs, shapes, [_rows(x) for x in shapes])
     outputs = call(z, inputs, weights.vectors, *weights.kernels)
     return _kept(outputs, len(before), None if form.actor else inputs.astype(dtype))
 
@@ -177,7 +177,7 @@ def backward(
 
     specs = [*map(_rows, operands), _all(weights.vectors), *map(whole, weights.kernels)]
     block = pl.BlockSpec((steps, 1, 3, form.total), lambda i: (0, i, 0, 0))
-    call = _call(form, kernel, n, specs, shapes, [*map(_rows, shapes[:-1]), block])
+    call = _call(form, weights, kernel, n, specs, shapes, [*map(_rows, shapes[:-1]), block])
     of_first, of_inputs, *of_layers, sums = call(*operands, weights.vectors, *weights.kernels)
     return of_first, of_inputs, of_layers, sums.sum(axis=(0, 1))
 
@@ -244,7 +244,18 @@ def _all(x: Array) -> pl.BlockSpec:
     return pl.BlockSpec(x.shape, lambda i: (0,) * x.ndim)
 
 
-def _call(form: Form, kernel: Any, rows: int, inputs: Any, shapes: Any, outputs: Any) -> Any:
+def _call(
+    form: Form,
+    weights: Weights,
+    kernel: Any,
+    rows: int,
+    inputs: Any,
+    shapes: Any,
+    outputs: Any,
+) -> Any:
+    # Triton loads ahead in the innermost loops. Without loops over parts of products that is the
+    # one over time steps, which reads what the step before has written.
+    ahead = any(map(layer_kernels.has_loop, weights.kernels))
     return pl.pallas_call(
         kernel,
         shapes,
@@ -252,5 +263,5 @@ def _call(form: Form, kernel: Any, rows: int, inputs: Any, shapes: Any, outputs:
         in_specs=inputs,
         out_specs=outputs,
         interpret=form.interpret,
-        compiler_params=triton.CompilerParams(num_warps=8, num_stages=3),
+        compiler_params=triton.CompilerParams(num_warps=8, num_stages=3 if ahead else 1),
     )
