@@ -94,7 +94,11 @@ def load(place: Path) -> Policy:
     """
     header = policy_files.read_header(place)
     agent = _agent(place, header)
-    shapes = jax.eval_shape(agent.init, jax.random.key(0))
+    try:
+        shapes = jax.eval_shape(agent.init, jax.random.key(0))
+    except (TypeError, ValueError, OverflowError) as error:  # sizes beyond what arrays can have
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise ConfigError(f"{place / policy_files.NAME} describes no networks: {reason}") from error
     try:
         arrays = policy_files.read_arrays(place, header, shapes)
     except ConfigError:

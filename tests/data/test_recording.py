@@ -55,7 +55,8 @@ def test_all_that_is_collected_is_recorded(name, tmp_path):
     for _ in range(ITERATIONS):
         states = [step(state)[0] for step, state in zip(steps, states, strict=True)]
         recorder.record(states[1])
-    recorder.flush()
+    recorder.hold(ITERATIONS)
+    recorder.settle(ITERATIONS)
 
     parts = [chunk.map() for chunk in data.open_data(tmp_path).chunks]
     obs, action, reward, flags = (
