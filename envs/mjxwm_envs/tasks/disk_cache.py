@@ -18,7 +18,10 @@ _DIGEST = 32  # bytes
 
 def folder(kind: str) -> Path:
     """The folder for contents of a kind."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # this user has no home
+        base = tempfile.gettempdir()
     return Path(base) / "mjxwm" / kind
 
 
