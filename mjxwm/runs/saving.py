@@ -68,7 +68,8 @@ class Saver:
             state: the run's, or that of all seeds, stacked.
 
         Raises:
-            Exception: what the one before failed with, of no matter of the system; these are saved.
+            Exception: the bug that the save before met, raised after these are saved; a full disk
+                and the like are printed instead.
         """
         failed = self._finish()
         if self._recorder is not None:
