@@ -32,9 +32,9 @@ from mjxwm.runs import devices
 from mjxwm.runs import presets as configuration
 from mjxwm.runs.build import Trainer, make_env
 from mjxwm.runs.config import Config as TrainConfig
+from mjxwm.runs.console import ConsoleLine
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.log import Log
-from mjxwm.runs.record import ConsoleLine
 from mjxwm.types import Metrics, Transition
 
 _PARTS = ("physics", "policy", "insert", "task, resets, copies", "updates", "host")

@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mjxwm import ConfigError, GuardError, __version__
+from mjxwm.cli import warning_lines
 from mjxwm.cli.arguments import mistakes
 from mjxwm.cli.arguments.usage import GROUPS, USAGE, group_usage
-from mjxwm.runs import exits, output, stops
+from mjxwm.runs import exits, output, progress, stops
 
 _COMMANDS = {
     "train": "training.train",
@@ -48,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _status(list(argv))
     stops.watch()
+    progress.watch()
+    warning_lines.install()
     status = _status(sys.argv[1:])
+    if (left_out := warning_lines.summary()) and not output.is_quiet():
+        print(left_out, file=sys.stderr)
     if stops.received() is not None:
         _leave_others()
         stops.end(status)  # at once: programs may still be compiling
@@ -57,8 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(args: list[str]) -> int:
     _printable()
+    quiet = "--quiet" in args  # of every command
+    output.be_quiet(quiet)
     try:
-        return _run(args)
+        return _run([a for a in args if a != "--quiet"] if quiet else args)
     except BrokenPipeError:
         if not _reader_is_gone():  # another pipe, such as an environment's process
             raise
@@ -114,7 +121,8 @@ def _command(name: str) -> Callable[[list[str]], int]:
         )
     _compilation_cache()
     module, function = _COMMANDS[name].split(".")
-    return getattr(importlib.import_module(f"mjxwm.cli.{module}"), function)
+    with progress.step(f"{name}: loads JAX, MuJoCo and what is made with them", patience=0.5):
+        return getattr(importlib.import_module(f"mjxwm.cli.{module}"), function)
 
 
 def _reader_is_gone() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from mjxwm import ConfigError
 from mjxwm.maths import ranges
 from mjxwm.reports import plot, video
-from mjxwm.runs import build, keeping, policies, policy_files
+from mjxwm.runs import build, keeping, policies, policy_files, progress
 from mjxwm.runs.announce import say_failures
 from mjxwm.runs.config import Config, check
 from mjxwm.runs.evaluate import Evaluation
@@ -51,6 +51,13 @@ def best_row(header: Header | None) -> dict[str, Any]:
 def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
     """Draws the learning curve and renders the policy; says so and goes on where it cannot."""
     files = {}
+    with progress.step("draws    learning curve and video"):
+        _draw(config, run, evaluation, files)
+    return files
+
+
+def _draw(config: Config, run: RunFolder, evaluation: Evaluation, files: dict[str, str]) -> None:
+    """Adds to `files` what could be drawn."""
     if run.metrics.is_file():
         records = {run.path.name: run.metrics}
         draw = functools.partial(plot.learning_curve, records, run.curve, config.task)
@@ -61,7 +68,6 @@ def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[st
             files["video"] = str(film(config, evaluation, run.video))
         except video.RenderingUnavailableError as error:
             print(f"no video: {error}")
-    return files
 
 
 def film(config: Config, evaluation: Evaluation, path: Path) -> Path:
@@ -123,6 +129,7 @@ def evaluate_run(
     policies.check_sizes(policy, env.spec)
     evaluate = build.evaluation(policy.agent, env, config.episodes)
     key = eval_key(config.seed if seed is None else seed)
-    evaluation = jax.device_get(evaluate(policy.arrays, key))
+    with progress.step(f"compile  evaluation, then {config.episodes} episodes"):
+        evaluation = jax.device_get(evaluate(policy.arrays, key))
     say_failures(env)
     return config, evaluation, policy.iteration

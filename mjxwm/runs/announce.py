@@ -8,51 +8,52 @@ from mjxwm_envs import Source
 
 from mjxwm import ConfigError
 from mjxwm.models import nets
-from mjxwm.runs import contradictions, devices, folders, keeping, together
+from mjxwm.runs import contradictions, devices, folders, keeping
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.output import say
 
 
-def announce(trainer: Trainer, runs: Sequence[RunFolder], state: Any) -> None:
+def announce(trainer: Trainer, runs: Sequence[RunFolder]) -> None:
     """Prints what runs are made of, once for all processes, and keeps their configurations.
+
+    Nothing is compiled for it: it is said before the first program is.
 
     Args:
         trainer: what is trained.
         runs: the folder of its run, or those of its seeds.
-        state: the first state, stacked over several seeds, of which networks' sizes are shown.
     """
     if not devices.leads():
         return
     config, algo = trainer.config, trainer.config.algo
-    state = state if trainer.seeds is None else jax.eval_shape(together.take, state, 0)
+    state = jax.eval_shape(trainer.algorithm.init, jax.random.key(0))
     networks = trainer.algorithm.networks(state).items()
     sizes = [f"{name} {nets.num_parameters(tree):,} parameters" for name, tree in networks]
     device = devices.described(config.devices)
     for run in runs:
         folders.keep_trained(run)
-        print(f"run      {run.path}")
+        say(f"run      {run.path}")
     if trainer.seeds is not None:
-        print(f"seeds    {len(runs)} in one program; what follows is of each")
+        say(f"seeds    {len(runs)} in one program; what follows is of each")
     if trainer.env is not None:
         spec = trainer.env.spec
-        print(
+        say(
             f"task     {spec.name}: {spec.obs_size} observations, {spec.action_size} actions, "
             f"{spec.episode_length} steps of {spec.ctrl_dt * 1e3:.3g} ms"
         )
         worlds = f"{algo.worlds} worlds" if algo.worlds else "for evaluations alone"
-        print(f"engine   {spec.engine}, {worlds}; learner on {device}")
+        say(f"engine   {spec.engine}, {worlds}; learner on {device}")
     else:
-        print(f"engine   none; learner on {device}")
-    print(f"learner  {', '.join([config.algorithm, *sizes])}")
+        say(f"engine   none; learner on {device}")
+    say(f"learner  {', '.join([config.algorithm, *sizes])}")
     if algo.env_steps:
         iterations = f"{trainer.algorithm.iterations:,} iterations"
         each = f"{algo.steps_per_iteration:,} steps and {algo.updates} updates"
-        print(f"budget   {algo.env_steps:,} env steps = {iterations} of {each}")
+        say(f"budget   {algo.env_steps:,} env steps = {iterations} of {each}")
     for line in algo.summary():
-        print(line)
+        say(line)
     for remark in contradictions.remarks(config, trainer.env, trainer.algorithm):
-        print(f"note     {remark}")
-    print(end="", flush=True)
+        print(f"note     {remark}", flush=True)
 
 
 def failure_text(trainer: Trainer, last: bool, metrics: Any) -> str:

@@ -13,7 +13,7 @@ from mjxwm_envs import engines, registry
 from mjxwm import ConfigError
 from mjxwm.data import TaskInfo, Writer, recording
 from mjxwm.maths import finite
-from mjxwm.runs import devices, memory, pretrained, together
+from mjxwm.runs import devices, memory, pretrained, progress, together
 from mjxwm.runs.config import Config, check, entry
 from mjxwm.runs.evaluate import Evaluation, evaluate_with_memory
 from mjxwm.types import Agent, Algorithm
@@ -43,6 +43,7 @@ class Trainer(NamedTuple):
         return jnp.stack([key(seed) for seed in self.seeds])
 
 
+@progress.step("builds   worlds and learner")
 def build(config: Config, fits: bool = True, seeds: tuple[int, ...] | None = None) -> Trainer:
     """Makes the environment, then the algorithm on it, then its programs and its evaluation.
 

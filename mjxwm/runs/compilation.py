@@ -13,7 +13,7 @@ import jax
 from mjxwm_envs import seeds
 
 from mjxwm.maths import platform
-from mjxwm.runs import devices, stops
+from mjxwm.runs import devices, output, progress, stops
 from mjxwm.runs.build import Trainer
 from mjxwm.types import no_batches
 
@@ -66,8 +66,11 @@ class _AtFirstCall:
     def __call__(self, *args: Any) -> Any:
         if self._compiled:
             return self._function(*args)
+        _say("compile  iteration", end="\n")  # a whole line, as the live line is below it by now
+        began = time.monotonic()
         with stops.at_once():
             value = self._function(*args)
+        _say(f"compiled in {time.monotonic() - began:.0f} s", end="\n")
         self._compiled = True
         return value
 
@@ -82,8 +85,13 @@ def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
         trainer: of `build.build`.
         resume: whether the first state comes from a checkpoint.
     """
+    try_kernels(trainer.algorithm.trial)
+    with progress.step("traces   the programs of the run"):
+        return _traced(trainer, resume)
+
+
+def _traced(trainer: Trainer, resume: bool) -> Trainer:
     programs, algorithm = trainer.programs, trainer.algorithm
-    try_kernels(algorithm.trial)
     key = trainer.keys(seeds.key)
     state = programs.place(jax.eval_shape(programs.init, key))
     if not resume:
@@ -112,14 +120,29 @@ def try_kernels(trial: Callable[[], str]) -> None:
         )
 
 
+def first(trainer: Trainer, key: jax.Array) -> Any:
+    """The first state, and how long its program takes to compile, said."""
+    init = trainer.programs.init
+    if not isinstance(init, Compiling):
+        return init(key)
+    _say("compile  first state: ")
+    init.wait()
+    _say(f"{init.seconds:.0f} s", end="\n")
+    return init(key)
+
+
 def wait(trainer: Trainer) -> None:
     """Returns once the iteration is compiled, and says how long that took."""
     iterate = trainer.programs.iterate
     if not isinstance(iterate, Compiling):
         return
-    if devices.leads():
-        aside = "" if trainer.evaluate is None else ", evaluation beside it"
-        print(f"compile  iteration{aside}: ", end="", flush=True)
+    aside = "" if trainer.evaluate is None else ", evaluation beside it"
+    _say(f"compile  iteration{aside}: ")
     iterate.wait()
+    _say(f"{iterate.seconds:.0f} s", end="\n")
+
+
+def _say(text: str, end: str = "") -> None:
+    """Says it once for all processes."""
     if devices.leads():
-        print(f"{iterate.seconds:.0f} s", flush=True)
+        output.say(text, end)

@@ -11,9 +11,10 @@ import numpy as np
 from mjxwm.maths import finite
 from mjxwm.runs import devices, keeping, symptoms
 from mjxwm.runs.build import Trainer
+from mjxwm.runs.console import ConsoleLine
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
-from mjxwm.runs.record import ConsoleLine, JsonLines
+from mjxwm.runs.record import JsonLines
 from mjxwm.runs.together import each
 
 

@@ -98,11 +98,11 @@ def train_runs(
     began = time.monotonic()
     config, algorithm = trainer.config, trainer.algorithm
     restored = first_state(trainer, runs, resume) if resume else None
+    announce(trainer, runs)
     trainer = compilation.side_by_side(trainer, resume)
     state, iteration, seconds = restored or first_state(trainer, runs, resume)
     last = min(algorithm.iterations, stop_at or algorithm.iterations)
     schedule = Schedule(algorithm.iterations, config.evaluations, config.checkpoints)
-    announce(trainer, runs, state)
     compilation.wait(trainer)
     dataset_recorder = recorder(trainer, runs[0], state, resume)
     evaluations, out_of_time, stopped, failure = None, False, False, ""

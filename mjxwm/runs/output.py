@@ -1,4 +1,4 @@
-"""What is printed while a run trains, which must not end it.
+"""What is printed: how much of it, and that it must not end a run that trains.
 
 A terminal may be closed (EIO), whatever reads a pipe may end, as `tee` does by the same Ctrl-C
 (EPIPE), and the disk with the log may be full (ENOSPC). The record has all that the lines say.
@@ -11,6 +11,34 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+class _Level:
+    """How much this process prints."""
+
+    quiet = False
+
+
+def be_quiet(quiet: bool = True) -> None:
+    """Whether `say` says nothing from here on: `--quiet`."""
+    _Level.quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Whether results, notes and warnings are all that is printed."""
+    return _Level.quiet
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Prints what is no result, no note and no warning: what a command is made of and how it goes.
+
+    Args:
+        text: the line.
+        end: what follows it; "" where the line goes on.
+    """
+    if not _Level.quiet:
+        print(text, end=end, flush=True)
+
 
 _FOR_GOOD = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO}
 

@@ -1,20 +1,12 @@
-"""The record of a run, `metrics.jsonl`, a row a line (`json_rows`); its line on the console."""
+"""The record of a run, `metrics.jsonl`, a row a line (`json_rows`); `console` shows them."""
 
 import errno
 import itertools
 import os
-import sys
-import time
-from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
-from mjxwm.runs import checksums, json_rows, symptoms
+from mjxwm.runs import checksums, json_rows
 
 
 class Tracker(Protocol):
@@ -98,17 +90,18 @@ def evaluations(path: Path, *names: str) -> list[dict[str, Any]]:
     """
     names = ("eval/return", "env_steps", *names)
     rows = read(path) if path.is_file() else []
-    return [row for row in rows if all(_is_number(row.get(name)) for name in names)]
+    return [row for row in rows if all(is_number(row.get(name)) for name in names)]
 
 
 def minutes(path: Path, iteration: int) -> float:
     """Minutes that a run had taken by an iteration; 0 if its record does not have them."""
     rows = read(path) if path.is_file() else []
     values: list[Any] = [row.get("minutes") for row in rows if row["iteration"] <= iteration]
-    return next((float(value) for value in reversed(values) if _is_number(value)), 0.0)
+    return next((float(value) for value in reversed(values) if is_number(value)), 0.0)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of a row is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -163,100 +156,3 @@ def _say_left_out(path: Path, line: _Line) -> None:
     start = line.text[:40].decode("utf-8", "backslashreplace")
     what = f"line {line.number} is no row, or was changed, and is left out"
     print(f"note     {path}: {what}: {start!r}", flush=True)
-
-
-class ConsoleLine:
-    """One live line on a terminal; plain lines, at most one in `every` seconds, elsewhere."""
-
-    def __init__(self, iterations: int, every: float = 10.0, file: TextIO | None = None):
-        """`iterations` is the run's total, for the time left."""
-        self._console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
-        self._live = Live(console=self._console, auto_refresh=False, transient=False)
-        self._iterations, self._every = iterations, every
-        self._last, self._eval = -every, None
-        self._origin: tuple[float, int] | None = None
-        self._symptoms: dict[str, float] = {}
-        """Symptoms in the rows since the last line, with their severity."""
-
-    def __enter__(self) -> "ConsoleLine":
-        """Starts the live line where there is a terminal."""
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Leaves the last line standing."""
-        self._live.stop()
-
-    def log(self, row: dict[str, Any]) -> None:
-        """See `Tracker`."""
-        self._show(row, symptoms.symptoms(row))
-
-    def log_means(self, rows: dict[str, dict[str, Any]]) -> None:
-        """Shows one row for those of several runs by name: means, and symptoms with the name."""
-        self._show(means(rows.values()), symptoms.of_each(rows))
-
-    def _show(self, row: dict[str, Any], new: dict[str, float]) -> None:
-        now = time.monotonic()
-        self._eval = row.get("eval/return", self._eval)
-        self._symptoms = symptoms.worse(self._symptoms, new)
-        text = "  ".join([self._line(row, now), *symptoms.words(self._symptoms)])
-        if self._console.is_terminal:
-            self._live.update(Text(text), refresh=True)
-            self._symptoms = {}
-        elif "eval/return" in row or now - self._last >= self._every:
-            self._last = now
-            self._console.print(text)
-            self._symptoms = {}
-
-    def _line(self, row: dict[str, Any], now: float) -> str:
-        iteration = row["iteration"]
-        self._origin = self._origin or (now, iteration)
-        start, first = self._origin
-        done = iteration - first
-        left = (now - start) / done * (self._iterations - iteration) if done else None
-        # What a row does not have is left out; what it has is shown, NaN too.
-        parts = [
-            f"iteration {iteration}/{self._iterations}",
-            _part("env steps {:,}", row["env_steps"] or None),
-            _part("{:,.0f} steps/s", row.get("perf/env_steps_per_s") or None),
-            _part("{:,.1f} updates/s", row.get("perf/updates_per_s")),
-            _part("return {:.1f}", row.get("collect/return")),
-            _part("evaluated {:.1f}", self._eval),
-            _part("model loss {:.4f}", row.get("model/loss")),
-            _part("{} left", _clock(left)),
-        ]
-        return "  ".join(part for part in parts if part)
-
-
-def means(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Means of the numbers that all of several rows have; whole ones that agree stay whole."""
-    first, *others = rows
-    row: dict[str, Any] = {}
-    for name, value in first.items():
-        values = [value, *(other.get(name) for other in others)]
-        if all(v == value for v in values):
-            row[name] = value
-        elif all(map(_is_number, values)):
-            row[name] = sum(values) / len(values)
-    return row
-
-
-def _part(form: str, value: Any) -> str:
-    return "" if value is None else form.format(value).replace("nan", "NaN")
-
-
-def _clock(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    minutes, seconds = divmod(int(seconds), 60)
-    return (
-        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-        if minutes >= 60
-        else f"{minutes}:{seconds:02d}"
-    )

@@ -9,7 +9,7 @@ import jax
 from mjxwm_envs import registry, seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, devices, folders, presets, record, together
+from mjxwm.runs import checkpoint, compilation, devices, folders, presets, record, together
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -84,7 +84,7 @@ def first_state(
         ConfigError: there is no checkpoint to resume from.
     """
     if not resume:
-        return trainer.programs.init(trainer.keys(seeds.key)), 0, 0.0
+        return compilation.first(trainer, trainer.keys(seeds.key)), 0, 0.0
     states = _states_of_one_iteration(trainer, runs)
     iteration = int(states[0].iteration)
     state = states[0] if trainer.seeds is None else together.stack(states)

@@ -11,7 +11,7 @@ import pytest
 
 from mjxwm import cli
 from mjxwm.maths import finite
-from mjxwm.runs import checkpoint, dump, folders, guard, record, symptoms
+from mjxwm.runs import checkpoint, console, dump, folders, guard, record, symptoms
 from mjxwm.runs.config import Config
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
@@ -119,8 +119,8 @@ def test_rows_are_json_and_numbers_again(tmp_path):
 def test_the_console_shows_what_is_not_finite():
     text = io.StringIO()
     row = {"iteration": 1, "env_steps": 16, "model/loss": math.nan, "collect/return": math.nan}
-    with record.ConsoleLine(10, file=text) as console:
-        console.log(row | {"guard/model": 2.0, "guard/parameters": 0.0})
+    with console.ConsoleLine(10, file=text) as line:
+        line.log(row | {"guard/model": 2.0, "guard/parameters": 0.0})
     said = text.getvalue()
     assert "model loss NaN" in said
     assert "return NaN" in said

@@ -14,7 +14,7 @@ from mjxwm_envs.env import Env
 from mjxwm import GuardError
 from mjxwm.algos import shac
 from mjxwm.models import actor_critic
-from mjxwm.runs import build, log, loop, record, start, symptoms
+from mjxwm.runs import build, console, log, loop, record, start, symptoms
 from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.evaluate import evaluate
 
@@ -124,16 +124,16 @@ def test_an_ordinary_row_has_no_symptom():
 )
 def test_symptoms_are_on_the_console(row, said):
     text = io.StringIO()
-    with record.ConsoleLine(10, file=text) as console:
-        console.log({"iteration": 1, "env_steps": 16} | row)
+    with console.ConsoleLine(10, file=text) as line:
+        line.log({"iteration": 1, "env_steps": 16} | row)
     assert said in text.getvalue()
 
 
 def test_symptoms_between_two_lines_are_not_lost():
     text = io.StringIO()
-    with record.ConsoleLine(10, every=1000.0, file=text) as console:
-        console.log({"iteration": 1, "env_steps": 16})
-        console.log({"iteration": 2, "env_steps": 32, "collect/invalid": 0.5})
-        console.log({"iteration": 3, "env_steps": 48, "collect/invalid": 0.01})
-        console.log({"iteration": 4, "env_steps": 64, "eval/return": 1.0})
+    with console.ConsoleLine(10, every=1000.0, file=text) as line:
+        line.log({"iteration": 1, "env_steps": 16})
+        line.log({"iteration": 2, "env_steps": 32, "collect/invalid": 0.5})
+        line.log({"iteration": 3, "env_steps": 48, "collect/invalid": 0.01})
+        line.log({"iteration": 4, "env_steps": 64, "eval/return": 1.0})
     assert "steps invalid 50.0%" in text.getvalue().splitlines()[-1]

@@ -21,7 +21,18 @@ from mjxwm.algos import pwm
 from mjxwm.cli import seeds as say_seeds
 from mjxwm.maths import finite
 from mjxwm.reports import seeds as reports
-from mjxwm.runs import begun, build, checkpoint, loop, presets, record, several, start, together
+from mjxwm.runs import (
+    begun,
+    build,
+    checkpoint,
+    console,
+    loop,
+    presets,
+    record,
+    several,
+    start,
+    together,
+)
 from mjxwm.runs.config import Config
 from mjxwm.types import Agent, Algorithm
 
@@ -213,8 +224,8 @@ def test_a_seed_that_is_no_number_is_named_on_the_console():
     text = io.StringIO()
     row = {"iteration": 1, "env_steps": 16, "model/loss": 2.0, "eval/return": 10.0}
     broken = row | {"model/loss": math.nan, "eval/return": 20.0}
-    with record.ConsoleLine(10, file=text) as console:
-        console.log_means({"seed 3": row, "seed 4": broken})
+    with console.ConsoleLine(10, file=text) as line:
+        line.log_means({"seed 3": row, "seed 4": broken})
     assert "evaluated 15.0" in text.getvalue()
     assert "model/loss is not finite in seed 4" in text.getvalue()
     assert "seed 3" not in text.getvalue()
