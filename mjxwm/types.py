@@ -140,9 +140,10 @@ class Algorithm(NamedTuple):
     batches: Callable[[int], AbstractContextManager[Iterator[tuple[Any, ...]]]] = no_batches
     """iteration -> a context, in it an iterator over what `iterate` takes beside the state, from
     that iteration on."""
-    trial: Callable[[], str] = lambda: ""
-    """Tries on this device, before anything is traced, what may not work on all: why its programs
-    are to do without it, see `platform.refuse_pallas`; empty if all is well."""
+    trial: Callable[..., str] = lambda seeds=1: ""
+    """(seeds in one program, 1 by default) -> tries on this device, before anything is traced,
+    what may not work on all: why its programs are to do without it, see `platform.refuse_pallas`;
+    empty if all is well."""
 
     @property
     def act(self) -> Callable[..., Float[Array, "B a"]]:

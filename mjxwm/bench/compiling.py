@@ -119,7 +119,7 @@ def compile_for(gpu: Gpu, function: Callable, *args: Any, donate: bool = True) -
     place = SingleDeviceSharding(device(gpu.description))
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), args)
     donated = 0 if donate else ()
-    with no_cache(), platform.compiling_for("gpu"), _gpus_are_cuda():
+    with no_cache(), platform.compiling_for_gpu(gpu.capability), _gpus_are_cuda():
         program = jax.jit(function, donate_argnums=donated, out_shardings=place)
         start = time.perf_counter()
         lowered = program.lower(*abstract)

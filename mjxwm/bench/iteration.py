@@ -28,7 +28,7 @@ from mjxwm.bench import bare, simulation
 from mjxwm.bench.record import Report, Series
 from mjxwm.data import replay
 from mjxwm.maths import ranges
-from mjxwm.runs import devices
+from mjxwm.runs import compilation, devices
 from mjxwm.runs import presets as configuration
 from mjxwm.runs.build import Trainer, make_env
 from mjxwm.runs.config import Config as TrainConfig
@@ -63,6 +63,7 @@ class _Bench:
         self.config, self.algo, self.env = run_config, run_config.algo, env
         self.batch = envs.BatchEnv(env, self.algo.worlds)
         self.algorithm = pwm.make(self.algo, env)
+        compilation.try_kernels(self.algorithm.trial)  # as a run does
         self.programs = devices.programs(self.algorithm, "pwm", run_config.algo, devices.chosen(1))
         self.iterate = self.programs.iterate
         self.state = self.programs.init(seeds.key(config.seed))

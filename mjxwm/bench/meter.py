@@ -77,7 +77,7 @@ def run(config: Config, say: Callable[[str], None]) -> Report:
     compiling.check_installed()
     compiling.leave_out_gpus_that_are_not_here()
     gpu = GPUS[config.gpu]
-    with platform.compiling_for("gpu"):
+    with platform.compiling_for_gpu(gpu.capability):
         subject = _subject(config)
         chosen = _chosen(config.programs, subject.programs)
         say(f"{config.preset} for an {gpu.name}, {_sizes(subject)}")

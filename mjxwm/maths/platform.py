@@ -4,7 +4,8 @@ On a GPU every kernel costs some microseconds, however small: loops over a few t
 unrolled there. On a CPU an unrolled loop gains nothing and takes longer to compile.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -14,6 +15,7 @@ __all__ = [
     "Platform",
     "compiled_for",
     "compiling_for",
+    "compiling_for_gpu",
     "refuse_pallas",
     "scan",
     "takes_pallas",
@@ -27,8 +29,18 @@ _LONGEST_UNROLLED = 32
 _OF_DATA_CENTRES = ("8.0", "9.0", "10.0")
 """CUDA compute capabilities."""
 
+# Part of the key of jit's caches, as the platform is.
+_capability = jax.make_user_context(None)
+
 _refused: list[str] = []
 """Why this process does without kernels of Pallas."""
+
+
+@contextlib.contextmanager
+def compiling_for_gpu(capability: tuple[int, int]) -> Iterator[None]:
+    """Within it, programs are traced for a GPU of this CUDA compute capability, here or not."""
+    with compiling_for("gpu"), _capability(".".join(map(str, capability))):
+        yield
 
 
 def scan(
@@ -53,11 +65,15 @@ def takes_pallas() -> bool:
     """
     if _refused or compiled_for() == "cpu" or jax.sharding.get_abstract_mesh().manual_axes:
         return False
-    if jax.default_backend() == "cpu":  # compiled here for a GPU elsewhere
-        return True
-    return getattr(jax.devices()[0], "compute_capability", "") in _OF_DATA_CENTRES
+    capability = _capability.value
+    if capability is None:
+        if jax.default_backend() == "cpu":  # run here by JAX itself, in tests
+            return True
+        capability = getattr(jax.devices()[0], "compute_capability", "")
+    return capability in _OF_DATA_CENTRES
 
 
 def refuse_pallas(reason: str) -> None:
-    """Does without our kernels of Pallas from here on, in programs that are not traced yet."""
+    """Does without our kernels of Pallas from here on; what is compiled with them is forgotten."""
     _refused.append(reason)
+    jax.clear_caches()

@@ -33,6 +33,8 @@ _ROWS = (64, 32, 16)
 """Rows of a block: many share what is read of the weights, few keep all multiprocessors busy."""
 _BUSY = 128
 """Blocks that keep them busy."""
+_NUMBERS = 16_384
+"""Numbers of a layer that a block has registers for: 64 in each of its threads."""
 
 
 class Form(NamedTuple):
@@ -184,7 +186,7 @@ def backward(
     rows, dtype, number = len(gradient), weights.kernels[0].dtype, len(form.layers)
     parts = len(weights.kernels) - number + 1
     shapes = [
-        jax.ShapeDtypeStruct((rows // _block(rows), *weights.vectors.shape), jnp.float32),
+        jax.ShapeDtypeStruct((rows // _block(form, rows), *weights.vectors.shape), jnp.float32),
         *(jax.ShapeDtypeStruct((rows, layer.width), dtype) for layer in form.layers),
         *(jax.ShapeDtypeStruct((rows, width(len(weights.kernels[i]))), dtype) for i in needed),
     ]
@@ -198,7 +200,9 @@ def backward(
             layer = form.layers[i]
             place = pl.ds(layer.place, layer.width)
             if layer.norm_first is None:
-                sums[0, 0, place] = inner.sum(axis=0)
+                total = inner.sum(axis=0)
+                for row, each in enumerate((total, jnp.zeros_like(total), jnp.zeros_like(total))):
+                    sums[0, row, place] = each
             else:
                 of_layer = layer_kernels.read(layer, vectors)
                 x = befores[i][...].astype(jnp.float32)
@@ -216,15 +220,16 @@ def backward(
     return dict(zip(needed, gradients[number:], strict=True)), gradients[:number], sums.sum(axis=0)
 
 
-def _block(rows: int) -> int:
-    sizes = [size for size in _ROWS if rows % size == 0]
+def _block(form: Form, rows: int) -> int:
+    widest = max(layer.width for layer in form.layers)
+    sizes = [n for n in _ROWS if rows % n == 0 and (n * widest <= _NUMBERS or n == _ROWS[-1])]
     return next((size for size in sizes if rows // size >= _BUSY), sizes[-1])
 
 
 def _call(
     form: Form, kernel: Any, rows: int, inputs: Sequence[Array], weights: Weights, shapes: Any
 ) -> Any:
-    block = _block(rows)
+    block = _block(form, rows)
 
     def by_block(x: Any) -> pl.BlockSpec:
         if len(x.shape) == 3:

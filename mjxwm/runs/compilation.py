@@ -85,7 +85,7 @@ def side_by_side(trainer: Trainer, resume: bool) -> Trainer:
         trainer: of `build.build`.
         resume: whether the first state comes from a checkpoint.
     """
-    try_kernels(trainer.algorithm.trial)
+    try_kernels(trainer.algorithm.trial, len(trainer.seeds or (0,)))
     with progress.step("traces   the programs of the run"):
         return _traced(trainer, resume)
 
@@ -105,9 +105,14 @@ def _traced(trainer: Trainer, resume: bool) -> Trainer:
     return trainer._replace(programs=programs, evaluate=evaluate)
 
 
-def try_kernels(trial: Callable[[], str]) -> None:
-    """Does without fast kernels where they fail, on all processes if they do on one."""
-    reason = trial()
+def try_kernels(trial: Callable[..., str], seeds: int = 1) -> None:
+    """Does without fast kernels where they fail, on all processes if they do on one.
+
+    Args:
+        trial: of an algorithm.
+        seeds: how many are in one program.
+    """
+    reason = trial(seeds)
     (refused,) = devices.any_of(bool(reason))
     if not refused:
         return
@@ -115,7 +120,7 @@ def try_kernels(trial: Callable[[], str]) -> None:
     if devices.leads():
         why = reason or "they fail on another process's device"
         print(
-            f"note     slower kernels, layer by layer, as the fast ones fail here: {why}",
+            f"note     slower kernels, layer by layer; the fast ones do not serve here: {why}",
             flush=True,
         )
 

@@ -1,5 +1,6 @@
 """Kernels of Pallas are tried before a run learns with them, and left where they fail."""
 
+import dataclasses
 import functools
 
 import jax
@@ -15,7 +16,10 @@ from mjxwm.runs import compilation
 from mjxwm.types import Sizes
 
 CONFIG = pwm.Config(
+    batch=32,
+    horizon=3,
     imagine_batch=16,
+    imagine_horizon=3,
     compute="bfloat16",
     model=world_model.Config(latent=16, encoder=(16,), hidden=(16,)),
     # One critic: JAX has no products of an ensemble in bfloat16 on a CPU.
@@ -32,9 +36,9 @@ def run_by_jax(monkeypatch):
         monkeypatch.setattr(module, name, function)
 
 
-def tried():
+def tried(seeds=1, **changes):
     with platform.compiling_for("gpu"):
-        return pwm.trial(CONFIG, SIZES)
+        return pwm.trial(dataclasses.replace(CONFIG, **changes), SIZES, seeds)
 
 
 def test_arrays_may_differ_by_rounding_alone():
@@ -50,8 +54,9 @@ def test_arrays_may_differ_by_rounding_alone():
 
 
 @pytest.mark.slow
-def test_kernels_that_are_right_are_kept(run_by_jax):
-    assert tried() == ""
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_kernels_that_are_right_are_kept(run_by_jax, seeds):
+    assert tried(seeds) == ""
 
 
 @pytest.mark.slow
@@ -71,15 +76,30 @@ def test_a_compiler_that_refuses_them_is_a_reason():
     assert "interpret mode" in tried()  # as a CPU's does
 
 
+def test_rows_that_no_block_takes_are_a_reason():
+    assert tried(batch=100, imagine_batch=24) == (
+        "batch=100, imagine_batch=24 is no multiple of 16, the rows of a block"
+    )
+
+
+def test_gpus_without_the_memory_for_them_do_without():
+    for capability, takes in (((9, 0), True), ((8, 0), True), ((8, 9), False)):
+        with platform.compiling_for_gpu(capability):
+            assert platform.takes_pallas() == takes
+
+
 def test_where_they_do_not_serve_nothing_is_tried(monkeypatch):
     monkeypatch.setattr(jax, "jit", None)
     assert pwm.trial(CONFIG, SIZES) == ""  # on a CPU
 
 
 def test_a_run_does_without_kernels_that_fail(monkeypatch, capsys):
+    forgotten = []
     monkeypatch.setattr(platform, "_refused", [])
+    monkeypatch.setattr(jax, "clear_caches", lambda: forgotten.append(1))
     with platform.compiling_for("gpu"):
         assert platform.takes_pallas()
-        compilation.try_kernels(lambda: "they melt")
+        compilation.try_kernels(lambda seeds: "they melt")
         assert not platform.takes_pallas()
-    assert "layer by layer, as the fast ones fail here: they melt" in capsys.readouterr().out
+    assert forgotten  # else programs with these kernels would run on
+    assert "layer by layer; the fast ones do not serve here: they melt" in capsys.readouterr().out

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from platforms import on_both
 
-from mjxwm.models import mlp_kernel, nets
+from mjxwm.models import layer_kernels, mlp_kernel, nets
 from mjxwm.models.actor_critic import Actor, Sampling
 from mjxwm.models.actor_critic import Config as Networks
 from mjxwm.models.nets import MLP
@@ -40,6 +40,15 @@ def assert_close(plain, fast, compute):
     for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(fast), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.abs(a).max()))
+
+
+@pytest.fixture(autouse=True)
+def as_in_large_networks(request, monkeypatch):
+    """In float32: products in parts that are added up, and blocks of more rows than the least."""
+    case = getattr(request.node, "callspec", None)
+    if case and case.params["compute"] == "float32":
+        monkeypatch.setattr(layer_kernels, "_PART", 512)
+        monkeypatch.setattr(mlp_kernel, "_BUSY", 1)
 
 
 @pytest.mark.parametrize(

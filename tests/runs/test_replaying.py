@@ -26,7 +26,7 @@ def replay(tmp_path, monkeypatch):
         first = 1 + finite.STAGES.index("model") if state == 2 else 0
         return state + 1, {finite.UNSOUND: float(state == 2), finite.FIRST: first}
 
-    def run(began=0, batches=no_batches, trial=lambda: ""):
+    def run(began=0, batches=no_batches, trial=lambda seeds: ""):
         event = dump.Event("the loss", began, None, 3, 4, "model", {3: {}})
         programs = SimpleNamespace(init=lambda key: 0, iterate=iterate)
         algorithm = SimpleNamespace(batches=batches, trial=trial)
@@ -43,7 +43,7 @@ def replay(tmp_path, monkeypatch):
 def test_kernels_that_failed_in_the_run_are_not_used(replay, monkeypatch, capsys):
     refused = []
     monkeypatch.setattr(platform, "refuse_pallas", refused.append)
-    assert replay(trial=lambda: "another number").reproduced
+    assert replay(trial=lambda seeds: "another number").reproduced
     assert refused == ["another number"]
     assert "slower kernels, layer by layer" in capsys.readouterr().out
 

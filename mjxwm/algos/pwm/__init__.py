@@ -118,7 +118,7 @@ def make(config: Config, env: Source) -> Algorithm:
         iterations=config.iterations,
         env_steps=env_steps,
         networks=networks,
-        trial=lambda: trial(config, Sizes.of(env.spec)),
+        trial=lambda seeds=1: trial(config, Sizes.of(env.spec), seeds),
     )
 
 

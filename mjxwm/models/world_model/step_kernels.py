@@ -215,7 +215,9 @@ class _Back(NamedTuple):
         if form.detach or not actor:
             return gradient
         self.of_layers[actor - 1][t] = of_u.astype(self.of_layers[0].dtype)
-        self.sums[t, 0, 0, pl.ds(form.actor[-1].place, form.actor[-1].width)] = of_u.sum(axis=0)
+        total = of_u.sum(axis=0)
+        for row, each in enumerate((total, jnp.zeros_like(total), jnp.zeros_like(total))):
+            self.sums[t, 0, row, pl.ds(form.actor[-1].place, form.actor[-1].width)] = each
         wait(form.interpret)
         for i in reversed(range(actor - 1)):
             inner = product(self.of_layers[i + 1], t, self.weights[i + 1], transposed=True)
