@@ -20,7 +20,7 @@ from mjxwm_envs import seeds
 from mjxwm_envs.engines.mjx import Mjx
 
 from mjxwm import ConfigError
-from mjxwm.bench import compiling
+from mjxwm.bench.meter import compiling
 from mjxwm.bench.unrolled import Unrolled
 from mjxwm.maths import ranges
 

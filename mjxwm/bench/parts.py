@@ -10,11 +10,11 @@ from mjxwm.bench import (
     gradients,
     iteration,
     learner,
-    meter,
     planning,
     scaling,
     simulation,
 )
+from mjxwm.bench.meter import command as meter
 from mjxwm.bench.record import Report, Series
 from mjxwm.runs import presets as configuration
 from mjxwm.runs.config import Config as TrainConfig

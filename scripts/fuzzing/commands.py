@@ -43,7 +43,7 @@ STARTS = (
     *("mjxwm.gradients.experiment.run", "mjxwm.bench.iteration._measured"),
     *("mjxwm.bench.simulation.measure", "mjxwm.bench.scaling._devices"),
     *("mjxwm.bench.buffers._ours", "mjxwm.bench.gradients.measure", "mjxwm.bench.planning.run"),
-    *("mjxwm.bench.meter._row", "jax.distributed.initialize"),
+    *("mjxwm.bench.meter.command._row", "jax.distributed.initialize"),
     *("mjxwm.cli.doctor.warming._modules", "mjxwm.cli.doctor.checks.diagnose"),
     *("mjxwm_envs.check._rollout", "mjxwm.reports.outcome.evaluate_run"),
 )

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from mjxwm.bench import hlo, kernels, pricing
-from mjxwm.bench.gpus import GPUS
+from mjxwm.bench.meter import hlo, kernels, pricing
+from mjxwm.bench.meter.gpus import GPUS
 
 H100 = GPUS["h100"]
 

@@ -15,9 +15,10 @@ import mjxwm_envs as envs
 from mjxwm_envs import engines, seeds
 
 from mjxwm import ConfigError
-from mjxwm.bench import compiling, kernels, pallas, pricing, programs, simulation, warp_kernels
-from mjxwm.bench.gpus import GPUS, Gpu
-from mjxwm.bench.meter_report import SHARE, Fits, Row, line, series, summary
+from mjxwm.bench import simulation
+from mjxwm.bench.meter import compiling, kernels, pallas, pricing, programs, warp_kernels
+from mjxwm.bench.meter.gpus import GPUS, Gpu
+from mjxwm.bench.meter.report import SHARE, Fits, Row, line, series, summary
 from mjxwm.bench.record import Report
 from mjxwm.maths import platform, ranges
 from mjxwm.runs import memory, together
@@ -30,7 +31,7 @@ from mjxwm.runs.config import Config as TrainConfig
 class Config:
     """What is compiled, and for what."""
 
-    preset: str = "pwm-hopper"
+    preset: str = "pwm-hopper-paper"
     """A preset of pwm, tdmpc2 or shac."""
     programs: tuple[str, ...] = ()
     """Which of its programs, such as "model update"; by default all. The iteration takes longest

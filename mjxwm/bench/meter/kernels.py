@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from mjxwm.bench import hlo, pallas
+from mjxwm.bench.meter import hlo, pallas
 
 PRODUCT, REDUCTION, ELEMENTWISE = "matrix product", "reduction", "element-wise"
 STORE, COPY, FILL, SORT = "store of a step", "copy", "fill", "sort"

@@ -13,10 +13,10 @@ is the cache's, and counts as well. Its constants are not measured.
 import math
 from collections.abc import Iterable
 
-from mjxwm.bench import pallas
-from mjxwm.bench.gpus import Gpu
-from mjxwm.bench.hlo import Product
-from mjxwm.bench.kernels import CALL, WAIT, Kernel, Kernels
+from mjxwm.bench.meter import pallas
+from mjxwm.bench.meter.gpus import Gpu
+from mjxwm.bench.meter.hlo import Product
+from mjxwm.bench.meter.kernels import CALL, WAIT, Kernel, Kernels
 
 LAUNCH = 2.2e-6
 """Seconds from a small kernel to the next within a CUDA graph."""

@@ -20,7 +20,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import SingleDeviceSharding
 
 from mjxwm import ConfigError
-from mjxwm.bench.gpus import Gpu
+from mjxwm.bench.meter.gpus import Gpu
 from mjxwm.maths import platform
 
 _PLUGINS = ("jax-cuda13-plugin", "jax-cuda13-pjrt")

@@ -3,7 +3,7 @@
 import statistics
 from typing import NamedTuple
 
-from mjxwm.bench.gpus import Gpu
+from mjxwm.bench.meter.gpus import Gpu
 from mjxwm.bench.record import Series
 
 SHARE = 0.75
