@@ -89,6 +89,18 @@ class Controller(NamedTuple):
     """(policy, memory, obs [B, o]) -> the next memory and the actions."""
 
 
+class Outlook(NamedTuple):
+    """What a policy expects of the future, in the unit of the task's rewards."""
+
+    gamma: float
+    """Discount per action."""
+    value: Callable[[Any, Float[Array, "B o"]], Float[Array, " B"]]
+    """(policy, obs [B, o]) -> the discounted return that its critics expect from there on."""
+    imagine: Callable[[Any, Float[Array, "B o"]], Float[Array, "H B"]] | None = None
+    """(policy, obs [B, o]) -> the rewards of the next H steps that its world model predicts, each
+    weighted by the probability that the episode lasts until then; None without a model."""
+
+
 class Agent(NamedTuple):
     """How a policy acts, apart from what trains it: pure functions, without worlds and engines.
 
@@ -104,6 +116,8 @@ class Agent(NamedTuple):
     """What acts in evaluations where it carries something from step to step; else `act` does."""
     card: Any = None
     """The card of the model of many tasks that it acts through; None without one."""
+    outlook: Outlook | None = None
+    """What it expects of the future; None for a policy that is kept without critics."""
 
     @property
     def controller(self) -> Controller:

@@ -22,6 +22,7 @@ from mjxwm.runs import exits, output, progress, stops
 _COMMANDS = {
     "train": "training.train",
     "eval": "training.evaluate",
+    "view": "view.view",
     "export": "export.export",
     "replay": "replay.replay",
     "collect": "collect.collect",

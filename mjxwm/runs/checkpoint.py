@@ -113,7 +113,24 @@ def restore(folder: Path, abstract: T) -> T:
         FileNotFoundError: the folder holds no checkpoint.
         ConfigError: none is whole, or its arrays have other names, shapes or types than `abstract`.
     """
-    place = folder / str(_newest_whole(folder))
+    return _loaded(folder / str(_newest_whole(folder)), abstract)
+
+
+def restore_one(folder: Path, iteration: int, abstract: T) -> T:
+    """Reads the checkpoint of one iteration, see `restore`.
+
+    Raises:
+        ConfigError: it is gone or not whole, or its arrays are others than `abstract`.
+    """
+    place = folder / str(iteration)
+    if not place.is_dir():
+        raise ConfigError(f"{place} is gone: a run keeps its last two checkpoints")
+    if damage := manifests.damage(place):
+        raise ConfigError(f"{place} is damaged: {damage}")
+    return _loaded(place, abstract)
+
+
+def _loaded(place: Path, abstract: T) -> T:
     try:
         return _load(place, abstract)
     except ConfigError:

@@ -126,6 +126,20 @@ class Native:
         """Loads exact states into a batch of this model."""
         batch.state[:, self._carried] = rows
 
+    def nudged(self, sim: SimState, change: Float[np.ndarray, "B nv"]) -> SimState:
+        """Worlds with so much added to their generalised velocities, on the host; the rest is kept.
+
+        Derived fields stay those of before, until the next step.
+        """
+        rows = self.rows(sim).copy()
+        nq, nv = self.model.nq, self.model.nv
+        rows[:, 1 + nq : 1 + nq + nv] += change
+        hidden = np.zeros((len(rows), 2 * self._row + 2), np.uint32)
+        hidden[:, :-2] = rows.view(np.uint32)
+        qvel = rows[:, 1 + nq : 1 + nq + nv].astype(sim.physics.qvel.dtype)
+        physics = sim.physics._replace(qvel=jnp.asarray(qvel))
+        return sim._replace(physics=physics, hidden=jnp.asarray(hidden))
+
     def _physics(self, initial: Initial) -> Physics:
         dtype = jnp.result_type(float)
         qpos, qvel, act = (x.astype(dtype) for x in initial[:3])

@@ -63,7 +63,8 @@ def agent(config: Config, sizes: Sizes, card: Card) -> Agent:
         model = tdmpc2.for_task(new_networks(card, key_model), card.task_table, 0).model
         return _networks(config.settings, card, model, sizes.action_size, key_actor, key_critic)
 
-    return pwm.learner.agent(sizes.action_size, init)._replace(card=card)
+    pwm_config = _pwm_config(config.settings, card, sizes.episode_length)
+    return pwm.learner.agent(pwm_config, sizes.action_size, init)._replace(card=card)
 
 
 def make(config: Config, env: Source, model: Model) -> Algorithm:
@@ -79,7 +80,7 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
     """
     validate_extract(config.settings)
     model_task = _matching_task(model, env)
-    pwm_config = _pwm_config(config.settings, model, env)
+    pwm_config = _pwm_config(config.settings, model.card, env.spec.episode_length)
     tx = pwm.learner.optimizers(pwm_config)
 
     def init(key: PRNGKeyArray) -> TrainState:
@@ -163,11 +164,11 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
     )
 
 
-def _pwm_config(config: Extract, model: Model, env: Source) -> pwm.Config:
+def _pwm_config(config: Extract, card: Card, episode_length: int) -> pwm.Config:
     """The configuration with which PWM's updates make the updates that `config` asks for."""
     gamma = config.gamma
     if gamma is None:
-        gamma = tdmpc2.discount(env.spec.episode_length)
+        gamma = tdmpc2.discount(episode_length)
     warmup = config.horizon + 1  # at least a window: PWM counts its steps as part of the budget
     return pwm.Config(
         env_steps=warmup + config.updates,  # one update for each: rates fall over all of them
@@ -187,7 +188,7 @@ def _pwm_config(config: Extract, model: Model, env: Source) -> pwm.Config:
         model_lr=config.model_lr,
         actor_lr=config.actor_lr,
         critic_lr=config.critic_lr,
-        model=model.card.networks.model,
+        model=card.networks.model,
         policy=config.policy,
     )
 

@@ -80,7 +80,7 @@ def agent(config: Config, sizes: Sizes) -> Agent:
     """
     validate(config)
     sized = (config, sizes.obs_size, sizes.action_size)
-    return learner.agent(sizes.action_size, lambda key: learner.init_networks(*sized, key))
+    return learner.agent(config, sizes.action_size, lambda key: learner.init_networks(*sized, key))
 
 
 def make(config: Config, env: Source) -> Algorithm:

@@ -10,13 +10,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from mjxwm_envs import shards
 
 from mjxwm.algos.pwm.config import Config
-from mjxwm.maths import moments
+from mjxwm.maths import moments, returns
 from mjxwm.maths.moments import Moments
-from mjxwm.models import actor_critic, nets
+from mjxwm.models import actor_critic, nets, world_model
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.models.optimizer import Optimizer
 from mjxwm.models.world_model import LatentModel, WorldModel
-from mjxwm.types import Agent, Metrics, Trajectory
+from mjxwm.types import Agent, Metrics, Outlook, Trajectory
 
 
 class Learner(NamedTuple):
@@ -110,10 +110,11 @@ def networks(learner: Learner) -> Networks:
     return Networks(*(getattr(learner, name) for name in Networks._fields))
 
 
-def agent(action_size: int, init: Callable[[PRNGKeyArray], Networks]) -> Agent:
+def agent(config: Config, action_size: int, init: Callable[[PRNGKeyArray], Networks]) -> Agent:
     """How PWM's policies act.
 
     Args:
+        config: the configuration.
         action_size: numbers of an action.
         init: key -> new networks.
     """
@@ -122,7 +123,22 @@ def agent(action_size: int, init: Callable[[PRNGKeyArray], Networks]) -> Agent:
         noise = None if key is None else jax.random.normal(key, (len(obs), action_size))
         return act(policy, obs, noise)
 
-    return Agent(init, act_with)
+    return Agent(init, act_with, outlook=_outlook(config, action_size))
+
+
+def _outlook(config: Config, action_size: int) -> Outlook:
+    def value(policy: Networks, obs: Array) -> Array:
+        unit = config.value_unit * reward_scale(config, policy)
+        return actor_critic.value(policy.target, encode(policy, obs)) * unit
+
+    def imagine(policy: Networks, obs: Array) -> Array:
+        acting = actor_critic.Sampling(actor=policy.actor, detach=False)
+        noise = jnp.zeros((config.imagine_horizon, len(obs), action_size))
+        imagined = world_model.imagine(policy.model, acting, encode(policy, obs), noise)
+        reached = returns.discount_products(imagined.going_on)[:-1]
+        return imagined.reward * reached * reward_scale(config, policy)
+
+    return Outlook(config.gamma, value, imagine)
 
 
 def packed(tx: Optimizers, learner: Learner) -> Learner:

@@ -27,7 +27,8 @@ from mjxwm.algos.shac.window import Window, combine, gradients, run, segments
 from mjxwm.data import rollout
 from mjxwm.data.replay import Replay
 from mjxwm.maths import moments
-from mjxwm.types import Agent, Algorithm, Metrics, Sizes
+from mjxwm.models import actor_critic
+from mjxwm.types import Agent, Algorithm, Metrics, Outlook, Sizes
 
 __all__ = [
     "Config",
@@ -84,7 +85,13 @@ def agent(config: Config, sizes: Sizes) -> Agent:
         noise = None if key is None else jax.random.normal(key, (len(obs), sizes.action_size))
         return learner.act(policy, obs, noise)
 
-    return Agent(init, act)
+    def value(policy: Networks, obs: Array) -> Array:
+        x = moments.normalize(policy.obs, obs)
+        return actor_critic.value(policy.target, x) * config.value_unit
+
+    # APG learns without critics.
+    outlook = Outlook(config.gamma, value) if config.bootstrap else None
+    return Agent(init, act, outlook=outlook)
 
 
 def make(config: Config, env: Source) -> Algorithm:

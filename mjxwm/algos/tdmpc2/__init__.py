@@ -28,9 +28,10 @@ from mjxwm.algos.tdmpc2.planner import plan_worlds
 from mjxwm.algos.tdmpc2.updates import Learner, Optimizers, Rates
 from mjxwm.data import replay, rollout
 from mjxwm.data.replay import Replay, Sequence
-from mjxwm.maths import finite
+from mjxwm.maths import finite, returns
+from mjxwm.models import world_model
 from mjxwm.models.world_model import Batch
-from mjxwm.types import Agent, Algorithm, Controller, Metrics, Sizes, StepCounts
+from mjxwm.types import Agent, Algorithm, Controller, Metrics, Outlook, Sizes, StepCounts
 
 __all__ = [
     "Config",
@@ -110,7 +111,25 @@ def agent(config: Config, sizes: Sizes) -> Agent:
         return _empty_plans(config, sizes.action_size, worlds)
 
     planner = Controller(empty_plans, act_planned) if config.collect_with == "planner" else None
-    return Agent(init, act, planner)
+    return Agent(init, act, planner, outlook=_outlook(config, table, sizes))
+
+
+def _outlook(config: Config, table: TaskTable, sizes: Sizes) -> Outlook:
+    """What its policy expects without the planner: the mean of the Qs, the rewards of the model."""
+
+    def value(policy: Networks, obs: Array) -> Array:
+        nets = for_task(policy, table, 0)
+        z = nets.model.encode(obs)
+        return nets.values(z, nets.act(z, None)).mean(axis=0)
+
+    def imagine(policy: Networks, obs: Array) -> Array:
+        nets = for_task(policy, table, 0)
+        noise = jnp.zeros((config.horizon, len(obs), sizes.action_size))
+        z = nets.model.encode(obs)
+        imagined = world_model.imagine(nets.model, lambda z, _: nets.act(z, None), z, noise)
+        return imagined.reward * returns.discount_products(imagined.going_on)[:-1]
+
+    return Outlook(_gamma(config, sizes), value, imagine)
 
 
 def _empty_plans(config: Config, action_size: int, worlds: int) -> Array:
@@ -156,8 +175,11 @@ def _networks(state: TrainState) -> dict[str, Any]:
 
 
 def _task_table(config: Config, sizes: Sizes) -> TaskTable:
-    gamma = discount(sizes.episode_length) if config.gamma is None else config.gamma
-    return TaskTable(jnp.ones((1, sizes.action_size)), jnp.full(1, gamma))
+    return TaskTable(jnp.ones((1, sizes.action_size)), jnp.full(1, _gamma(config, sizes)))
+
+
+def _gamma(config: Config, sizes: Sizes) -> float:
+    return discount(sizes.episode_length) if config.gamma is None else config.gamma
 
 
 def _init(

@@ -1,0 +1,73 @@
+"""`mjxwm view`."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from mjxwm import ConfigError
+from mjxwm.cli.arguments import task_fields
+from mjxwm.cli.arguments.options import parse, write
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    target: tyro.conf.Positional[str] = ""
+    """A run's folder, or a copy of its folder `policy`; or a task, without a policy."""
+    policy: str | None = None
+    """The policy at first: last, best, or "checkpoint N" of a run; random or zero of a task."""
+    worlds: int = 4
+    """Worlds that are stepped; the page shows one at a time."""
+    engine: str | None = None
+    """Engine: native, mjx or warp; by default native, which alone lets bodies be pushed."""
+    seed: int = 0
+    """Seed of the start states."""
+    host: str = "127.0.0.1"
+    """Address to listen at. The default lets nobody in from other machines, 0.0.0.0 everybody."""
+    port: int = 8080
+    """Port to listen at; 0 for any that is free."""
+    seconds: float | None = None
+    """Ends after this time; by default with Ctrl-C."""
+    json: Path | None = None
+    """File for the result, with --seconds: pictures and steps per second while a browser looked."""
+
+
+def view(args: list[str]) -> int:
+    """Shows a policy live in a browser."""
+    fields, args = task_fields.take(args)
+    options = parse(_View, args, "view")
+    _check(options)
+    from mjxwm.reports.viewer import opening, server
+    from mjxwm.reports.viewer.show import Show
+
+    scenes = opening.of_target(options.target, options.engine, fields)
+    page = server.serve(options.host, options.port, scenes.policies.title)
+    simulation, choice, about = opening.start(scenes, options.policy, options.worlds, options.seed)
+    show = Show(simulation, scenes.policies, choice, about, page)
+    port = page.get_port()
+    for line in server.addresses(options.host, port):
+        print(line, flush=True)
+    pace = show.run(options.seconds)
+    seconds = max(pace.seconds, 1e-9)
+    result: dict[str, Any] = {
+        "port": port,
+        "seconds_looked_at": round(pace.seconds, 3),
+        "frames_per_second": round(pace.frames / seconds, 2),
+        "steps_per_second": round(pace.steps / seconds, 2),
+    }
+    write(result, options.json)
+    return 0
+
+
+def _check(options: _View) -> None:
+    if not options.target:
+        raise ConfigError("view needs a run's folder or a task: mjxwm view RUN, mjxwm view ant")
+    if options.worlds < 1:
+        raise ConfigError(f"worlds={options.worlds} is out of range; it must be at least 1")
+    if options.seconds is not None and not options.seconds > 0:
+        raise ConfigError(f"seconds={options.seconds} is out of range; it must be above 0")
+    for package in ("mjviser", "viser"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(f"{package} is not installed; run: pip install 'mjxwm[viewer]'")
