@@ -21,6 +21,7 @@ LAYERS = [
     ["mjxwm.algos.multitask"],
     ["mjxwm.algos"],
     ["mjxwm.runs"],
+    ["mjxwm.reports.pages"],  # of the gradients' laboratory, too
     ["mjxwm.reports", "mjxwm.gradients", "mjxwm.bench", "mjxwm.interop"],
     ["mjxwm.cli"],
     ["mjxwm.__main__"],

@@ -29,6 +29,7 @@ _COMMANDS = {
     "pretrain": "multitask.pretrain",
     "extract": "multitask.extract",
     "import": "import_.import_",
+    "report": "report.report",
     "plot": "plot.plot",
     "score": "score.score",
     "compare": "compare.compare",
@@ -80,7 +81,8 @@ def _status(args: list[str]) -> int:
         print(stop, file=sys.stderr)
         return stop.status
     except GuardError as error:
-        print(f"stopped: {error}", file=sys.stderr)
+        print(f"stopped: {error}", file=sys.stderr, flush=True)
+        _report(error.folders)
         return exits.GUARD
     except Exception as error:
         line = mistakes.line(error)
@@ -88,6 +90,15 @@ def _status(args: list[str]) -> int:
             raise
         print(f"error: {line}", file=sys.stderr)
         return getattr(error, "status", exits.MISTAKE)
+
+
+def _report(stopped: Sequence[Path]) -> None:
+    """Writes the pages about runs that the guard has stopped."""
+    from mjxwm.reports import outcome
+    from mjxwm.runs.folders import RunFolder
+
+    for path in stopped:
+        outcome.page(RunFolder(path))
 
 
 def _leave_others() -> None:

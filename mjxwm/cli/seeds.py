@@ -23,6 +23,8 @@ def report(results: Sequence[Any], target: Path | None) -> int:
     for result, row in zip(results, rows, strict=True):
         if result.evaluation is not None:
             row.update(outcome.artifacts(result.config, result.run, result.evaluation))
+        else:
+            row.update(outcome.page(result.run))
     print(seeds.table(results))
     drawn = seeds.curve(results, results[0].config.task)
     if drawn is not None:

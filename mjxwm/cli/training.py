@@ -123,7 +123,7 @@ def _describe(preset: str) -> str:
 def report(result: Any, target: Path | None) -> int:
     """Says what came of a training run: its evaluation, curve and video, and how to go on."""
     from mjxwm.reports import outcome
-    from mjxwm.runs import devices, folders
+    from mjxwm.runs import devices, folders, policy_files
 
     if not devices.leads():
         return result.status
@@ -137,20 +137,21 @@ def report(result: Any, target: Path | None) -> int:
     }
     if not result.finished:
         print(f"stopped at iteration {result.iteration}; {saved(result)}. Go on with")
-        print(f"  mjxwm train --resume {folders.quoted(run.path)}")
+        print(f"  mjxwm train --resume {folders.quoted(run.path)}", flush=True)
+        summary |= outcome.page(run)
     elif result.evaluation is None:
         print(f"finished before, at iteration {result.iteration}. Look closer:")
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
     else:
-        best = outcome.best(run)
+        best = policy_files.best(run.path)
         summary |= outcome.returns(result.evaluation) | outcome.best_row(best)
         write(summary, target)  # before pictures, which may fail
         summary |= outcome.artifacts(result.config, run, result.evaluation)
         print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
         print(f"{result.seconds / 60:.1f} minutes. Look closer:")
-        for name in ("curve", "video"):
+        for name in ("report", "curve", "video"):
             if name in summary:
-                print(f"  {summary[name]}")
+                print(f"  {folders.quoted(summary[name])}")
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
         if best is not None and best.iteration != result.iteration:
             returned = f"return {best.eval_return:.1f} at iteration {best.iteration}"

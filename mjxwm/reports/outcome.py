@@ -1,4 +1,4 @@
-"""The result of a run: its policy evaluated, its curve drawn, its policy rendered."""
+"""The result of a run: its policy evaluated and rendered, its curve drawn, its page written."""
 
 import dataclasses
 import functools
@@ -8,10 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from mjxwm import ConfigError
 from mjxwm.maths import ranges
-from mjxwm.reports import plot, video
-from mjxwm.runs import build, keeping, policies, policy_files, progress
+from mjxwm.reports import one_run, plot, video
+from mjxwm.runs import build, keeping, policies, progress
 from mjxwm.runs.announce import say_failures
 from mjxwm.runs.config import Config, check
 from mjxwm.runs.evaluate import Evaluation
@@ -33,14 +32,6 @@ def returns(evaluation: Any) -> dict[str, Any]:
     }
 
 
-def best(run: RunFolder) -> Header | None:
-    """All about the best policy of a run; None if there is none, or it is damaged."""
-    try:
-        return policy_files.read_header(run.policy / "best")
-    except ConfigError:
-        return None
-
-
 def best_row(header: Header | None) -> dict[str, Any]:
     """The best policy's iteration and return, as JSON has them."""
     if header is None:
@@ -49,11 +40,14 @@ def best_row(header: Header | None) -> dict[str, Any]:
 
 
 def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
-    """Draws the learning curve and renders the policy; says so and goes on where it cannot."""
+    """Draws the learning curve, renders the policy and writes the page about the run.
+
+    Where something cannot be, a line says so and the others are made.
+    """
     files = {}
-    with progress.step("draws    learning curve and video"):
+    with progress.step("draws    learning curve, video and report"):
         _draw(config, run, evaluation, files)
-    return files
+        return files | page(run)
 
 
 def _draw(config: Config, run: RunFolder, evaluation: Evaluation, files: dict[str, str]) -> None:
@@ -68,6 +62,21 @@ def _draw(config: Config, run: RunFolder, evaluation: Evaluation, files: dict[st
             files["video"] = str(film(config, evaluation, run.video))
         except video.RenderingUnavailableError as error:
             print(f"no video: {error}")
+
+
+def page(run: RunFolder) -> dict[str, str]:
+    """Writes the page about a run; a line says so where it cannot."""
+    target: Path | None = None
+
+    def write() -> None:
+        nonlocal target
+        target = one_run.write(run)
+
+    try:
+        keeping.attempt(run, "the report", write)
+    except Exception as error:  # a trained run is not lost with a picture of it
+        print(f"no report: {type(error).__name__}: {error}")
+    return {} if target is None else {"report": str(target)}
 
 
 def film(config: Config, evaluation: Evaluation, path: Path) -> Path:

@@ -17,7 +17,6 @@ from mjxwm.runs import locks, manifests, presets, stops, system
 _LONGEST = 200
 """Bytes of a run's name; file systems mostly take 255, and figures carry it as a label."""
 
-
 _STARTED = {"config.yaml", "trained.yaml", "system.json", "metrics.jsonl", locks.FILE}
 """Files of a run in which nothing was learned yet."""
 
@@ -133,7 +132,8 @@ def create(folder: Path, name: str | None, preset: str) -> RunFolder:
         locks.acquire(path)
         _take_over(run)
     stops.on_leaving(functools.partial(_discard, run))
-    run.system.write_text(json.dumps(system.describe(), indent=1) + "\n", encoding="utf-8")
+    began = {**system.describe(), "preset": preset}
+    run.system.write_text(json.dumps(began, indent=1) + "\n", encoding="utf-8")
     return run
 
 

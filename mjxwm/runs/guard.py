@@ -222,6 +222,6 @@ def say_stopped(troubles: dict[RunFolder, str], iteration: int, others: bool) ->
     """
     texts = [f"run {run.path} stopped at {iteration=}: {why}" for run, why in troubles.items()]
     if texts and not others:
-        raise GuardError("\n".join(texts))
+        raise GuardError("\n".join(texts), [run.path for run in troubles])
     for text in texts:
         print(f"{text}. The other seeds go on.", flush=True)

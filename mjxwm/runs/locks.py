@@ -83,6 +83,20 @@ def holds(folder: Path) -> bool:
     return folder.resolve() in _held
 
 
+def busy(folder: Path) -> bool:
+    """Whether a process holds the folder's lock now, as while it trains the run."""
+    if holds(folder):
+        return True
+    try:
+        with (folder / FILE).open(encoding="utf-8") as file:
+            if not file.read(1) or fcntl is None:  # whoever gives it back empties it
+                return False
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _BUSY
+    return False
+
+
 def _is(file: IO[str], path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())

@@ -166,6 +166,14 @@ def read_header(place: Path) -> Header:
         raise ConfigError(f"{file} is incomplete: {error}") from error
 
 
+def best(run: Path) -> Header | None:
+    """All about the best policy in a run's folder; None if there is none, or it is damaged."""
+    try:
+        return read_header(run / "policy" / "best")
+    except ConfigError:
+        return None
+
+
 def read_arrays(place: Path, header: Header, shapes: Any) -> Any:
     """Reads the arrays of a policy.
 
