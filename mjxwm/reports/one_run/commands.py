@@ -27,6 +27,7 @@ def _commands(material: Material) -> list[tuple[str, str]]:
             f"mjxwm train {quoted(run.config)} --run {again}",
         ),
         ("Go on with it, where it was stopped", f"mjxwm train --resume {path}"),
+        ("Look at its policy live, in a browser", f"mjxwm view {path}"),
         ("Evaluate its policy on 100 start states", f"mjxwm eval {path} --episodes 100"),
     ]
     if material.best is not None:
