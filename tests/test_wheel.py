@@ -27,9 +27,13 @@ def test_a_user_s_own_package_envs_is_imported_beside_the_wheel(tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        tops = {name.split("/")[0] for name in archive.namelist()}
+        names = set(archive.namelist())
+        tops = {name.split("/")[0] for name in names}
         archive.extractall(tmp_path / "installed")
     assert {top for top in tops if not top.endswith(".dist-info")} == NAMES
+    policies = [file for file in (ROOT / "pretrained").rglob("*") if file.is_file()]
+    assert policies
+    assert {f"mjxwm/{file.relative_to(ROOT)}" for file in policies} <= names
     project = tmp_path / "project"
     (project / "envs").mkdir(parents=True)
     (project / "envs" / "__init__.py").touch()

@@ -13,8 +13,10 @@ from mjxwm.cli.arguments.options import parse, write
 
 @dataclasses.dataclass(frozen=True)
 class _Export:
-    run: tyro.conf.Positional[Path]
+    run: tyro.conf.Positional[Path | None] = None
     """The run folder, or a copy of its folder `policy`."""
+    pretrained: str | None = None
+    """Name of a policy that comes with the package, in place of a run."""
     to: str = ""
     """Format: onnx, numpy (.npz) or torch (.pt2, an exported program)."""
     file: Annotated[Path | None, tyro.conf.arg(name="out")] = None
@@ -28,11 +30,15 @@ class _Export:
 def export(args: list[str]) -> int:
     """Writes a run's policy as a file of another kind, and checks that it acts alike."""
     from mjxwm.interop import export
+    from mjxwm.runs import shipped
 
     options = parse(_Export, args, "export")
     if options.file is not None and (refusal := outputs.refused("out", options.file, ())):
         raise ConfigError(refusal)
-    done = export.export(options.run, options.to, options.file, options.best)
+    run = shipped.choose(options.run, options.pretrained, "export")
+    if options.pretrained and options.file is None:
+        raise ConfigError("--pretrained needs --out FILE: the package's own folder is left alone")
+    done = export.export(run, options.to, options.file, options.best)
     sizes = f"{done.about['obs_size']} observations, {done.about['action_size']} actions"
     print(f"file     {done.file}: {sizes}, {done.parameters:,} numbers")
     print(f"rate     an action every {done.about['action_dt']:g} s")

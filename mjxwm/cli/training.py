@@ -45,8 +45,10 @@ class _Resume:
 
 @dataclasses.dataclass(frozen=True)
 class _Eval:
-    run: tyro.conf.Positional[Path]
+    run: tyro.conf.Positional[Path | None] = None
     """The run folder, or a copy of its folder `policy`."""
+    pretrained: str | None = None
+    """Name of a policy that comes with the package, in place of a run."""
     best: bool = False
     """Evaluate the policy that had the best evaluation, not the last."""
     engine: str | None = None
@@ -188,13 +190,14 @@ def _sentence(evaluation: Any, when: str) -> str:
 def evaluate(args: list[str]) -> int:
     """Evaluates the policy of a run."""
     from mjxwm.reports import outcome, video
+    from mjxwm.runs import shipped
     from mjxwm.runs.folders import RunFolder
 
     if any(a == "--suite" or a.startswith("--suite=") for a in args):
         return _suite(args)
     fields, args = task_fields.take(args)
     options = parse(_Eval, args, "eval")
-    run = RunFolder(options.run)
+    run = RunFolder(shipped.choose(options.run, options.pretrained, "eval"))
     if options.episodes is not None and options.episodes < 1:
         raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")
     refused = outputs.refused("video", options.video) if options.video else ""

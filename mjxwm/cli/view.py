@@ -16,6 +16,8 @@ from mjxwm.cli.arguments.options import parse, write
 class _View:
     target: tyro.conf.Positional[str] = ""
     """A run's folder, or a copy of its folder `policy`; or a task, without a policy."""
+    pretrained: str | None = None
+    """Name of a policy that comes with the package, in place of a run."""
     policy: str | None = None
     """The policy at first: last, best, or "checkpoint N" of a run; random or zero of a task."""
     worlds: int = 4
@@ -41,8 +43,10 @@ def view(args: list[str]) -> int:
     _check(options)
     from mjxwm.reports.viewer import opening, server
     from mjxwm.reports.viewer.show import Show
+    from mjxwm.runs import shipped
 
-    scenes = opening.of_target(options.target, options.engine, fields)
+    target = options.target or str(shipped.find(options.pretrained))
+    scenes = opening.of_target(target, options.engine, fields)
     page = server.serve(options.host, options.port, scenes.policies.title)
     simulation, choice, about = opening.start(scenes, options.policy, options.worlds, options.seed)
     show = Show(simulation, scenes.policies, choice, about, page)
@@ -62,8 +66,11 @@ def view(args: list[str]) -> int:
 
 
 def _check(options: _View) -> None:
-    if not options.target:
-        raise ConfigError("view needs a run's folder or a task: mjxwm view RUN, mjxwm view ant")
+    if bool(options.target) == (options.pretrained is not None):
+        raise ConfigError(
+            "view takes one of a run's folder, a task, or --pretrained NAME: mjxwm view runs/A, "
+            "mjxwm view ant, mjxwm view --pretrained ant"
+        )
     if options.worlds < 1:
         raise ConfigError(f"worlds={options.worlds} is out of range; it must be at least 1")
     if options.seconds is not None and not options.seconds > 0:

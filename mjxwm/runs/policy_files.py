@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import yaml
 
 from mjxwm import ConfigError
@@ -34,6 +35,8 @@ class ArrayFile:
     name: str
     bytes: int
     sha256: str
+    half: bool = False
+    """Whether matrices are kept in float16, and the file is half as large."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +104,14 @@ def _versions() -> dict[str, Any]:
     return {"commit": system.commit(), **packages}
 
 
-def write(place: Path, header: Header, policy: Any) -> None:
+def write(place: Path, header: Header, policy: Any, half: bool = False) -> None:
     """Writes a policy, in place of the one in the folder if there is one.
 
     Args:
         place: the folder of this policy alone.
         header: all about it, but for its arrays.
         policy: its arrays.
+        half: whether matrices are rounded to float16, so that the file is half as large.
     """
     target = place
     if not place.is_dir():  # it comes to its place at once, too
@@ -115,10 +119,10 @@ def write(place: Path, header: Header, policy: Any) -> None:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
     partial = target / "arrays.partial"
-    arrays.write(partial, policy)
+    arrays.write(partial, _halved(policy) if half else policy)
     total = checksums.sha256(partial)
     name = f"arrays-{total[:12]}.npz"
-    described = ArrayFile(name, partial.stat().st_size, total)
+    described = ArrayFile(name, partial.stat().st_size, total, half)
     os.replace(partial, target / name)
     text = _text(dataclasses.replace(header, arrays=described))
     checksums.replace(target / NAME, text)
@@ -196,4 +200,14 @@ def read_arrays(place: Path, header: Header, shapes: Any) -> Any:
         raise ConfigError(f"{file} is damaged: it has {size:,} bytes, {kept.bytes:,} were written")
     if checksums.sha256(file) != kept.sha256:
         raise ConfigError(f"{file} is damaged: its SHA-256 is not the one that was written")
-    return jax.device_put(arrays.read(file, shapes))
+    if not kept.half:
+        return jax.device_put(arrays.read(file, shapes))
+    read = arrays.read(file, jax.eval_shape(_halved, shapes))
+    return jax.device_put(jax.tree.map(lambda x, shape: x.astype(shape.dtype), read, shapes))
+
+
+def _halved(policy: Any) -> Any:
+    """Matrices in float16; vectors stay, among them moments, which may be beyond its range."""
+    return jax.tree.map(
+        lambda x: x.astype(np.float16) if x.ndim > 1 and x.dtype == np.float32 else x, policy
+    )

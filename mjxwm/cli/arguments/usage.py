@@ -9,7 +9,7 @@ USAGE = """usage: mjxwm COMMAND ...
   replay RUN                           repeat what the guard stopped a run for
   eval RUN                             evaluate a run's policy: deterministic, closed loop
   eval --suite SET --model RUN         a model's policies on all its tasks: a table of scores
-  view RUN|TASK                        a policy live in a browser, also while its run trains
+  view RUN|TASK|--pretrained NAME      a policy live in a browser, also while its run trains
   export RUN --to onnx|numpy|torch     a run's policy as a file for robots and other programs
   collect PRESET                       train, and keep all that was collected in a data set
   pretrain PRESET                      one world model of many tasks, from a data set

@@ -23,6 +23,7 @@ class Tab:
         """Addresses that the page has asked for."""
         self.call("Network.enable")
         self.call("Page.enable")
+        self.call("Page.bringToFront")  # a page behind another is drawn once a second
 
     def call(self, method: str, **params: Any) -> Any:
         """One command; returns its result."""

@@ -28,7 +28,8 @@ def test_without_the_extra_one_line_says_how_to_install_it(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ([], "view needs a run's folder or a task"),
+        ([], "view takes one of a run's folder, a task, or --pretrained NAME"),
+        (["ant", "--pretrained", "ant"], "view takes one of"),
         (["ant", "--worlds", "0"], "worlds=0 is out of range"),
         (["ant", "--seconds", "-1"], "seconds=-1.0 is out of range"),
     ],
