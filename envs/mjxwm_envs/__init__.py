@@ -14,27 +14,32 @@ from mjxwm_envs import headless
 headless.choose()  # before anything here imports MuJoCo
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mjxwm_envs.batch import BatchEnv
-from mjxwm_envs.core import (
-    EnvSpec,
-    Failure,
-    Initial,
-    Marker,
-    Physics,
-    Scene,
-    Source,
-    State,
-    Step,
-    WorldBatch,
-    Worlds,
-)
-from mjxwm_envs.env import Env, as_env
-from mjxwm_envs.fields import checked
-from mjxwm_envs.randomisation import Randomisation
-from mjxwm_envs.registry import make, make_task, names, register
-from mjxwm_envs.task import Task
+if TYPE_CHECKING:
+    from mjxwm_envs.adapters.conversions import (
+        from_gymnasium,
+        to_gymnasium,
+        to_stable_baselines3,
+    )
+    from mjxwm_envs.batch import BatchEnv
+    from mjxwm_envs.core import (
+        EnvSpec,
+        Failure,
+        Initial,
+        Marker,
+        Physics,
+        Scene,
+        Source,
+        State,
+        Step,
+        WorldBatch,
+        Worlds,
+    )
+    from mjxwm_envs.env import Env, as_env
+    from mjxwm_envs.randomisation import Randomisation
+    from mjxwm_envs.registry import make, make_task, names, register
+    from mjxwm_envs.task import Task
 
 __all__ = [
     "BatchEnv",
@@ -63,76 +68,36 @@ __all__ = [
 ]
 
 
-def from_gymnasium(
-    env: Any,
-    name: str = "gymnasium",
-    episode_length: int | None = None,
-    action_repeat: int = 1,
-    **protocol: Any,
-) -> Source:
-    """Gymnasium's environments as a `Source`. Needs `pip install 'mjxwm[suites]'`.
-
-    See `mjxwm_envs.adapters.gymnasium.from_gymnasium` for arguments and errors.
-    """
-    from mjxwm_envs.adapters import gymnasium
-
-    return gymnasium.from_gymnasium(env, name, episode_length, action_repeat, **protocol)
-
-
-def to_gymnasium(env: str | Source, num_envs: int | None = None, **options: Any) -> Any:
-    """One of our environments as a gymnasium one. Needs `pip install 'mjxwm[suites]'`.
-
-    Args:
-        env: a name for `make`, or what `make` returned.
-        num_envs: B for a `gymnasium.vector.VectorEnv` of B worlds, None for a `gymnasium.Env`.
-        options: arguments for `make`; `render_mode="rgb_array"` for a `gymnasium.Env`.
-
-    Raises:
-        ValueError: as `make`; a foreign environment; gymnasium is not installed.
-    """
-    render_mode = options.pop("render_mode", None)
-    if render_mode not in (None, "rgb_array") or (render_mode and num_envs is not None):
-        raise ValueError(f"render_mode={render_mode!r}: an Env of one world has 'rgb_array' alone")
-    if num_envs is not None:
-        num_envs = checked("num_envs", num_envs, 1)
-    env = _env_to_adapt(env, options)
-    adapter = _adapter("to_gymnasium", "gymnasium", "mjxwm[suites]")
-    if num_envs is None:
-        return adapter.GymnasiumEnv(env, render_mode)
-    return adapter.GymnasiumVectorEnv(env, num_envs)
+_MODULES = {
+    "adapters.conversions": ("from_gymnasium", "to_gymnasium", "to_stable_baselines3"),
+    "batch": ("BatchEnv",),
+    "core": (
+        *("EnvSpec", "Failure", "Initial", "Marker", "Physics", "Scene", "Source", "State"),
+        *("Step", "WorldBatch", "Worlds"),
+    ),
+    "env": ("Env", "as_env"),
+    "randomisation": ("Randomisation",),
+    "registry": ("make", "make_task", "names", "register"),
+    "task": ("Task",),
+}
+"""The names that modules give this package. JAX and MuJoCo are loaded with the first of them: what
+needs neither, such as the help of a command, is said at once."""
 
 
-def to_stable_baselines3(env: str | Source, num_envs: int, **options: Any) -> Any:
-    """One of our environments as a `VecEnv` of Stable-Baselines3, which must be installed.
-
-    Args:
-        env: a name for `make`, or what `make` returned.
-        num_envs: number of worlds.
-        options: arguments for `make`.
-
-    Raises:
-        ValueError: as `to_gymnasium`.
-    """
-    num_envs = checked("num_envs", num_envs, 1)
-    env = _env_to_adapt(env, options)
-    adapter = _adapter("stable_baselines", "stable_baselines3", "stable-baselines3")
-    return adapter.StableBaselinesVecEnv(env, num_envs)
-
-
-def _env_to_adapt(env: str | Source, options: dict[str, Any]) -> Env:
-    if isinstance(env, str):
-        env = make(env, **options)
-    elif options:
-        raise ValueError(f"{', '.join(options)}: options are for a name; this one is made already")
-    if not isinstance(env, Env):
-        raise ValueError(f"{env.name} is a foreign environment; use it as its package makes it")
-    return env
-
-
-def _adapter(module: str, package: str, requirement: str) -> Any:
+def __getattr__(name: str) -> Any:
+    """A name of the package, from its module; or a module of it."""
+    for module, provided in _MODULES.items():
+        if name in provided:
+            value = getattr(importlib.import_module(f"mjxwm_envs.{module}"), name)
+            globals()[name] = value
+            return value
     try:
-        return importlib.import_module(f"mjxwm_envs.adapters.{module}")
+        return importlib.import_module(f"mjxwm_envs.{name}")
     except ModuleNotFoundError as error:
-        if error.name != package:
+        if error.name != f"mjxwm_envs.{name}":
             raise
-        raise ValueError(f"{package} is not installed; run: pip install '{requirement}'") from error
+        raise AttributeError(f"module 'mjxwm_envs' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

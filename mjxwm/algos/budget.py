@@ -19,6 +19,8 @@ class AlgorithmConfig:
     """Env steps to collect in all, over all worlds; 0 for algorithms that learn from a data set."""
     spread: ClassVar[tuple[str, ...]] = ()
     """Names of fields whose values must be multiples of the number of devices."""
+    falling: ClassVar[tuple[str, ...]] = ()
+    """Names of the learning rates that fall linearly to `final_lr` over the whole budget."""
 
     @property
     def steps_per_iteration(self) -> int:

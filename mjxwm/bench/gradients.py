@@ -17,11 +17,9 @@ import jax.numpy as jnp
 import mjxwm_envs as envs
 from jaxtyping import Array, Float
 from mjxwm_envs import seeds
-from mjxwm_envs.engines.mjx import Mjx
 
 from mjxwm import ConfigError
 from mjxwm.bench.meter import compiling
-from mjxwm.bench.unrolled import Unrolled
 from mjxwm.maths import ranges
 
 
@@ -146,6 +144,8 @@ Function = Callable[[envs.State, Float[Array, "B T a"]], Any]
 
 def _functions(config: Config, env: envs.Env) -> dict[str, Function]:
     engine = env.engine
+    from mjxwm_envs.engines.mjx import Mjx  # seconds to load
+
     assert isinstance(engine, Mjx)
     if not engine.differentiable:
         raise ValueError(f"task={env.name!r}: {engine.obstacle}")
@@ -168,6 +168,8 @@ def _functions(config: Config, env: envs.Env) -> dict[str, Function]:
         "implicit": batched(jax.grad(total(env), argnums=1)),
     }
     if config.iterations:
+        from mjxwm.bench.unrolled import Unrolled
+
         peer = Unrolled(engine.model, engine.n_substeps, engine.derived, config.iterations)
         peer_env = dataclasses.replace(env, engine=peer)
         functions["unrolled"] = batched(jax.grad(total(peer_env), argnums=1))

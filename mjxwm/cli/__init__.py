@@ -133,7 +133,7 @@ def _command(name: str) -> Callable[[list[str]], int]:
         )
     _compilation_cache()
     module, function = _COMMANDS[name].split(".")
-    with progress.step(f"{name}: loads JAX, MuJoCo and what is made with them", patience=0.5):
+    with progress.loading():
         return getattr(importlib.import_module(f"mjxwm.cli.{module}"), function)
 
 

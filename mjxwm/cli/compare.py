@@ -6,11 +6,13 @@ from pathlib import Path
 import tyro
 
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 def compare(args: list[str]) -> int:
     """Trains several algorithms on one task under equal conditions and draws their curves."""
-    from mjxwm.reports import comparison, plot
+    with progress.loading():
+        from mjxwm.reports import comparison, plot
 
     @dataclasses.dataclass(frozen=True)
     class Options:

@@ -9,6 +9,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.arguments import task_fields
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 _ABOUT = "Lists environments. `mjxwm envs check NAME ...` says whether they are sound."
 _CHECK = (
@@ -20,9 +21,6 @@ _HEADER = f"{'task':30} {'obs':>4} {'actions':>7} {'steps':>6}  engines"
 
 def envs(args: list[str]) -> int:
     """Lists environments, or checks some."""
-    # MuJoCo looks for its renderer at import, see `choose_rendering`.
-    from mjxwm_envs.registry import listing
-
     if args and args[0] == "check":
         return _check(args[1:])
 
@@ -35,6 +33,8 @@ def envs(args: list[str]) -> int:
 
     fields, args = task_fields.take(args)
     options = parse(Options, args, "envs", description=_ABOUT)
+    with progress.loading():
+        from mjxwm_envs.registry import listing
     rows: list[Any] = []
     try:
         for row in listing.rows(options.names, **fields):

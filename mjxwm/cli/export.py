@@ -9,6 +9,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.arguments import outputs
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,16 +30,17 @@ class _Export:
 
 def export(args: list[str]) -> int:
     """Writes a run's policy as a file of another kind, and checks that it acts alike."""
-    from mjxwm.interop import export
-    from mjxwm.runs import shipped
-
     options = parse(_Export, args, "export")
     if options.file is not None and (refusal := outputs.refused("out", options.file, ())):
         raise ConfigError(refusal)
+    with progress.loading():
+        from mjxwm.interop import export
+        from mjxwm.runs import shipped
     run = shipped.choose(options.run, options.pretrained, "export")
     if options.pretrained and options.file is None:
         raise ConfigError("--pretrained needs --out FILE: the package's own folder is left alone")
-    done = export.export(run, options.to, options.file, options.best)
+    with progress.step("writes   the policy, and compares its actions"):
+        done = export.export(run, options.to, options.file, options.best)
     sizes = f"{done.about['obs_size']} observations, {done.about['action_size']} actions"
     print(f"file     {done.file}: {sizes}, {done.parameters:,} numbers")
     print(f"rate     an action every {done.about['action_dt']:g} s")

@@ -13,6 +13,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
 from mjxwm.gradients.config import Config
+from mjxwm.runs import progress
 from mjxwm.runs.presets import load_preset, preset_names
 
 
@@ -35,11 +36,11 @@ class _Options:
 
 def gradients(args: list[str]) -> int:
     """Measures, writes the report, and prints its verdict."""
-    from mjxwm.gradients import experiment, findings, report, results
-    from mjxwm.gradients.subject import take
-    from mjxwm.runs import system
-
     options = parse(_Options, args, "gradients")
+    with progress.loading():
+        from mjxwm.gradients import experiment, findings, report, results
+        from mjxwm.gradients.subject import take
+        from mjxwm.runs import system
     policy, path, status = _policy(options)
     run_config = policy.config
     task = experiment.Task(

@@ -10,6 +10,7 @@ from mjxwm_envs.fields import nearest
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
 from mjxwm.cli.arguments.presets import Output
+from mjxwm.runs import progress
 
 
 def import_(args: list[str]) -> int:
@@ -23,8 +24,6 @@ def import_(args: list[str]) -> int:
 
 
 def _import_checkpoint(args: list[str]) -> int:
-    from mjxwm.interop import importing
-
     @dataclasses.dataclass(frozen=True)
     class Options:
         file: tyro.conf.Positional[Path]
@@ -39,14 +38,17 @@ def _import_checkpoint(args: list[str]) -> int:
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
     options = parse(Options, args, "import checkpoint")
-    run, counts = importing.checkpoint(
-        options.file,
-        options.tasks,
-        options.data,
-        options.output.run,
-        options.output.folder,
-        options.action_repeat,
-    )
+    with progress.loading():
+        from mjxwm.interop import importing
+    with progress.step(f"reads    {options.file}"):
+        run, counts = importing.checkpoint(
+            options.file,
+            options.tasks,
+            options.data,
+            options.output.run,
+            options.output.folder,
+            options.action_repeat,
+        )
     print(f"run      {run.path}")
     print(f"model    {', '.join(f'{name} {count:,}' for name, count in counts.items() if count)}")
     write({"run": str(run.path), "parameters": counts}, options.output.json)
@@ -54,8 +56,6 @@ def _import_checkpoint(args: list[str]) -> int:
 
 
 def _import_data(args: list[str]) -> int:
-    from mjxwm.interop import importing
-
     @dataclasses.dataclass(frozen=True)
     class Options:
         files: tyro.conf.Positional[tuple[Path, ...]]
@@ -72,9 +72,12 @@ def _import_data(args: list[str]) -> int:
     options = parse(Options, args, "import data", ("data",))
     if not options.files:
         raise ConfigError("import data needs files: mjxwm import data FILE ...")
-    rows = importing.chunks(
-        options.files, options.tasks, options.data, print, options.action_repeat
-    )
+    with progress.loading():
+        from mjxwm.interop import importing
+    with progress.step(f"reads    {len(options.files)} files"):
+        rows = importing.chunks(
+            options.files, options.tasks, options.data, print, options.action_repeat
+        )
     total = sum(rows.values())
     print(f"{options.data}: {total:,} rows of {len(rows)} tasks added")
     write({"data": str(options.data), "rows": rows}, options.json)

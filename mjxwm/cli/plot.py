@@ -7,6 +7,7 @@ import tyro
 
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +24,10 @@ class _Plot:
 
 def plot(args: list[str]) -> int:
     """Draws the learning curves of runs."""
-    from mjxwm.reports import plot
-    from mjxwm.runs import folders, record
-
     options = parse(_Plot, args, "plot")
+    with progress.loading():
+        from mjxwm.reports import plot
+        from mjxwm.runs import folders, record
     names = [path.name for path in options.runs]
     metrics_of = {  # two runs of one name in different folders are two curves
         path.name if names.count(path.name) == 1 else str(path): folders.find(path).metrics

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +20,9 @@ class _Replay:
 
 def replay(args: list[str]) -> int:
     """Runs the iterations before a stop again; status 0 if it comes to the same end, else 1."""
-    from mjxwm.runs import exits, folders, guard, json_rows, replaying
-
     options = parse(_Replay, args, "replay")
+    with progress.loading():
+        from mjxwm.runs import exits, folders, guard, json_rows, replaying
     run = folders.of_any_kind(options.run)
     result = replaying.replay(run, lambda line: print(line, flush=True))
     event = result.event

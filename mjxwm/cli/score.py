@@ -8,6 +8,7 @@ import tyro
 
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +24,10 @@ class _Score:
 
 def score(args: list[str]) -> int:
     """Prints runs' returns in units of PPO's."""
-    from mjxwm.reports import scores
-    from mjxwm.runs import folders
-
     options = parse(_Score, args, "score")
+    with progress.loading():
+        from mjxwm.reports import scores
+        from mjxwm.runs import folders
     if not options.runs:
         raise ConfigError("score needs at least one run folder")
     ends, references = (

@@ -9,6 +9,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.arguments import outputs, task_fields
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 from mjxwm.runs.presets import load_preset, preset_names
 
 
@@ -65,9 +66,10 @@ class _Eval:
 
 def train(args: list[str]) -> int:
     """Trains a preset, or goes on with a run."""
-    from mjxwm.cli import seeds
-    from mjxwm.runs import begun, folders, loop, several
-    from mjxwm.runs.config import Config
+    with progress.loading():
+        from mjxwm.cli import seeds
+        from mjxwm.runs import begun, folders, loop, several
+        from mjxwm.runs.config import Config
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
         options = parse(_Resume, args, "train", ("resume",))
@@ -189,14 +191,14 @@ def _sentence(evaluation: Any, when: str) -> str:
 
 def evaluate(args: list[str]) -> int:
     """Evaluates the policy of a run."""
-    from mjxwm.reports import outcome, video
-    from mjxwm.runs import shipped
-    from mjxwm.runs.folders import RunFolder
-
     if any(a == "--suite" or a.startswith("--suite=") for a in args):
         return _suite(args)
     fields, args = task_fields.take(args)
     options = parse(_Eval, args, "eval")
+    with progress.loading():
+        from mjxwm.reports import outcome, video
+        from mjxwm.runs import shipped
+        from mjxwm.runs.folders import RunFolder
     run = RunFolder(shipped.choose(options.run, options.pretrained, "eval"))
     if options.episodes is not None and options.episodes < 1:
         raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")

@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
-from mjxwm.runs import compilation, devices, folders, policies, presets
+from mjxwm.runs import budgets, compilation, devices, folders, policies, presets
 from mjxwm.runs.announce import announce, failure_text, raise_failure, say_failures
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
@@ -47,13 +47,16 @@ def run(config: Config, preset: str, name: str | None, folder: Path) -> Result:
 def resume(run: RunFolder, **changes: Any) -> Result:
     """Goes on with a run from its newest checkpoint, with fields of its configuration changed.
 
+    A run whose budget is spent has nothing to go on with: what it came to is returned.
+
     Raises:
         ConfigError: there is no checkpoint; and as `train`.
     """
     if devices.leads():
         folders.say_edits(run)  # first: they may be why it cannot go on
-    config = dataclasses.replace(presets.load_yaml(Config, run.config), **changes)
-    return train(build(config), run, resume=True)
+    trainer = build(dataclasses.replace(presets.load_yaml(Config, run.config), **changes))
+    (result,) = budgets.over(trainer, [run]) or train_runs(trainer, [run], resume=True)
+    return result
 
 
 def train(

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from mjxwm.runs import output
 
@@ -50,6 +50,11 @@ def step(what: str, patience: float = PATIENCE) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def loading() -> AbstractContextManager[None]:
+    """`step` of the imports of a command, which is not long: it is the first thing to be said."""
+    return step("loads    JAX, MuJoCo and what is made with them", patience=0.5)
 
 
 def _say(what: str, patience: float, over: threading.Event) -> None:

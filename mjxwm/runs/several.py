@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mjxwm import ConfigError
-from mjxwm.runs import folders, presets, together
+from mjxwm.runs import budgets, folders, presets, together
 from mjxwm.runs.build import build
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -36,7 +36,7 @@ def resume(runs: Sequence[RunFolder], **changes: Any) -> list[Result]:
         folders.say_edits(run)
     configs = [dataclasses.replace(c, **changes) for c in configurations(runs)]
     trainer = build(configs[0], seeds=tuple(config.seed for config in configs))
-    return train_runs(trainer, runs, resume=True)
+    return budgets.over(trainer, runs) or train_runs(trainer, runs, resume=True)
 
 
 def configurations(runs: Sequence[RunFolder]) -> list[Config]:

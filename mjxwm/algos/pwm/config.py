@@ -14,6 +14,7 @@ class Config(Replayed):
     """Configuration of PWM; the defaults are those of the released single-task code."""
 
     spread: ClassVar[tuple[str, ...]] = ("worlds", "batch", "imagine_batch")
+    falling: ClassVar[tuple[str, ...]] = ("model_lr", "actor_lr", "critic_lr")
 
     env_steps: int = 10_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts

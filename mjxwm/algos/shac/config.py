@@ -19,6 +19,7 @@ class Config(AlgorithmConfig):
     """
 
     spread: ClassVar[tuple[str, ...]] = ("worlds",)
+    falling: ClassVar[tuple[str, ...]] = ("actor_lr", "critic_lr")
 
     env_steps: int = 4_000_000
     """Env steps to collect in all, over all worlds: actions of the policy, each of which lasts

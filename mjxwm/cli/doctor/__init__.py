@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 def doctor(args: list[str]) -> int:
     """Prints what works on this machine; or compiles Warp's kernels of a preset ahead."""
-    from mjxwm.cli.doctor import checks, warming
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -20,10 +20,13 @@ def doctor(args: list[str]) -> int:
         """With --warm: architecture of the GPU, 90 for an H100; by default of the one here."""
 
     options = parse(Options, args, "doctor")
+    with progress.loading():
+        from mjxwm.cli.doctor import checks, warming
     if options.warm is not None:
         write(warming.warm(options.warm, options.arch), options.json)
         return 0
-    findings = checks.diagnose()
+    with progress.step("tries    engines, rendering and packages"):
+        findings = checks.diagnose()
     print(checks.report(findings))
     write([finding._asdict() for finding in findings], options.json)
     return 0
