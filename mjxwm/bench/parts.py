@@ -36,12 +36,12 @@ class Part(NamedTuple):
 
 
 def _whole(module: Any, config: Any, say: Say) -> Report:
-    """Of a module whose `run` makes the report."""
+    """The report of a module that prints as it goes."""
     return module.run(config, say)
 
 
 def _silent(module: Any, config: Any, say: Say) -> Report:
-    """Of a module whose `run` makes the report and prints nothing meanwhile."""
+    """The report of a module that prints nothing as it goes."""
     with progress.step("measures"):
         return module.run(config)
 

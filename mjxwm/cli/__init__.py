@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _status(list(argv))
     stops.watch()
-    progress.watch()
+    if not {"-h", "--help", "--help-all"} & set(sys.argv):
+        progress.watch()
     warning_lines.install()
     status = _status(sys.argv[1:])
     if (left_out := warning_lines.summary()) and not output.is_quiet():

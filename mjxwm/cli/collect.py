@@ -9,7 +9,13 @@ from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
-from mjxwm.cli.arguments.presets import first, load_multitask, multitask_presets
+from mjxwm.cli.arguments.presets import (
+    first,
+    load_multitask,
+    multitask_presets,
+    of_other_machines,
+    of_task,
+)
 from mjxwm.cli.training import report
 from mjxwm.runs.presets import is_file_name, load_preset, preset_names, read_with_bases
 
@@ -17,6 +23,8 @@ from mjxwm.runs.presets import is_file_name, load_preset, preset_names, read_wit
 def collect(args: list[str]) -> int:
     """Trains a preset, or one on each task of a multi-task preset, and keeps all its data."""
     name, rest = first(args, "collect", "a preset")
+    if name not in multitask_presets():
+        of_task(name)  # a task without a preset is refused here
     if name in multitask_presets() or _of_many_tasks(name):
         return _collect_all(name, rest)
     from mjxwm.cli.training import train
@@ -29,7 +37,7 @@ def collect(args: list[str]) -> int:
 def _of_many_tasks(name: str) -> bool:
     """Whether a name that is no shipped multi-task preset stands for one (a file, or a typo)."""
     if not is_file_name(name):
-        return name not in preset_names()
+        return of_task(name)[0] not in preset_names()
     values = read_with_bases(Path(name))
     return isinstance(values, dict) and bool(
         values.keys() & {"tasks", "collect", "pretrain", "extract"}
@@ -41,6 +49,8 @@ def _collect_all(name: str, args: list[str]) -> int:
     from mjxwm.runs import exits
 
     preset = load_multitask(name)
+    if line := of_other_machines(name):
+        print(f"note     {line}", flush=True)
 
     @dataclasses.dataclass(frozen=True)
     class Options:

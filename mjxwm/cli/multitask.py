@@ -8,8 +8,18 @@ import tyro
 
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
-from mjxwm.cli.arguments.presets import Output, first, load_multitask
+from mjxwm.cli.arguments.presets import Output, first, load_multitask, of_other_machines
 from mjxwm.cli.training import report, saved
+
+_FEW_OF_A_MODEL = (
+    *("tasks", "data", "size", "updates", "batch", "horizon", "lr", "seed"),
+    *("run", "folder", "json"),
+)
+_FEW_OF_A_POLICY = (
+    *("data", "updates", "batch", "horizon", "imitation", "seed", "engine", "evaluations"),
+    *("episodes", "video", "run", "folder", "json"),
+)
+"""The fields that people change first."""
 
 
 def pretrain(args: list[str]) -> int:
@@ -45,7 +55,9 @@ def pretrain(args: list[str]) -> int:
         """Seed of everything that is random."""
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
-    options = parse(Options, rest, f"pretrain {name}")
+    options = parse(Options, rest, f"pretrain {name}", few=_FEW_OF_A_MODEL)
+    if line := of_other_machines(name):
+        print(f"note     {line}", flush=True)
     preset = dataclasses.replace(
         preset,
         tasks=options.tasks,
@@ -91,9 +103,9 @@ def extract(args: list[str]) -> int:
 
     args = [part for a in args for part in (a.split("=", 1) if a[:8] == "--model=" else [a])]
     places = [i for i, a in enumerate(args) if a == "--model"]
-    helping = "-h" in args or "--help" in args
+    helping = [a for a in args if a in ("-h", "--help", "--help-all")]
     if helping:
-        args, places, task, path, card = ["--help"], [1], "TASK", Path("RUN"), Card()
+        args, places, task, path, card = helping, [1], "TASK", Path("RUN"), Card()
     elif not args or args[0].startswith("-") or not places or places[0] + 1 == len(args):
         raise ConfigError("extract needs a task and a model: mjxwm extract TASK --model RUN")
     else:
@@ -120,7 +132,7 @@ def extract(args: list[str]) -> int:
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
     rest = args if helping else [*args[1 : places[0]], *args[places[0] + 2 :]]
-    options = parse(Options, rest, f"extract {task} --model {path}")
+    options = parse(Options, rest, f"extract {task} --model {path}", few=_FEW_OF_A_POLICY)
     data = str(Path(options.data).resolve()) if options.data else ""
     algo = extraction.Config(str(path.resolve()), data, options.config, options.seed)
     try:  # before a folder is made: are the data there?

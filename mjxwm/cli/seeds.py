@@ -15,6 +15,7 @@ def report(results: Sequence[Any], target: Path | None) -> int:
         GuardError: some seeds were stopped before the others; after all else is said.
     """
     from mjxwm.reports import outcome, seeds
+    from mjxwm.runs import budgets
     from mjxwm.runs.folders import quoted
 
     rows = [_row(result) for result in results]
@@ -30,7 +31,10 @@ def report(results: Sequence[Any], target: Path | None) -> int:
     if drawn is not None:
         print(f"{results[0].seconds / 60:.1f} minutes. Look closer:\n  {drawn}")
     going = [result for result in results if not result.trouble]
-    if any(result.evaluation is None for result in going):
+    if all(result.finished for result in results) and results[0].evaluation is None:
+        print(f"finished before, at iteration {results[0].iteration}: nothing is left to train")
+        print(f"  {budgets.way_on([r.run for r in results], results[0].config)}  # go on")
+    elif any(result.evaluation is None for result in going):
         paths = " ".join(quoted(result.run.path) for result in going)
         print(f"{_saved(going)}. Go on, together or with some of them, with\n  {_RESUME} {paths}")
     write({**total, **({"curve": str(drawn)} if drawn else {}), "runs": rows}, target)

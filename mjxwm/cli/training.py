@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mjxwm import ConfigError
-from mjxwm.cli.arguments import outputs, task_fields
+from mjxwm.cli.arguments import outputs, presets, task_fields
 from mjxwm.cli.arguments.options import parse, write
 from mjxwm.runs import progress
+from mjxwm.runs.output import say
 from mjxwm.runs.presets import load_preset, preset_names
 
 
@@ -36,6 +37,11 @@ class _Resume:
     resume: tuple[Path, ...]
     """The run folder to go on with; its own config.yaml holds, other options are refused. Several,
     which differ in their seeds alone, go on in one program."""
+    env_steps: int | None = None
+    """Another budget than before, the steps so far included: so that a run that is finished goes
+    on."""
+    minutes: float | None = None
+    """Another time than before, the minutes so far included."""
     devices: int | Literal["all"] | None = None
     """Another number of devices than before."""
     distributed: bool = False
@@ -64,25 +70,25 @@ class _Eval:
     """File for the result."""
 
 
+_FEW = (
+    *("task", "engine", "env_steps", "minutes", "worlds", "update_ratio", "gamma", "seed", "seeds"),
+    *("devices", "evaluations", "episodes", "video", "run", "folder", "go_on", "json"),
+)
+"""The fields that people change first."""
+
+
 def train(args: list[str]) -> int:
     """Trains a preset, or goes on with a run."""
     with progress.loading():
         from mjxwm.cli import seeds
-        from mjxwm.runs import begun, folders, loop, several
+        from mjxwm.runs import begun, loop, several
         from mjxwm.runs.config import Config
 
     if any(a == "--resume" or a.startswith("--resume=") for a in args):
-        options = parse(_Resume, args, "train", ("resume",))
-        runs = [folders.find(path) for path in options.resume]
-        if not runs:
-            raise ConfigError("--resume needs the folder of a run")
-        _join(options.distributed)
-        changes = {} if options.devices is None else {"devices": options.devices}
-        if len(runs) > 1:
-            return seeds.report(several.resume(runs, **changes), options.json)
-        return report(loop.resume(runs[0], **changes), options.json)
+        return _resume(args)
     fields, args = task_fields.take(args)
-    preset = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
+    first = args[0] if args and not args[0].startswith("-") else "cartpole-swingup"
+    preset = _preset(first)
     default = load_preset(Config, preset)
     default = dataclasses.replace(default, task_fields={**default.task_fields, **fields})
 
@@ -92,9 +98,9 @@ def train(args: list[str]) -> int:
         config: tyro.conf.OmitArgPrefixes[Config] = default
         output: Annotated[_Output, tyro.conf.OmitArgPrefixes] = _Output()
 
-    rest = args[1:] if args and args[0] == preset else args
+    rest = args[1:] if args and args[0] == first else args
     options = parse(
-        Options, rest, f"train {preset}", ("folder", "data"), description=_describe(preset)
+        Options, rest, f"train {preset}", ("folder", "data"), _FEW, description=_describe(preset)
     )
     output = options.output
     _join(output.distributed)
@@ -109,6 +115,33 @@ def train(args: list[str]) -> int:
     return report(loop.run(options.config, *place), output.json)
 
 
+def _preset(name: str) -> str:
+    """The preset of a name, which may be that of a task: then it is said."""
+    preset, line = presets.of_task(name)
+    if line:
+        say(f"preset   {line}")
+    elif advice := presets.of_other_machines(preset):
+        print(f"note     {advice}", flush=True)
+    return preset
+
+
+def _resume(args: list[str]) -> int:
+    """Goes on with a run, or with several in one program, up to another budget maybe."""
+    from mjxwm.cli import seeds
+    from mjxwm.runs import budgets, folders, loop, several
+
+    options = parse(_Resume, args, "train", ("resume",))
+    runs = [folders.find(path) for path in options.resume]
+    if not runs:
+        raise ConfigError("--resume needs the folder of a run")
+    _join(options.distributed)
+    budgets.change(runs, options.env_steps, options.minutes)
+    changes = {} if options.devices is None else {"devices": options.devices}
+    if len(runs) > 1:
+        return seeds.report(several.resume(runs, **changes), options.json)
+    return report(loop.resume(runs[0], **changes), options.json)
+
+
 def _join(distributed: bool) -> None:
     if distributed:
         from mjxwm.runs import devices
@@ -120,14 +153,14 @@ def _describe(preset: str) -> str:
     return (
         f"Trains preset {preset!r}; every field of it can be changed, and those "
         "of the task: --task.episode_length 500. "
-        f"Presets: {', '.join(preset_names())}, or a YAML file of your own."
+        f"Presets: {', '.join(preset_names())}, a YAML file of your own, or a task that has one."
     )
 
 
 def report(result: Any, target: Path | None) -> int:
     """Says what came of a training run: its evaluation, curve and video, and how to go on."""
     from mjxwm.reports import outcome
-    from mjxwm.runs import devices, folders, policy_files
+    from mjxwm.runs import budgets, devices, folders, policy_files
 
     if not devices.leads():
         return result.status
@@ -144,8 +177,9 @@ def report(result: Any, target: Path | None) -> int:
         print(f"  mjxwm train --resume {folders.quoted(run.path)}", flush=True)
         summary |= outcome.page(run)
     elif result.evaluation is None:
-        print(f"finished before, at iteration {result.iteration}. Look closer:")
-        print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
+        print(f"finished before, at iteration {result.iteration}: nothing is left to train")
+        print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100  # look closer")
+        print(f"  {budgets.way_on([run], result.config)}  # go on")
     else:
         best = policy_files.best(run.path)
         summary |= outcome.returns(result.evaluation) | outcome.best_row(best)

@@ -58,6 +58,13 @@ def _differs(run: RunFolder, config: Config) -> str:
     edits = presets.differences(*(compared(presets.to_dict(c)) for c in (kept, config)))
     if not edits:
         return ""
+    if all(edit.startswith(("algo.env_steps:", "minutes:")) for edit in edits):
+        steps = f" --env-steps {config.algo.env_steps}" if config.algo.env_steps else ""
+        minutes = "" if config.minutes is None else f" --minutes {config.minutes:g}"
+        return (
+            f"run {run.path} has another budget: {'; '.join(edits)}. Change it by `mjxwm train "
+            f"--resume {folders.quoted(run.path)}{steps}{minutes}`"
+        )
     return (
         f"run {run.path} is configured otherwise: {'; '.join(edits)}. Go on with it as it is by "
         f"`mjxwm train --resume {folders.quoted(run.path)}`, or give another name with --run"

@@ -45,9 +45,7 @@ def run(config: Config, preset: str, name: str | None, folder: Path) -> Result:
 
 
 def resume(run: RunFolder, **changes: Any) -> Result:
-    """Goes on with a run from its newest checkpoint, with fields of its configuration changed.
-
-    A run whose budget is spent has nothing to go on with: what it came to is returned.
+    """Goes on from a run's newest checkpoint, with fields changed, unless its budget is spent.
 
     Raises:
         ConfigError: there is no checkpoint; and as `train`.
@@ -55,8 +53,7 @@ def resume(run: RunFolder, **changes: Any) -> Result:
     if devices.leads():
         folders.say_edits(run)  # first: they may be why it cannot go on
     trainer = build(dataclasses.replace(presets.load_yaml(Config, run.config), **changes))
-    (result,) = budgets.over(trainer, [run]) or train_runs(trainer, [run], resume=True)
-    return result
+    return (budgets.over(trainer, [run]) or train_runs(trainer, [run], resume=True))[0]
 
 
 def train(

@@ -8,16 +8,15 @@ import dataclasses
 import io
 import math
 import signal
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import probes
 import pytest
+from random_walk import CONFIG, walk
 
 from mjxwm import ConfigError, GuardError, cli
-from mjxwm.algos import pwm
 from mjxwm.cli import seeds as say_seeds
 from mjxwm.maths import finite
 from mjxwm.reports import seeds as reports
@@ -33,46 +32,8 @@ from mjxwm.runs import (
     start,
     together,
 )
-from mjxwm.runs.config import Config
-from mjxwm.types import Agent, Algorithm
 
-CONFIG = Config(
-    task="probe",
-    seed=5,
-    evaluations=2,
-    checkpoints=1,
-    episodes=3,
-    video=False,
-    algo=pwm.Config(env_steps=6 * 8, worlds=2, unroll=4, warmup=0),
-)
 SEEDS = (5, 6, 7)
-
-
-class Walk(NamedTuple):
-    iteration: Any
-    place: Any
-    """Its first number is what the policy does."""
-    key: Any
-
-
-def walk(config, env):
-    def init(key):
-        return Walk(jnp.zeros((), jnp.int32), jax.random.normal(key, (2,)), key)
-
-    def iterate(state):
-        key, step = jax.random.split(state.key)
-        place = state.place + jax.random.normal(step, (2,))
-        return Walk(state.iteration + 1, place, key), {"model/loss": place[1]}
-
-    def act(place, obs, key=None):
-        return jnp.full((len(obs), 1), jnp.tanh(place[0]))
-
-    algo = config.algo
-    steps = algo.steps_per_iteration
-    agent = Agent(lambda key: init(key).place, act)
-    return Algorithm(
-        jax.jit(init), iterate, agent, lambda s: s.place, algo.iterations, lambda i: i * steps
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -103,12 +64,17 @@ def rows(run):
 
 def same(run, other):
     """Configuration, record and checkpoints are equal; numbers to the last of six digits kept."""
+    same_in_the_end(run, other)
+    saved = [checkpoint.iterations(r.checkpoints) for r in (run, other)]
+    assert saved[0] == saved[1]
+
+
+def same_in_the_end(run, other):
+    """As `same`, but for checkpoints on the way."""
     assert run.config.read_text() == other.config.read_text()
     assert [row.keys() for row in rows(run)] == [row.keys() for row in rows(other)]
     for row, expected in zip(rows(run), rows(other), strict=True):
         assert row == pytest.approx(expected, rel=1e-5, abs=1e-6)
-    saved = [checkpoint.iterations(r.checkpoints) for r in (run, other)]
-    assert saved[0] == saved[1]
     shapes = jax.eval_shape(walk(CONFIG, None).init, jax.random.key(0))
     mine, its = (checkpoint.restore(r.checkpoints, shapes) for r in (run, other))
     np.testing.assert_allclose(mine.place, its.place, rtol=1e-6)
@@ -134,6 +100,26 @@ def test_seeds_go_on_together_or_one_by_one(tmp_path, alone):
     assert all(r.finished for r in several.resume(runs[1:]))
     for run, other in zip(runs, alone, strict=True):
         same(run, other)
+
+
+def test_seeds_that_ctrl_c_stops_go_on_as_if_it_had_not(tmp_path, alone, monkeypatch, capsys):
+    real = loop.evaluated
+
+    def interrupted(trainer, state):
+        if state.iteration[0] == 3:
+            signal.raise_signal(signal.SIGINT)
+        return real(trainer, state)
+
+    monkeypatch.setattr(loop, "evaluated", interrupted)
+    results = several.run(CONFIG, 3, "probe", "walk", tmp_path)
+    monkeypatch.setattr(loop, "evaluated", real)
+    assert [(r.finished, r.iteration, r.signal) for r in results] == [(False, 4, signal.SIGINT)] * 3
+    assert say_seeds.report(results, None) == 130
+    paths = [str(result.run.path) for result in results]
+    assert f"mjxwm train --resume {' '.join(paths)}" in capsys.readouterr().out
+    assert cli.main(["train", "--resume", *paths]) == 0
+    for result, other in zip(results, alone, strict=True):
+        same_in_the_end(result.run, other)
 
 
 def test_a_signal_during_the_last_evaluation_is_not_lost(tmp_path, monkeypatch):

@@ -6,19 +6,35 @@ from typing import Any
 
 import tyro
 
-from mjxwm.cli.arguments import outputs
+from mjxwm.cli.arguments import outputs, short_help
 from mjxwm.maths import ranges
 
 
 def parse(
-    cls: Any, args: list[str], prog: str, folders: tuple[str, ...] = ("folder",), **kwargs: Any
+    cls: Any,
+    args: list[str],
+    prog: str,
+    folders: tuple[str, ...] = ("folder",),
+    few: tuple[str, ...] = (),
+    **kwargs: Any,
 ) -> Any:
     """Reads `args` into the dataclass `cls`; a mistake ends the process with status 2.
+
+    Args:
+        cls: the dataclass.
+        args: the command's arguments.
+        prog: the command, without mjxwm.
+        folders: fields that are folders to write to.
+        few: fields that `--help` shows, where `--help-all` shows all; by default both do.
+        kwargs: for tyro.
 
     Raises:
         ConfigError: a number that nothing can be computed with; or a place that it names, as a file
             or as one of `folders`, cannot be written to.
     """
+    if few and {"-h", "--help"} & set(args):
+        short_help.show(cls, few, prog, kwargs.get("description", ""))
+    args = ["--help" if a == "--help-all" else a for a in args]
     options = tyro.cli(cls, args=args, prog=f"mjxwm {prog}", **kwargs)
     ranges.sound(options)
     outputs.check(options, folders)
