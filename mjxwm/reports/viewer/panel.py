@@ -1,13 +1,15 @@
 """The controls and the plots beside the body."""
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import viser
 from viser import uplot
 
+PLAY, PAUSE, STEP, RESTART, KICK = "Play", "Pause", "Step", "New episodes", "Kick"
 SPEEDS = ("1/8x", "1/4x", "1/2x", "1x", "2x", "4x", "8x")
 _COLORS = ("#3b6fd4", "#e07b39", "#3c9d5b", "#a457b8", "#c9484f", "#8a6d3b", "#3aa6b0", "#7f7f7f")
 _MOST = 6
@@ -15,31 +17,36 @@ _MOST = 6
 
 
 class Panel:
-    """Buttons, choices, words and plots; what they do is said with `on_*` and read from fields."""
+    """Buttons, choices, words and plots; the loop reads what is chosen and what was pressed."""
 
-    def __init__(self, server: viser.ViserServer, worlds: int, names: Sequence[str]):
+    def __init__(
+        self, server: viser.ViserServer, worlds: int, names: Sequence[str], pushable: bool
+    ):
         """Args:
         server: of the browser's page.
         worlds: number of worlds to choose from.
-        names: policies to choose from.
+        names: policies to choose from, the first chosen.
+        pushable: whether bodies can be pushed.
         """
         self.playing, self.speed = True, 1.0
+        self._pressed: SimpleQueue[str] = SimpleQueue()
         gui = server.gui
         self._gui = gui
         self._words = gui.add_html("")
-        self._play = gui.add_button("Pause", icon=viser.Icon.PLAYER_PAUSE)
-        self._play.on_click(lambda _: self.play(not self.playing))
-        self._step = gui.add_button("Step", icon=viser.Icon.PLAYER_TRACK_NEXT)
-        self._restart = gui.add_button("New episodes", icon=viser.Icon.REFRESH)
-        self.kick = gui.add_button("Kick", icon=viser.Icon.ARROW_BIG_RIGHT)
-        self.kick.hint = "Or drag a body with the mouse"
+        time = gui.add_button_group("Time", (PLAY, PAUSE, STEP))
+        time.on_click(lambda event: self._press(event.target.value))
+        kick = (KICK,) if pushable else ()
+        others = gui.add_button_group("Worlds", (RESTART, *kick))
+        others.on_click(lambda event: self._press(event.target.value))
+        if pushable:
+            others.hint = "Or drag a body with the mouse"
         speed = gui.add_dropdown("Speed", SPEEDS, initial_value="1x")
         speed.on_update(lambda _: setattr(self, "speed", _times(speed.value)))
         self._world = gui.add_dropdown("World", [str(i) for i in range(worlds)])
         self._world.visible = worlds > 1
         self._policy = gui.add_dropdown("Policy", list(names), initial_value=names[0])
-        self._follow = gui.add_checkbox("Take over newer ones", True)
-        self._follow.hint = "As the run saves them"
+        self._follow = gui.add_checkbox("Newer policies", True)
+        self._follow.hint = "Take them over as the run saves them"
         self._plots: dict[str, Any] = {}
 
     @property
@@ -57,28 +64,16 @@ class Panel:
         """Whether newer policies of the same name are taken over."""
         return self._follow.value
 
-    def play(self, playing: bool) -> None:
-        """Lets time run, or stops it."""
-        self.playing = playing
-        self._play.label = "Pause" if playing else "Play"
-        self._play.icon = viser.Icon.PLAYER_PAUSE if playing else viser.Icon.PLAYER_PLAY
+    def presses(self) -> Iterator[str]:
+        """The buttons that were pressed since the last call: STEP, RESTART or KICK."""
+        while not self._pressed.empty():
+            yield self._pressed.get()
 
-    def on_step(self, call: Callable[[], None]) -> None:
-        """`call` is called for a single step; time stops."""
-
-        def pressed(_: Any) -> None:
-            self.play(False)
-            call()
-
-        self._step.on_click(pressed)
-
-    def on_restart(self, call: Callable[[], None]) -> None:
-        """`call` is called for new episodes."""
-        self._restart.on_click(lambda _: call())
-
-    def on_world(self, call: Callable[[], None]) -> None:
-        """`call` is called when another world is chosen."""
-        self._world.on_update(lambda _: call())
+    def _press(self, button: str) -> None:
+        if button in (PLAY, PAUSE, STEP):
+            self.playing = button == PLAY
+        if button not in (PLAY, PAUSE):
+            self._pressed.put(button)
 
     def offer(self, names: Sequence[str], choose: str) -> None:
         """Offers these policies, with this one chosen."""

@@ -1,5 +1,6 @@
 """The loop of `mjxwm view`: steps in time, pictures, plots, and what the panel asks."""
 
+import threading
 import time
 from collections import deque
 from typing import NamedTuple
@@ -10,10 +11,10 @@ import viser
 from mjxwm import ConfigError
 from mjxwm.reports.viewer import server as servers
 from mjxwm.reports.viewer.following import Follower
-from mjxwm.reports.viewer.panel import Panel
+from mjxwm.reports.viewer.panel import KICK, STEP, Panel
 from mjxwm.reports.viewer.policies import Policies
 from mjxwm.reports.viewer.simulation import Simulation
-from mjxwm.reports.viewer.stage import Stage
+from mjxwm.reports.viewer.stage import Forces, Stage
 from mjxwm.reports.viewer.traces import Traces
 
 _FRAME = 1 / 60
@@ -24,6 +25,8 @@ _IDLE = 0.1
 """Time between two looks for a browser while there is none, or time stands still [s]."""
 _KEPT = 10.0
 """Time that is plotted [s]."""
+_LAST = 1e6
+"""Place in the panel after the plots, which are made later."""
 
 
 class Pace(NamedTuple):
@@ -56,10 +59,11 @@ class Show:
         self._title = policies.title
         self._names = policies.names()
         self._follower = Follower(policies, choice)
-        self._steps, self._restarts, self._kicks = 0, 0, 0  # what the panel asks for
-        self._panel = self._make_panel(choice)
-        self._scene = simulation.scene(0)
-        self._stage = Stage(server, self._scene)
+        self._end = threading.Event()
+        self._panel = Panel(server, simulation.num_worlds, self._names, simulation.pushable)
+        self._panel.offer(self._names, choice)
+        self._world = 0
+        self._stage = Stage(server, simulation.scene(0))
         self._stage.set_refresh_handler(lambda: None)  # the next picture has it
         self._more_controls()
         server.on_client_connect(self._look_at_it)
@@ -80,7 +84,7 @@ class Show:
         """
         begin = last = time.perf_counter()
         try:
-            while seconds is None or last - begin < seconds:
+            while not self._end.is_set() and (seconds is None or last - begin < seconds):
                 now = time.perf_counter()
                 self._turn(now, now - last)
                 last = now
@@ -88,6 +92,30 @@ class Show:
             self._follower.close()
             servers.close(self._server)
         return Pace(self._seconds, self._frames, self._stepped)
+
+    def end(self) -> None:
+        """Ends `run`, from another thread."""
+        self._end.set()
+
+    @property
+    def port(self) -> int:
+        """The page's port."""
+        return self._server.get_port()
+
+    @property
+    def playing(self) -> bool:
+        """Whether time runs."""
+        return self._panel.playing
+
+    @property
+    def pulls(self) -> bool:
+        """Whether somebody drags a body."""
+        return self._stage.pull is not None
+
+    @property
+    def steps(self) -> int:
+        """Steps that were taken."""
+        return self._stepped
 
     def _turn(self, now: float, since: float) -> None:
         if not self._server.get_clients():  # nobody looks: leave the processor to others
@@ -119,7 +147,7 @@ class Show:
                 return
 
     def _step(self) -> None:
-        world = self._panel.world
+        world = self._world
         pull = self._stage.pull
         if pull is None:
             self.simulation.release()
@@ -137,32 +165,31 @@ class Show:
     def _show_episode(self) -> None:
         """Another body and goal, and no way from where the episode before ended."""
         self._before = self.simulation.positions
-        self._stage.show(self.simulation.scene(self._panel.world))
+        self._stage.show(self.simulation.scene(self._world))
 
     def _draw(self) -> None:
-        world = self._panel.world
+        world = self._world
         share = min(1.0, self._lag / self.simulation.dt) if self._panel.playing else 1.0
         before, after = (x[world] for x in (self._before, self.simulation.positions))
-        self._stage.pose(before, after, share)
+        moment = self.simulation.moment
+        forces = moment and Forces(moment.qvel[world], moment.act[world], moment.ctrl[world])
+        self._stage.pose(before, after, share, forces)
         self._frames += self._panel.playing
 
     def _answer(self) -> None:
         """Does what the panel's buttons want, and lets a newer policy act."""
-        while self._restarts:
-            self._restarts -= 1
-            self.simulation.restart()
-            self._traces.clear()
+        for button in self._panel.presses():
+            if button == STEP:
+                self._step()
+            elif button == KICK:
+                self._kick()
+            else:
+                self.simulation.restart()
+                self._traces.clear()
+                self._show_episode()
+        if self._panel.world != self._world:
+            self._world = self._world
             self._show_episode()
-        while self._kicks:
-            self._kicks -= 1
-            angle = np.random.default_rng().uniform(0, 2 * np.pi)
-            speed = 1.5 * self._stage.mj_model.stat.meansize * 10
-            self.simulation.kick(
-                self._panel.world, speed * np.array([np.cos(angle), np.sin(angle), 0.3])
-            )
-        while self._steps:
-            self._steps -= 1
-            self._step()
         self._take_over()
 
     def _take_over(self) -> None:
@@ -183,7 +210,7 @@ class Show:
                 self._note = str(error)
 
     def _word(self) -> None:
-        simulation, world = self.simulation, self._panel.world
+        simulation, world = self.simulation, self._world
         rows = {"task": f"{simulation.env.name}, engine {simulation.env.spec.engine}"}
         rows["policy"] = f"{self._follower.choice}, {self._about}"
         moment = simulation.moment
@@ -219,27 +246,20 @@ class Show:
             title = f"Reward of the next {traces.horizon} steps"
             self._panel.plot(title, when, {"imagined": imagined, "real": actual})
 
-    def _make_panel(self, choice: str) -> Panel:
-        panel = Panel(self._server, self.simulation.num_worlds, self._names)
-        panel.offer(self._names, choice)
-
-        def add(name: str) -> None:
-            setattr(self, name, getattr(self, name) + 1)
-
-        panel.on_step(lambda: add("_steps"))
-        panel.on_restart(lambda: add("_restarts"))
-        panel.on_world(self._show_episode)
-        panel.kick.on_click(lambda _: add("_kicks"))
-        panel.kick.visible = self.simulation.pushable
-        return panel
+    def _kick(self) -> None:
+        """A push to somewhere, that a body of this size feels."""
+        angle = np.random.default_rng().uniform(0, 2 * np.pi)
+        speed = 2.0 * np.sqrt(self._stage.mj_model.stat.extent)
+        way = np.array([np.cos(angle), np.sin(angle), 0.3])
+        self.simulation.kick(self._world, speed * way)
 
     def _more_controls(self) -> None:
         gui, stage = self._server.gui, self._stage
-        with gui.add_folder("Picture", expand_by_default=False):
+        with gui.add_folder("Picture", expand_by_default=False, order=_LAST):
             follow = gui.add_checkbox("Camera follows the body", stage.follow)
             follow.on_update(lambda _: setattr(stage, "follow", follow.value))
             stage.create_overlay_gui()
-        with gui.add_folder("Groups", expand_by_default=False):
+        with gui.add_folder("Groups", expand_by_default=False, order=_LAST + 1):
             stage.create_groups_gui()
 
     def _look_at_it(self, client: viser.ClientHandle) -> None:

@@ -22,6 +22,7 @@ class Moment(NamedTuple):
 
     qpos: Float[np.ndarray, "B nq"]
     qvel: Float[np.ndarray, "B nv"]
+    act: Float[np.ndarray, "B na"]
     ctrl: Float[np.ndarray, "B nu"]
     reward: Float[np.ndarray, " B"]
     terms: dict[str, Float[np.ndarray, " B"]]
@@ -102,8 +103,8 @@ class Simulation:
         physics = worlds.state.sim.physics
         done = step.terminated | step.truncated
         shown: Any = (
-            *(physics.qpos, physics.qvel, physics.ctrl, step.reward, step.terms, done),
-            *(step.terminated, step.episode_return, step.episode_length, value, imagined),
+            *(physics.qpos, physics.qvel, physics.act, physics.ctrl, step.reward, step.terms),
+            *(done, step.terminated, step.episode_return, step.episode_length, value, imagined),
         )
         return memory, worlds, Moment(*shown)
 

@@ -24,6 +24,14 @@ class Pull(NamedTuple):
     """Where it is dragged to, as drawn [m]."""
 
 
+class Forces(NamedTuple):
+    """What beside its positions a body's forces come from."""
+
+    qvel: Float[np.ndarray, " nv"]
+    act: Float[np.ndarray, " na"]
+    ctrl: Float[np.ndarray, " nu"]
+
+
 class Stage(ViserMujocoScene):
     """A body at given positions, followed by the camera if it travels."""
 
@@ -52,40 +60,55 @@ class Stage(ViserMujocoScene):
     def show(self, scene: Scene) -> None:
         """Draws another episode's body and goal from now on."""
         changed = False
-        for name in mujoco.batch.MODEL_FIELDS:  # in place: the controls refer to this model
-            if not name.startswith("opt."):
-                mine, other = getattr(self.mj_model, name), getattr(scene.model, name)
-                if not np.array_equal(mine, other):
-                    mine[...], changed = other, True
-        if changed:
-            mujoco.mj_resetData(
-                self.mj_model, self.mj_data
-            )  # mocap bodies where the model has them
-            self.rebuild_visual_handles()
-            self._draggable()
-        self._mark(scene.markers)
+        with self._update_lock:  # the panel's controls draw from threads of their own
+            for name in mujoco.batch.MODEL_FIELDS:  # in place: the controls refer to this model
+                if not name.startswith("opt."):
+                    mine, other = getattr(self.mj_model, name), getattr(scene.model, name)
+                    if not np.array_equal(mine, other):
+                        mine[...], changed = other, True
+            if changed:
+                mujoco.mj_resetData(
+                    self.mj_model, self.mj_data
+                )  # puts mocap bodies in their places
+                self.rebuild_visual_handles()
+                self._draggable()
+            self._mark(scene.markers)
 
     def pose(
-        self, before: Float[np.ndarray, " nq"], after: Float[np.ndarray, " nq"], share: float
+        self,
+        before: Float[np.ndarray, " nq"],
+        after: Float[np.ndarray, " nq"],
+        share: float,
+        forces: Forces | None = None,
     ) -> None:
-        """Draws the body at a share, from 0 to 1, of the way between two positions."""
+        """Draws the body at a share, from 0 to 1, of the way between two positions.
+
+        Args:
+            before: positions before a step.
+            after: positions after it.
+            share: of the way.
+            forces: what contact forces are computed from where they are drawn.
+        """
         model, data = self.mj_model, self.mj_data
         if share < 1 and not np.array_equal(before, after):
             way, between = np.zeros(model.nv), before.copy()
             mujoco.mj_differentiatePos(model, way, 1.0, before, after)
             mujoco.mj_integratePos(model, between, way, share)
             after = between
-        data.qpos[:] = after
-        mujoco.mj_kinematics(model, data)
-        self.update_from_arrays(
-            data.xpos[None].copy(),
-            data.xmat.reshape(1, -1, 3, 3).copy(),
-            data.mocap_pos[None],
-            data.mocap_quat[None],
-            qpos=data.qpos[None].copy(),
-            qvel=data.qvel[None],
-        )
-        self._draw_pull()
+        with self._update_lock:
+            data.qpos[:] = after
+            if forces is not None:
+                data.qvel[:], data.act[:], data.ctrl[:] = forces
+            mujoco.mj_kinematics(model, data)
+            self.update_from_arrays(
+                data.xpos[None].copy(),
+                data.xmat.reshape(1, -1, 3, 3).copy(),
+                data.mocap_pos[None],
+                data.mocap_quat[None],
+                qpos=data.qpos[None].copy(),
+                qvel=data.qvel[None],
+            )
+            self._draw_pull()
 
     def view(self) -> tuple[np.ndarray, np.ndarray]:
         """Where a camera stands at first, and the point that it looks at [m]."""

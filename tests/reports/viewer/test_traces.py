@@ -10,7 +10,8 @@ def moment(reward, done=False, terminated=False, value=0.0, imagined=0.0):
     world = np.ones(1)
     flag = np.ones(1, bool)
     return Moment(
-        *(world, world, world, reward * world, {"alive": reward * world, "effort": 0 * world}),
+        *(world, world, world, world, reward * world),
+        {"alive": reward * world, "effort": 0 * world},
         *(flag & done, flag & terminated, world, world, value * world, imagined * world),
     )
 
