@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import mjxwm_envs as envs
 import numpy as np
 import pytest
+from mjxwm_envs.adapters import playground
 
 pytest.importorskip("mujoco_playground")
 B, T = 8, 12
@@ -104,11 +105,18 @@ def test_what_there_is_not_is_said(name, options, message):
 
 
 def test_a_download_that_fails_is_explained(monkeypatch):
-    from mujoco_playground import registry
+    from mujoco_playground._src import mjx_env
 
-    def offline(*args, **kwargs):
+    tries = []
+
+    def offline():
+        tries.append(1)
         raise subprocess.CalledProcessError(128, ["git", "clone"])
 
-    monkeypatch.setattr(registry, "load", offline)
-    with pytest.raises(ValueError, match="mujoco_menagerie"):
-        _ = envs.make("playground/Go1Handstand", engine="mjx").spec
+    monkeypatch.setattr(mjx_env, "ensure_menagerie_exists", offline)
+    playground._not_downloaded.cache_clear()
+    for name in ("Go1Handstand", "PandaPickCube"):
+        with pytest.raises(ValueError, match="mujoco_menagerie"):
+            _ = envs.make(f"playground/{name}", engine="mjx").spec
+    playground._not_downloaded.cache_clear()
+    assert len(tries) == 1, "it takes long each time"

@@ -26,6 +26,20 @@ def test_a_listing_has_sizes_engines_and_why_not(tmp_path, capsys):
     assert set(rows["dog-walk"]["refused"]) == {"mjx", "warp"}
 
 
+def test_a_row_is_made_once_for_the_versions_that_it_depends_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (first,) = listing.rows(("dog-walk",))
+    with monkeypatch.context() as patch:
+        patch.setattr(listing, "describe", None)
+        assert list(listing.rows(("dog-walk",))) == [first]
+    with monkeypatch.context() as patch:  # another version, or values for the task's fields
+        patch.setattr(listing, "fingerprint", lambda: "another")
+        patch.setattr(listing, "describe", lambda *_, **__: first._replace(missing="a package"))
+        assert next(listing.rows(("dog-walk",))).missing == "a package"
+        assert not (tmp_path / "mjxwm" / "tasks" / "another").exists(), "it may be installed"
+        assert next(listing.rows(("dog-walk",), episode_length=5)).missing == "a package"
+
+
 def test_suites_and_variants_stand_for_their_tasks():
     names = [name for _, name in listing.expand("dm_control")]
     assert len(names) == 37 + 4

@@ -6,8 +6,10 @@ bodies differ from dm_control's (solver iterations, time steps, contacts), so re
 scale only; dm_control's own tasks are shipped under plain names.
 """
 
+import contextlib
 import dataclasses
 import functools
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -217,13 +219,19 @@ class PlaygroundEnv:
 @functools.cache
 def _load(env: PlaygroundEnv) -> Any:
     config = _config(env)
+    registry = _registry()
+    with_robots = registry.locomotion.ALL_ENVS + registry.manipulation.ALL_ENVS
+    if env.engine_name == "warp":
+        engines.quiet_warp()
     try:
+        if env.env_id in with_robots and (reason := _not_downloaded()):
+            raise ConnectionError(reason)
         # The first call may be inside a traced program: its tracers must not stay in the cache.
         with jax.ensure_compile_time_eval():
-            loaded = _registry().load(env.env_id, config=config)
+            loaded = registry.load(env.env_id, config=config)
             if env.engine_name == "warp":
                 config = _with_buffers(config, loaded, env.num_worlds)
-                loaded = _registry().load(env.env_id, config=config)
+                loaded = registry.load(env.env_id, config=config)
     except Exception as error:  # a download by git that failed, or missing files
         raise ValueError(
             f"playground/{env.env_id} cannot be made ({type(error).__name__}: {error}). Bodies of "
@@ -231,6 +239,19 @@ def _load(env: PlaygroundEnv) -> Any:
             "from GitHub at first use: run it once with a network"
         ) from error
     return loaded
+
+
+@functools.cache
+def _not_downloaded() -> str:
+    """Why the robots of mujoco_menagerie are not here; empty if they are. It is tried once."""
+    from mujoco_playground._src import mjx_env
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
+            mjx_env.ensure_menagerie_exists()
+    except Exception as error:  # no git, or no network
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _config(env: PlaygroundEnv) -> Any:

@@ -59,10 +59,7 @@ def default_buffers(env: Env) -> BufferSizes:
     Raises:
         ValueError: it refuses the model, or no upper bound is known.
     """
-    import warp
-
-    warp_config: Any = warp.config  # pyright takes it for another module
-    warp_config.quiet = True  # no banner in the middle of the report
+    engines.quiet_warp()  # no banner in the middle of the report
     engine = env.engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -3,7 +3,11 @@
 `native` is C MuJoCo on CPU threads, `mjx` is MuJoCo in JAX, `warp` is MuJoCo Warp for NVIDIA GPUs.
 """
 
+import contextlib
+import os
+import sys
 import warnings
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 import jax
@@ -76,8 +80,28 @@ def make(
 
 
 def quiet_warp() -> None:
-    """Leaves out Warp's greeting and its line for each module of kernels; warnings stay."""
+    """Leaves out Warp's greeting and its line for each module of kernels; warnings stay.
+
+    But not that there is no driver, where nobody expects one.
+    """
     import warp
 
-    if warp.config.log_level == warp.LOG_INFO:  # the default: another level is the user's choice
-        warp.config.log_level = warp.LOG_WARNING
+    if warp.config.log_level != warp.LOG_INFO:  # not the default: it is the user's choice
+        return
+    warp.config.log_level = warp.LOG_WARNING
+    with contextlib.nullcontext() if has_nvidia() else _no_standard_error():
+        warp.init()
+
+
+@contextlib.contextmanager
+def _no_standard_error() -> Iterator[None]:
+    """Until it ends, what a library in C writes to standard error goes nowhere."""
+    sys.stderr.flush()
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)

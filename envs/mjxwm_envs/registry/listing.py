@@ -1,14 +1,19 @@
 """Lists tasks by suite, with their sizes, the engines that run them, and missing packages."""
 
+import functools
 import importlib.metadata
+import json
+import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mjxwm_envs import engines
 from mjxwm_envs.env import Env
 from mjxwm_envs.fields import nearest
 from mjxwm_envs.registry import FOREIGN, SUITES, make, names
+from mjxwm_envs.tasks import disk_cache
 
 VARIANTS = ("fast", "stiff")
 """Suffixes of the names of tasks that are another task on a different body."""
@@ -24,6 +29,9 @@ PACKAGES = {
     "playground": (("playground", "playground"),),
 }
 """For each suite, the packages that it needs, with the extra of this project that installs them."""
+_PHYSICS = ("jax", "mujoco", "mujoco-mjx", "numpy", "warp-lang")
+_LASTING = ("locomotion", "dm_control", "myosuite", "metaworld", "playground")
+"""Suites whose tasks change with the versions of packages alone: not what a user registers."""
 
 
 class Row(NamedTuple):
@@ -44,7 +52,10 @@ class Row(NamedTuple):
 
 
 def rows(selection: tuple[str, ...] = (), **fields: Any) -> Iterator[Row]:
-    """Yields a row for each task; each takes a moment, as all engines are tried.
+    """Yields a row for each task.
+
+    A row takes a moment to make, as all engines are tried, and is kept in the user's cache folder
+    for the versions of all that it depends on: see `fingerprint`.
 
     Args:
         selection: names of tasks, also foreign ones, and of suites; by default all shipped suites.
@@ -56,7 +67,49 @@ def rows(selection: tuple[str, ...] = (), **fields: Any) -> Iterator[Row]:
     selection = selection or tuple(suite for suite in SUITES if SUITES[suite])
     for suite, name in [task for item in selection for task in expand(item)]:
         variants = tuple(v for v in VARIANTS if f"{name}-{v}" in SUITES.get(suite, {}))
-        yield describe(suite, name, **fields)._replace(variants=variants)
+        yield _kept_row(suite, name, fields)._replace(variants=variants)
+
+
+def _kept_row(suite: str, name: str, fields: dict[str, Any]) -> Row:
+    """The row of a task, from the cache where it is of a package and as the package has it."""
+    if fields or suite not in _LASTING:
+        return describe(suite, name, **fields)
+    place = disk_cache.folder("tasks") / fingerprint()
+    return disk_cache.load_or_make(
+        place / f"{disk_cache.key(suite, name)}.json",
+        lambda: describe(suite, name),
+        lambda row: json.dumps(row._asdict()).encode(),
+        _from_json,
+        lasts=lambda row: not row.missing,  # what is missing may be installed
+    )
+
+
+def _from_json(text: bytes) -> Row:
+    values = json.loads(text)
+    try:
+        lists = {key: tuple(values[key]) for key in ("variants", "engines")}
+        return Row(**(values | lists))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"no row: {error}") from error
+
+
+@functools.cache
+def fingerprint() -> str:
+    """A hash of what rows depend on: versions of packages, this package's files, the GPU."""
+    packages = sorted({p for needed in PACKAGES.values() for p, _ in needed} | set(_PHYSICS))
+    versions = [f"{package} {_version(package)}" for package in packages]
+    root = Path(__file__).parents[1]
+    files = sorted(p for p in root.rglob("*") if p.is_file() and p.suffix != ".pyc")
+    stats = [(p.relative_to(root).as_posix(), p.stat()) for p in files]
+    sources = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats]
+    return disk_cache.key(sys.version, *versions, *sources, engines.default())
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
 
 def describe(suite: str, name: str, **fields: Any) -> Row:

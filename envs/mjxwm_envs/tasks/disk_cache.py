@@ -38,6 +38,7 @@ def load_or_make(
     make: Callable[[], T],
     to_bytes: Callable[[T], bytes],
     from_bytes: Callable[[bytes], T],
+    lasts: Callable[[T], bool] = lambda content: True,
 ) -> T:
     """The content stored at `path`; else the result of `make`, which is then stored.
 
@@ -46,10 +47,13 @@ def load_or_make(
         make: computes the content.
         to_bytes: serialises it.
         from_bytes: the inverse of `to_bytes`; may raise ValueError for invalid bytes.
+        lasts: whether a content that was made is to be stored.
     """
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         return from_bytes(_read(path))
     content = make()
+    if not lasts(content):
+        return content
     with contextlib.suppress(OSError, RuntimeError):
         _write(path, to_bytes(content))
     return content

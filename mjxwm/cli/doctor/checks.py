@@ -167,10 +167,7 @@ def _why_no_gpu(platforms: str) -> str:
 def _engine(name: str) -> Finding:
     def step() -> tuple[str, str, str]:
         if name == "warp":
-            import warp
-
-            # Else it lists every kernel that it loads. The attribute is absent from warp's types.
-            warp.config.quiet = True  # pyright: ignore[reportAttributeAccessIssue]
+            engines.quiet_warp()  # else it lists every kernel that it loads
         env = envs.make_task(_ENGINE_TASK, name).for_worlds(2)
         states = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), 2))
         states = jax.jit(jax.vmap(env.step))(states, jnp.ones((2, env.engine.model.nu)))
