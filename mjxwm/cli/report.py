@@ -5,30 +5,49 @@ from pathlib import Path
 
 import tyro
 
+from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
 
 
 @dataclasses.dataclass(frozen=True)
 class _Report:
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders: one has a page of its own, several are compared."""
     html: Path | None = None
-    """The file; by default report.html in the run's folder."""
+    """The file; by default report.html in the run's folder, and comparison.html here for several
+    runs."""
+    title: str = ""
+    """Title of the page of several runs; by default their tasks."""
     json: Path | None = None
     """File for the result: where the page is."""
 
 
 def report(args: list[str]) -> int:
-    """Writes the page about a run."""
-    from mjxwm import ConfigError
-    from mjxwm.reports import one_run
+    """Writes the page about a run, or one that compares several."""
     from mjxwm.runs import folders
 
     options = parse(_Report, args, "report")
-    run = folders.of_any_kind(options.run)
-    target = one_run.write(run, options.html)
-    if target is None:
-        raise ConfigError(f"{run.path} has nothing to report yet: nothing was learned in it")
-    write({"run": str(run.path), "report": str(target)}, options.json)
+    runs = [folders.of_any_kind(path) for path in options.runs]
+    if not runs:
+        raise ConfigError("report needs at least one run folder")
+    target = _page(runs, options)
+    write({"runs": [str(run.path) for run in runs], "report": str(target)}, options.json)
     print(folders.quoted(target))
     return 0
+
+
+def _page(runs: list, options: _Report) -> Path:
+    from mjxwm.reports import one_run, several_runs
+
+    if len(runs) == 1:
+        target = one_run.write(runs[0], options.html)
+        if target is None:
+            path = runs[0].path
+            raise ConfigError(f"{path} has nothing to report yet: nothing was learned in it")
+        return target
+    paths = [run.path.resolve() for run in runs]
+    for run, path in zip(runs, paths, strict=True):
+        if paths.count(path) > 1:
+            raise ConfigError(f"run {run.path} is given twice")
+    target = options.html or Path("comparison.html")
+    return several_runs.write(several_runs.grouped(runs), target, options.title)

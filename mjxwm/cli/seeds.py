@@ -28,8 +28,11 @@ def report(results: Sequence[Any], target: Path | None) -> int:
             row.update(outcome.page(result.run))
     print(seeds.table(results))
     drawn = seeds.curve(results, results[0].config.task)
-    if drawn is not None:
-        print(f"{results[0].seconds / 60:.1f} minutes. Look closer:\n  {drawn}")
+    page = seeds.page(results)
+    files = {name: str(path) for name, path in (("report", page), ("curve", drawn)) if path}
+    if files:
+        print(f"{results[0].seconds / 60:.1f} minutes. Look closer:")
+        print("\n".join(f"  {quoted(path)}" for path in files.values()))
     going = [result for result in results if not result.trouble]
     if all(result.finished for result in results) and results[0].evaluation is None:
         print(f"finished before, at iteration {results[0].iteration}: nothing is left to train")
@@ -37,7 +40,7 @@ def report(results: Sequence[Any], target: Path | None) -> int:
     elif any(result.evaluation is None for result in going):
         paths = " ".join(quoted(result.run.path) for result in going)
         print(f"{_saved(going)}. Go on, together or with some of them, with\n  {_RESUME} {paths}")
-    write({**total, **({"curve": str(drawn)} if drawn else {}), "runs": rows}, target)
+    write({**total, **files, "runs": rows}, target)
     ended = [
         f"run {r.run.path} at iteration {r.iteration}: {r.trouble}" for r in results if r.trouble
     ]

@@ -18,7 +18,7 @@ from mjxwm_envs.fields import nearest
 from mjxwm import ConfigError
 from mjxwm.algos import shac
 from mjxwm.models import actor_critic
-from mjxwm.reports import plot
+from mjxwm.reports import means, several_runs
 from mjxwm.runs import exits, folders, loop, presets, record, stops
 from mjxwm.runs.build import build
 from mjxwm.runs.config import Config as TrainConfig
@@ -72,9 +72,9 @@ class Row(NamedTuple):
     end_returns: list[float]
     """Mean return of each run's last evaluation."""
     mean: float
-    low: float
-    high: float
-    """95% interval of the mean over seeds, by bootstrap; not defined for one seed."""
+    low: float | None
+    high: float | None
+    """95% interval of the mean over seeds, by bootstrap; None for one seed."""
     env_steps: list[int]
     minutes: list[float]
 
@@ -234,20 +234,25 @@ def _curve(trained: Trained) -> dict[str, np.ndarray]:
     }
 
 
+def page(done: dict[str, list[Trained]], target: Path, title: str) -> Path:
+    """Writes the page that compares all runs, with a group for each algorithm."""
+    groups = {name: [one.run for one in runs] for name, runs in done.items()}
+    return several_runs.write(several_runs.named(groups), target, title)
+
+
 def summarize(done: dict[str, list[Trained]]) -> list[Row]:
     """The result of each algorithm, the best first."""
     rows = []
     for name, run_curves in curves(done).items():
         ends = np.array([curve["return"][-1] for curve in run_curves])
-        low, high = plot.mean_interval(ends[:, None])
+        low, high = means.interval(ends[:, None])
         rows.append(
             Row(
                 name,
                 [str(one.run.path) for one in done[name]],
                 ends.tolist(),
                 float(ends.mean()),
-                float(low[0]),
-                float(high[0]),
+                *((float(low[0]), float(high[0])) if len(ends) > 1 else (None, None)),
                 [int(curve["env steps, all worlds"][-1]) for curve in run_curves],
                 [float(curve["minutes, compilation included"][-1]) for curve in run_curves],
             )
@@ -259,7 +264,9 @@ def table(rows: Sequence[Row]) -> str:
     """The rows as text for people."""
     lines = [f"{'algorithm':10}{'return at the end, mean [95%]':36}{'env steps':>14}{'minutes':>9}"]
     for row in rows:
-        summary = f"{row.mean:.1f} [{row.low:.1f}, {row.high:.1f}] of {len(row.runs)} seeds"
+        sure = "" if row.low is None else f" [{row.low:.1f}, {row.high:.1f}]"
+        count = f"{len(row.runs)} seeds" if len(row.runs) > 1 else "1 seed: no interval"
+        summary = f"{row.mean:.1f}{sure} of {count}"
         steps, minutes = np.mean(row.env_steps), np.mean(row.minutes)
         lines.append(f"{row.algorithm:10}{summary:36}{steps:14,.0f}{minutes:9.1f}")
     return "\n".join(lines)

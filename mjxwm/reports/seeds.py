@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mjxwm.reports import plot
+from mjxwm.reports import means, plot, several_runs
 from mjxwm.runs import keeping, record, symptoms
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.result import Result
@@ -21,7 +21,7 @@ def summary(results: Sequence[Result]) -> dict[str, Any]:
     returns = [r.evaluation.mean_return for r in results if r.evaluation]
     if not returns:
         return {"seeds": 0, "mean": None, "low": None, "high": None}
-    low, high = plot.mean_interval(np.array(returns)[:, None])
+    low, high = means.interval(np.array(returns)[:, None])
     several = len(returns) > 1
     return {
         "seeds": len(returns),
@@ -72,11 +72,31 @@ def curve(results: Sequence[Result], title: str) -> Path | None:
     runs = [result.run for result in results if result.evaluation is not None]
     if not runs:
         return None
-    name = runs[0].path.name.rpartition("-seed")[0] or runs[0].path.name
-    curves = [_curve(run) for run in runs]
-    target = runs[0].path.parent / f"{name}-seeds.png"
+    curves, target = [_curve(run) for run in runs], _file_of_all(runs, ".png")
     draw = functools.partial(plot.comparison, {f"{len(runs)} seeds": curves}, target, title)
     return target if keeping.attempt(runs[0], f"the curve {target.name}", draw) else None
+
+
+def page(results: Sequence[Result]) -> Path | None:
+    """Writes the page that has all seeds on it, NAME-seeds.html beside the runs' folders.
+
+    Returns:
+        The page; None if nothing was recorded yet, or it cannot be written, which is said.
+    """
+    runs = [result.run for result in results if result.run.metrics.is_file()]
+    if not runs:
+        return None
+    target = _file_of_all(runs, ".html")
+
+    def write() -> None:
+        several_runs.write(several_runs.grouped(runs), target)
+
+    return target if keeping.attempt(runs[0], f"the page {target.name}", write) else None
+
+
+def _file_of_all(runs: Sequence[RunFolder], suffix: str) -> Path:
+    name = runs[0].path.name.rpartition("-seed")[0] or runs[0].path.name
+    return runs[0].path.parent / f"{name}-seeds{suffix}"
 
 
 def _curve(run: RunFolder) -> dict[str, np.ndarray]:

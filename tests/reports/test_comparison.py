@@ -1,6 +1,7 @@
 """Several algorithms under equal conditions: settings, curves, intervals, and what is kept."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from mjxwm import ConfigError
 from mjxwm.algos import pwm, shac
-from mjxwm.reports import comparison, plot
+from mjxwm.reports import comparison, means, plot
 from mjxwm.runs import build, folders, loop, presets, start, stops
 from mjxwm.runs.config import Config as RunConfig
 
@@ -83,6 +84,8 @@ def done(shared_programs, tmp_path_factory):
 def test_a_table_and_a_figure_over_seeds(done, tmp_path):
     (row,) = comparison.summarize(done)
     assert row.mean == pytest.approx(np.mean(row.end_returns))
+    assert row.low is not None
+    assert row.high is not None
     assert row.low <= row.mean <= row.high
     assert "of 2 seeds" in comparison.table([row])
     curve = comparison.curves(done)["pwm"][0]
@@ -91,6 +94,47 @@ def test_a_table_and_a_figure_over_seeds(done, tmp_path):
     assert curve["updates of the actor"][-1] == cfg.algo.iterations * cfg.algo.policy_updates
     target = plot.comparison(comparison.curves(done), tmp_path / "c.png")
     assert target.stat().st_size > 10_000
+    page = comparison.page(done, tmp_path / "c.html", "cartpole").read_text(encoding="utf-8")
+    assert "pwm, mean of 2 seeds" in page
+    assert "cartpole: 2 runs" in page
+
+
+def test_one_evaluation_of_one_seed_is_drawn_and_has_no_interval(monkeypatch):
+    """A point in every panel, where a line of one point would be empty."""
+    figures = []
+    monkeypatch.setattr(plot, "_save", lambda figure, target: figures.append(figure) or target)
+    one = {"env steps": np.array([500.0]), "minutes": np.array([1.0]), "return": np.array([89.4])}
+    other = {"env steps": np.array([500.0]), "minutes": np.array([2.0]), "return": np.array([91.0])}
+    plot.comparison({"one": [one], "two": [one, other]}, Path("c.png"))
+    for axis in figures[0].axes:
+        assert all(line.get_marker() == "." for line in axis.get_lines())
+        assert len(axis.get_lines()) >= 2
+    assert len(figures[0].axes[-1].get_legend().get_texts()) == 2
+    row = comparison.Row("pwm", ["a"], [89.4], 89.4, None, None, [500], [1.0])
+    assert "89.4 of 1 seed: no interval" in comparison.table([row])
+
+
+def test_a_mean_goes_as_far_as_all_of_its_curves():
+    mean = means.mean_curve([([0, 10], [0, 10]), ([5, 20], [5, 20])], points=3)
+    assert mean is not None
+    np.testing.assert_allclose(mean.x, [5, 7.5, 10])
+    np.testing.assert_allclose(mean.mean, [5, 7.5, 10])
+    assert means.mean_curve([([0, 1], [0, 1]), ([2, 3], [0, 1])]) is None
+    assert means.mean_curve([([0, 1], [0, np.nan]), ([], [])]) is None
+
+
+def test_what_lines_of_a_curve_mean_is_in_its_legend(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(plot, "_save", lambda figure, target: figures.append(figure) or target)
+    lines = [f'{{"iteration": {i}, "env_steps": {i}, "minutes": {i}, "collect/return": 1.0, '
+             f'"eval/return": 2.0}}\n' for i in (1, 2)]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    for records in (["a"], ["a", "b"]):
+        files = dict(zip(records, [tmp_path / "a.jsonl"] * 2, strict=False))
+        plot.learning_curve(files, tmp_path / "c.png")
+        words = [text.get_text() for text in figures.pop().axes[1].get_legend().get_texts()]
+        runs = records if len(records) > 1 else []
+        assert words == [*runs, "evaluated", "collected, with the policy's noise"]
 
 
 def test_a_run_without_its_last_evaluation_is_not_finished(done):
@@ -133,8 +177,7 @@ def test_a_time_limit_ends_a_run_with_an_evaluation(tmp_path):
 
 def test_the_interval_of_a_mean():
     values = np.random.default_rng(0).normal(size=(50, 3))
-    low, high = plot.mean_interval(values)
+    low, high = means.interval(values)
     half = 1.96 * values.std(axis=0) / np.sqrt(50)
     np.testing.assert_allclose((high - low) / 2, half, rtol=0.1)
-    one = plot.mean_interval(values[:1])
-    np.testing.assert_allclose(one, [values[0]] * 2)
+    assert np.isnan(means.interval(values[:1])).all(), "one seed has none"

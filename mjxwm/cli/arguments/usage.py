@@ -17,6 +17,7 @@ USAGE = """usage: mjxwm COMMAND ...
   import checkpoint FILE               a model of TD-MPC2's or PWM's, as a run
   import data FILE ...                 TD-MPC2's data, as a data set
   report RUN                           the page about a run: curves, video, model, time, commands
+  report RUN RUN ...                   several runs on one page: intervals over seeds, differences
   plot RUN [RUN ...]                   learning curves of runs in one figure
   score RUN [RUN ...]                  returns in units of PPO's, summed up over seeds and tasks
   compare --task TASK                  several algorithms under equal conditions, over seeds

@@ -39,7 +39,7 @@ def panel(material: Material, spec: Panel) -> Html:
     lines: list[Line] = []
     for name, label in _present(material.rows, spec):
         lines += _lines(material, name, label or _short(name), _colour(lines))
-    if spec.troubles and not any(_moves(line.y) for line in lines):
+    if spec.troubles and not any(moves(line.y) for line in lines):
         return Html("")
     kinds = ("linear", spec.kind)
     levels = spec.levels if _near(lines, spec.levels) else ()
@@ -55,7 +55,7 @@ def others(material: Material, specs: Sequence[Panel]) -> list[Html]:
     figures = []
     for name in sorted(set(names) - taken):
         lines = _lines(material, name, name, 0)
-        if any(_moves(line.y) for line in lines):
+        if any(moves(line.y) for line in lines):
             figures.append(page.figure(name, Chart(lines, material.x[1])))
     return figures
 
@@ -109,7 +109,7 @@ def _short(name: str) -> str:
     return name.rpartition("/")[2].removeprefix("reward_").replace("_", " ")
 
 
-def _moves(values: Sequence[float]) -> bool:
+def moves(values: Sequence[float]) -> bool:
     """Whether a line is anything but 0 all along."""
     return any(value != 0 for value in values)
 

@@ -33,10 +33,10 @@ def _cards(material: Material) -> Iterator[tuple[str, str, str]]:
         row = evaluations[-1]
         spread = number(row.get("eval/return_std"))
         note = "" if spread is None else f"± {written(spread)} over episodes"
-        yield "Return, last evaluation", _exact(row["eval/return"]), note
+        yield "Return, last evaluation", exact(row["eval/return"]), note
         highest = max(evaluations, key=lambda row: row["eval/return"])
         where = f"at iteration {highest['iteration']:,}"
-        yield "Best evaluation", _exact(highest["eval/return"]), where
+        yield "Best evaluation", exact(highest["eval/return"]), where
         if (success := number(row.get("eval/success"))) is not None:
             yield "Success", f"{success:.0%}", "of the last evaluation's episodes"
     if steps := last.get("env_steps"):
@@ -52,7 +52,8 @@ def _cards(material: Material) -> Iterator[tuple[str, str, str]]:
             yield "Throughput", written(rates[len(rates) // 2]), f"{unit} per second, median"
 
 
-def _exact(value: float) -> str:
+def exact(value: float) -> str:
+    """A return for people."""
     return f"{value:,.1f}" if abs(value) < 1e5 else written(value, 4)
 
 
