@@ -10,6 +10,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.arguments import task_fields
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,22 +42,24 @@ def view(args: list[str]) -> int:
     fields, args = task_fields.take(args)
     options = parse(_View, args, "view")
     _check(options)
-    from mjxwm.reports.viewer import opening, server
-    from mjxwm.reports.viewer.show import Show
-    from mjxwm.runs import shipped
+    with progress.loading():
+        from mjxwm.reports.viewer import opening, server
+        from mjxwm.reports.viewer.show import Show
+        from mjxwm.runs import shipped
 
     target = options.target or str(shipped.find(options.pretrained))
-    scenes = opening.of_target(target, options.engine, fields)
-    page = server.serve(options.host, options.port, scenes.policies.title)
-    simulation, choice, about = opening.start(scenes, options.policy, options.worlds, options.seed)
-    show = Show(simulation, scenes.policies, choice, about, page)
-    port = page.get_port()
-    for line in server.addresses(options.host, port):
+    with progress.step(f"opens    {target}"):
+        opened = opening.of_target(target, options.engine, fields)
+    page = server.serve(options.host, options.port, opened.policies.title)
+    with progress.step(f"compile  a step of {options.worlds} worlds"):
+        started = opening.start(opened, options.policy, options.worlds, options.seed)
+    show = Show(*started, opened.policies, page)
+    for line in server.addresses(options.host, show.port):
         print(line, flush=True)
     pace = show.run(options.seconds)
     seconds = max(pace.seconds, 1e-9)
     result: dict[str, Any] = {
-        "port": port,
+        "port": show.port,
         "seconds_looked_at": round(pace.seconds, 3),
         "frames_per_second": round(pace.frames / seconds, 2),
         "steps_per_second": round(pace.steps / seconds, 2),

@@ -96,4 +96,6 @@ def start(
     else:
         arrays, about = opened.policies.load(name)
     simulation = Simulation(opened.env, opened.agent, arrays, worlds, seed)
+    simulation.step()  # compiles it
+    simulation.restart()
     return simulation, name, about

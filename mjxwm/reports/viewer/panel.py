@@ -82,8 +82,8 @@ class Panel:
         if self._policy.value != choose:
             self._policy.value = choose
 
-    def say(self, title: str, rows: dict[str, str], note: str = "") -> None:
-        """Shows a title, named values, and a note that stands out."""
+    def say(self, rows: dict[str, str], note: str = "") -> None:
+        """Shows named values, and a note that stands out."""
         cells = "".join(
             f"<tr><td style='opacity:.65;padding-right:1em'>{html.escape(name)}</td>"
             f"<td>{html.escape(value)}</td></tr>"
@@ -92,7 +92,6 @@ class Panel:
         shown = f"<div style='color:#c9484f'>{html.escape(note)}</div>" if note else ""
         self._words.content = (
             "<div style='padding:.2em .9em .6em;font-size:.85em;line-height:1.4'>"
-            f"<div style='font-weight:600'>{html.escape(title)}</div>"
             f"<table>{cells}</table>{shown}</div>"
         )
 
@@ -115,7 +114,7 @@ class Panel:
             (uplot.Series(label="seconds"), *lines),
             title=title,
             scales={"x": uplot.Scale(time=False, auto=True), "y": uplot.Scale(auto=True)},
-            legend=uplot.Legend(show=True),
+            legend=uplot.Legend(show=True, live=False),
             height=170,
         )
 

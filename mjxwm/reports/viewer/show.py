@@ -43,20 +43,19 @@ class Show:
     def __init__(
         self,
         simulation: Simulation,
-        policies: Policies,
         choice: str,
         about: str,
+        policies: Policies,
         server: viser.ViserServer,
     ):
         """Args:
         simulation: the worlds.
-        policies: what may act in them.
         choice: the name of the policy that acts at first.
         about: that policy, in words.
+        policies: what may act in them.
         server: the page.
         """
         self.simulation, self._server, self._about = simulation, server, about
-        self._title = policies.title
         self._names = policies.names()
         self._follower = Follower(policies, choice)
         self._end = threading.Event()
@@ -212,7 +211,8 @@ class Show:
     def _word(self) -> None:
         simulation, world = self.simulation, self._world
         rows = {"task": f"{simulation.env.name}, engine {simulation.env.spec.engine}"}
-        rows["policy"] = f"{self._follower.choice}, {self._about}"
+        name = self._follower.choice
+        rows["policy"] = self._about if name == "policy" else f"{name}, {self._about}"
         moment = simulation.moment
         if moment is not None:
             length, limit = int(moment.episode_length[world]), simulation.env.spec.episode_length
@@ -223,7 +223,7 @@ class Show:
         if self._seconds:
             fast = self._stepped * simulation.dt / self._seconds
             rows["pace"] = f"{fast:.2f}x, {self._frames / self._seconds:.0f} pictures/s"
-        self._panel.say(self._title, rows, self._follower.note or self._note)
+        self._panel.say(rows, self._follower.note or self._note)
         if len(self._traces) > 1:
             self._plot(world)
 

@@ -45,7 +45,7 @@ class Stage(ViserMujocoScene):
         self._markers: list[Any] = []
         super().__init__(server, scene.model, num_envs=1)
         self.follow = travels(scene.model)
-        self._height = self._root_position()[2]
+        self._extent = self._measure()
         self._arrow = server.scene.add_line_segments(
             "/pull",
             np.zeros((1, 2, 3), np.float32),
@@ -112,14 +112,11 @@ class Stage(ViserMujocoScene):
 
     def view(self) -> tuple[np.ndarray, np.ndarray]:
         """Where a camera stands at first, and the point that it looks at [m]."""
-        center = self._root_position() if self.follow else np.array(self.mj_model.stat.center)
-        distance = 2.2 * self.mj_model.stat.extent
+        center, radius = self._extent
         azimuth, elevation = np.deg2rad(-70), np.deg2rad(15)
         flat = np.cos(elevation)
         direction = np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
-        if self.follow:
-            center = np.array([0.0, 0.0, self._height])
-        return center + distance * direction, center
+        return center + 2.5 * radius * direction, center
 
     def _update_visualization_locked(
         self,
@@ -136,6 +133,19 @@ class Stage(ViserMujocoScene):
         self.offset = -position * (1, 1, 0) if self.follow else np.zeros(3)
         arrays = (body_xpos, body_xmat, mocap_pos, mocap_quat, env_idx)
         super()._update_visualization_locked(*arrays, self.offset, mj_data)
+
+    def _measure(self) -> tuple[np.ndarray, float]:
+        """Centre, as drawn, and radius of what moves; of the model if nothing does [m]."""
+        model, data = self.mj_model, self.mj_data
+        mujoco.mj_resetData(model, data)
+        mujoco.mj_kinematics(model, data)
+        moves = model.body_weldid[model.geom_bodyid] > 0
+        if not moves.any():
+            return np.array(model.stat.center), float(model.stat.extent)
+        places, reach = data.geom_xpos[moves], model.geom_rbound[moves, None]
+        low, high = (places - reach).min(axis=0), (places + reach).max(axis=0)
+        center = (low + high) / 2 - (self._root_position() * (1, 1, 0) if self.follow else 0)
+        return center, float(np.linalg.norm(high - low) / 2)
 
     def _root_position(self) -> np.ndarray:
         return self.mj_data.xpos[_root(self.mj_model)].copy()

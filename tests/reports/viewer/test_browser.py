@@ -64,9 +64,8 @@ def run(tmp_path):
 @pytest.fixture
 def show(run):
     opened = opening.of_target(str(run.path), None, {})
-    simulation, choice, about = opening.start(opened, None, 2, 0)
     page = server.serve("127.0.0.1", 0, "walks")
-    shown = Show(simulation, opened.policies, choice, about, page)
+    shown = Show(*opening.start(opened, None, 2, 0), opened.policies, page)
     thread = threading.Thread(target=shown.run)
     thread.start()
     yield shown
