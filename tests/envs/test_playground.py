@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mjxwm_envs as envs
 import numpy as np
 import pytest
-from mjxwm_envs.adapters import playground
+from mjxwm_envs.adapters import playground_loading
 
 pytest.importorskip("mujoco_playground")
 B, T = 8, 12
@@ -114,9 +114,9 @@ def test_a_download_that_fails_is_explained(monkeypatch):
         raise subprocess.CalledProcessError(128, ["git", "clone"])
 
     monkeypatch.setattr(mjx_env, "ensure_menagerie_exists", offline)
-    playground._not_downloaded.cache_clear()
+    playground_loading.not_downloaded.cache_clear()
     for name in ("Go1Handstand", "PandaPickCube"):
         with pytest.raises(ValueError, match="mujoco_menagerie"):
             _ = envs.make(f"playground/{name}", engine="mjx").spec
-    playground._not_downloaded.cache_clear()
+    playground_loading.not_downloaded.cache_clear()
     assert len(tries) == 1, "it takes long each time"

@@ -6,10 +6,8 @@ bodies differ from dm_control's (solver iterations, time steps, contacts), so re
 scale only; dm_control's own tasks are shipped under plain names.
 """
 
-import contextlib
 import dataclasses
 import functools
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,16 +17,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from mjxwm_envs import engines
+from mjxwm_envs.adapters import playground_loading as loading
 from mjxwm_envs.batch import BatchEnv
 from mjxwm_envs.core import EnvSpec, Failure, Physics, Scene, SimState, State
-from mjxwm_envs.engines.buffer_sizes import largest_sizes
 from mjxwm_envs.engines.precision import in_full
 from mjxwm_envs.fields import nearest
-from mjxwm_envs.packages import not_imported
-
-_IMPLS = {"mjx": "jax", "warp": "warp"}
-_SIZED_FOR = 2048
-"""Worlds that Playground's own contact buffers are made for, at least."""
 
 
 def names() -> tuple[str, ...]:
@@ -37,7 +30,7 @@ def names() -> tuple[str, ...]:
     Raises:
         ValueError: playground is not installed.
     """
-    return tuple(_registry().ALL_ENVS)
+    return tuple(loading.registry().ALL_ENVS)
 
 
 def make(env_id: str, action_repeat: int = 1, engine: str = "auto", **config: Any) -> Any:
@@ -53,7 +46,7 @@ def make(env_id: str, action_repeat: int = 1, engine: str = "auto", **config: An
         ValueError: an unknown environment, engine or entry; files that cannot be downloaded; or
             observations that are pixels.
     """
-    registry = _registry()
+    registry = loading.registry()
     if env_id not in registry.ALL_ENVS:
         raise ValueError(
             f"playground has no {env_id!r}{nearest(env_id, registry.ALL_ENVS)}. "
@@ -61,7 +54,7 @@ def make(env_id: str, action_repeat: int = 1, engine: str = "auto", **config: An
         )
     if engine == "auto":
         engine = "warp" if engines.has_nvidia() else "mjx"
-    if engine not in _IMPLS:
+    if engine not in loading.IMPLS:
         raise ValueError(
             f"playground/{env_id} does not run on engine={engine!r}; use 'mjx' or 'warp'"
         )
@@ -97,7 +90,7 @@ class PlaygroundEnv:
     @property
     def env(self) -> Any:
         """Playground's own environment."""
-        return _load(self)
+        return loading.load(self)
 
     @property
     def spec(self) -> EnvSpec:
@@ -131,7 +124,7 @@ class PlaygroundEnv:
     @property
     def episode_length(self) -> int:
         """Actions until truncation."""
-        return -(-_config(self).episode_length // self.action_repeat)
+        return -(-loading.configuration(self).episode_length // self.action_repeat)
 
     @property
     def reset_computes(self) -> bool:
@@ -216,67 +209,6 @@ class PlaygroundEnv:
         )
 
 
-@functools.cache
-def _load(env: PlaygroundEnv) -> Any:
-    config = _config(env)
-    registry = _registry()
-    with_robots = registry.locomotion.ALL_ENVS + registry.manipulation.ALL_ENVS
-    if env.engine_name == "warp":
-        engines.quiet_warp()
-    try:
-        if env.env_id in with_robots and (reason := _not_downloaded()):
-            raise ConnectionError(reason)
-        # The first call may be inside a traced program: its tracers must not stay in the cache.
-        with jax.ensure_compile_time_eval():
-            loaded = registry.load(env.env_id, config=config)
-            if env.engine_name == "warp":
-                config = _with_buffers(config, loaded, env.num_worlds)
-                loaded = registry.load(env.env_id, config=config)
-    except Exception as error:  # a download by git that failed, or missing files
-        raise ValueError(
-            f"playground/{env.env_id} cannot be made ({type(error).__name__}: {error}). Bodies of "
-            "its locomotion and manipulation come from mujoco_menagerie, which Playground clones "
-            "from GitHub at first use: run it once with a network"
-        ) from error
-    return loaded
-
-
-@functools.cache
-def _not_downloaded() -> str:
-    """Why the robots of mujoco_menagerie are not here; empty if they are. It is tried once."""
-    from mujoco_playground._src import mjx_env
-
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
-            mjx_env.ensure_menagerie_exists()
-    except Exception as error:  # no git, or no network
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
-def _config(env: PlaygroundEnv) -> Any:
-    config = _registry().get_default_config(env.env_id)
-    config.update(dict(env.config))
-    config.impl = _IMPLS[env.engine_name]
-    return config
-
-
-def _with_buffers(config: Any, env: Any, num_worlds: int) -> Any:
-    """`config` with buffers that are large enough for all contacts of `num_worlds` worlds."""
-    impl = env.mjx_model._impl
-    try:
-        bound = largest_sizes(
-            env.mj_model, impl.nxn_geom_pair_filtered, impl.nxn_pairid_filtered[:, 0]
-        )
-        contacts, rows = bound.contacts, bound.rows
-    except ValueError:
-        contacts, rows = -(-config.naconmax // _SIZED_FOR), config.njmax
-    with config.unlocked():
-        config.naconmax = max(1, contacts * num_worlds)
-        config.njmax = max(1, rows)
-    return config
-
-
 def _dropped() -> int:
     from mjxwm_envs.engines.warp import DROPPED
 
@@ -296,11 +228,3 @@ def _vector(obs: Any, name: str) -> Float[Array, " o"]:
 def _terms(metrics: Any) -> dict[str, Float[Array, ""]]:
     scalars = {k: jnp.asarray(v) for k, v in metrics.items() if np.ndim(v) == 0}
     return {k.removeprefix("reward/").replace("/", "_"): v * 1.0 for k, v in scalars.items()}
-
-
-def _registry() -> Any:
-    try:
-        from mujoco_playground import registry
-    except ImportError as error:
-        raise not_imported("mujoco_playground", "mjxwm[playground]", error) from error
-    return registry
