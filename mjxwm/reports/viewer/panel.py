@@ -45,6 +45,7 @@ class Panel:
         self._world = gui.add_dropdown("World", [str(i) for i in range(worlds)])
         self._world.visible = worlds > 1
         self._policy = gui.add_dropdown("Policy", list(names), initial_value=names[0])
+        self._policy.on_update(lambda event: event.client and self._press(event.target.value))
         self._follow = gui.add_checkbox("Newer policies", True)
         self._follow.hint = "Take them over as the run saves them"
         self._plots: dict[str, Any] = {}
@@ -55,17 +56,12 @@ class Panel:
         return int(self._world.value)
 
     @property
-    def policy(self) -> str:
-        """The policy that is chosen."""
-        return self._policy.value
-
-    @property
     def follows(self) -> bool:
         """Whether newer policies of the same name are taken over."""
         return self._follow.value
 
     def presses(self) -> Iterator[str]:
-        """The buttons that were pressed since the last call: STEP, RESTART or KICK."""
+        """What was pressed since the last call: STEP, RESTART, KICK, or the name of a policy."""
         while not self._pressed.empty():
             yield self._pressed.get()
 

@@ -123,7 +123,11 @@ class OfRun:
 
     def _read(self, name: str) -> policies.Policy:
         if not name.startswith("checkpoint "):
-            return policies.load(self._place(name))
+            policy = policies.load(self._place(name))
+            if not entry(policy.config.algorithm).takes_env:
+                folders.find(self.path)  # which says what it is
+                raise ConfigError(f"{self.path} is a model of many tasks, not a policy")
+            return policy
         return _of_checkpoint(self._run, int(name.removeprefix("checkpoint ")))
 
 

@@ -11,7 +11,7 @@ import viser
 from mjxwm import ConfigError
 from mjxwm.reports.viewer import server as servers
 from mjxwm.reports.viewer.following import Follower
-from mjxwm.reports.viewer.panel import KICK, STEP, Panel
+from mjxwm.reports.viewer.panel import KICK, RESTART, STEP, Panel
 from mjxwm.reports.viewer.policies import Policies
 from mjxwm.reports.viewer.simulation import Simulation
 from mjxwm.reports.viewer.stage import Forces, Stage
@@ -56,11 +56,11 @@ class Show:
         server: the page.
         """
         self.simulation, self._server, self._about = simulation, server, about
-        self._names = policies.names()
         self._follower = Follower(policies, choice)
         self._end = threading.Event()
-        self._panel = Panel(server, simulation.num_worlds, self._names, simulation.pushable)
-        self._panel.offer(self._names, choice)
+        names, pushable = self._follower.names, simulation.pushable
+        self._panel = Panel(server, simulation.num_worlds, names, pushable)
+        self._panel.offer(names, choice)
         self._world = 0
         self._stage = Stage(server, simulation.scene(0))
         self._stage.set_refresh_handler(lambda: None)  # the next picture has it
@@ -182,10 +182,12 @@ class Show:
                 self._step()
             elif button == KICK:
                 self._kick()
-            else:
+            elif button == RESTART:
                 self.simulation.restart()
                 self._traces.clear()
                 self._show_episode()
+            else:
+                self._follower.choice = button
         if self._panel.world != self._world:
             self._world = self._world
             self._show_episode()
@@ -193,12 +195,8 @@ class Show:
 
     def _take_over(self) -> None:
         follower = self._follower
-        if follower.names != self._names:
-            self._names = follower.names
-            kept = [follower.choice] if follower.choice not in self._names else []
-            self._panel.offer([*self._names, *kept], follower.choice)
-        elif self._panel.policy != follower.choice:
-            follower.choice = self._panel.policy
+        names, choice = follower.names, follower.choice
+        self._panel.offer(names if choice in names else [*names, choice], choice)
         follower.follows = self._panel.follows
         news = follower.take()
         if news is not None:

@@ -102,11 +102,23 @@ class Simulation:
         worlds, step = self._batch.step(worlds, action)
         physics = worlds.state.sim.physics
         done = step.terminated | step.truncated
+        memory = self._forgotten(memory, done)
         shown: Any = (
             *(physics.qpos, physics.qvel, physics.act, physics.ctrl, step.reward, step.terms),
             *(done, step.terminated, step.episode_return, step.episode_length, value, imagined),
         )
         return memory, worlds, Moment(*shown)
+
+    def _forgotten(self, memory: Any, done: Any) -> Any:
+        """What a planner carries on, begun anew in the worlds whose episode ended."""
+        fresh = self.agent.controller.start(self.num_worlds)
+
+        def begun(new: Any, old: Any) -> Any:
+            if old.ndim < 2:  # the random key of actions, which no world owns
+                return old
+            return jnp.where(done.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+        return jax.tree.map(begun, fresh, memory)
 
     def scene(self, world: int) -> Scene:
         """What a world's episode looks like: its own body, and its goal."""

@@ -62,10 +62,7 @@ class Stage(ViserMujocoScene):
         changed = False
         with self._update_lock:  # the panel's controls draw from threads of their own
             for name in mujoco.batch.MODEL_FIELDS:  # in place: the controls refer to this model
-                if not name.startswith("opt."):
-                    mine, other = getattr(self.mj_model, name), getattr(scene.model, name)
-                    if not np.array_equal(mine, other):
-                        mine[...], changed = other, True
+                changed |= _copied(name, scene.model, self.mj_model)
             if changed:
                 mujoco.mj_resetData(
                     self.mj_model, self.mj_data
@@ -197,6 +194,20 @@ class Stage(ViserMujocoScene):
             position=tuple(np.asarray(marker.place, float)),
             cast_shadow=False,
         )
+
+
+def _copied(name: str, source: mujoco.MjModel, target: mujoco.MjModel) -> bool:
+    """Copies a field from model to model; whether it differed and may be seen."""
+    option = name.startswith("opt.")
+    owners = (source.opt, target.opt) if option else (source, target)
+    there, mine = (getattr(owner, name.removeprefix("opt.")) for owner in owners)
+    if np.array_equal(there, mine):
+        return False
+    if isinstance(mine, np.ndarray):
+        mine[...] = there
+    else:
+        setattr(owners[1], name.removeprefix("opt."), there)
+    return not option
 
 
 def _root(model: mujoco.MjModel) -> int:

@@ -30,7 +30,7 @@ class Tab:
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": params}))
         while True:
-            message = json.loads(self._socket.recv(timeout=60))
+            message = json.loads(self._socket.recv(timeout=240))
             if message.get("method") == "Network.requestWillBeSent":
                 address = message["params"]["request"]["url"]
                 if not address.startswith(("data:", "blob:")):
@@ -48,7 +48,7 @@ class Tab:
         """The words on the page."""
         return self.value("document.body ? document.body.innerText : ''") or ""
 
-    def wait_for(self, words: str, seconds: float = 60) -> str:
+    def wait_for(self, words: str, seconds: float = 180) -> str:
         """Waits until the page shows these words; returns all of its words."""
         end = time.monotonic() + seconds
         while words not in (text := self.text()):

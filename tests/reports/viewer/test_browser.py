@@ -47,7 +47,7 @@ def save(run, iteration):
     policy_files.write(run.policy / "last", header, jax.device_get(arrays))
 
 
-def until(holds, seconds=60):
+def until(holds, seconds=120):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
