@@ -56,6 +56,7 @@ def main() -> int:
     shutil.rmtree(place, ignore_errors=True)
     policy = policies.of_run(args.run, args.best)
     config = dataclasses.replace(policy.config, devices=1, task_folder=None, data=None)
+    config = dataclasses.replace(config, algorithm_folder=None)
     header = described(args.run, args.best, policy)
     arrays = jax.device_get(policy.arrays)
     policy_files.write(place, dataclasses.replace(header, config=config), arrays, half=True)

@@ -140,7 +140,8 @@ def _collect_one(config: Any, preset: str, name: str, folder: Path) -> Any:
     if not folders.learned(run_folder.path):
         return _reported(loop.run(config, preset, name, folder))
     kept = presets.load_yaml(Config, run_folder.config)
-    if dataclasses.replace(kept, task_folder=config.task_folder) != config:
+    places = {name: getattr(config, name) for name in ("task_folder", "algorithm_folder")}
+    if dataclasses.replace(kept, **places) != config:
         raise ConfigError(
             f"{run_folder.path} exists with other settings; give another --folder, or remove it"
         )

@@ -97,7 +97,7 @@ def read(run: RunFolder) -> End:
 
 
 _NOT_COMPARED = {
-    *("seed", "task", "task_fields", "task_folder"),
+    *("seed", "task", "task_fields", "task_folder", "algorithm_folder"),
     *("video", "checkpoints", "evaluations", "episodes"),
 }
 

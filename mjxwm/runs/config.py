@@ -4,10 +4,11 @@ import dataclasses
 from typing import Any, Literal
 
 import mjxwm_envs as envs
+from mjxwm_envs import registry
 from mjxwm_envs.fields import nearest
 
 from mjxwm import ConfigError
-from mjxwm.algos import ALGORITHMS, Entry, pwm
+from mjxwm.algos import ALGORITHMS, Entry, pwm, user_algorithms
 from mjxwm.maths import ranges
 from mjxwm.runs import presets
 
@@ -65,27 +66,33 @@ class Config:
     """Folder of a data set to which everything that is collected is added, see `mjxwm collect`."""
     algorithm: str = "pwm"
     """What learns: pwm; shac, through the simulator; tdmpc2; the baselines ppo and sac; pretrain, a
-    model of many tasks from data; or extract, a policy through such a model. A preset is of one
-    algorithm."""
+    model of many tasks from data; extract, a policy through such a model; or one of your own as
+    my_module:ENTRY. A preset is of one algorithm."""
+    algorithm_folder: str | None = None
+    """Folder that the module of an algorithm of your own is in, likewise."""
     algo: Any = pwm.Config()
     """The algorithm's configuration, of the class that `algorithm` stands for."""
 
     @classmethod
     def chosen(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The type of `algo`, see `presets.from_dict`."""
-        return {"algo": entry(values.get("algorithm", cls.algorithm)).config}
+        folder = values.get("algorithm_folder")
+        with registry.search_first(folder if isinstance(folder, str) else None):
+            return {"algo": entry(values.get("algorithm", cls.algorithm)).config}
 
 
 def entry(algorithm: str) -> Entry:
-    """The algorithm of this name.
+    """The algorithm of this name, or that which `module:attribute` stands for.
 
     Raises:
         ConfigError: there is none.
     """
+    if isinstance(algorithm, str) and ":" in algorithm:
+        return user_algorithms.entry(algorithm)
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise ConfigError(
             f"algorithm {algorithm!r} is unknown{nearest(str(algorithm), ALGORITHMS)}. "
-            f"There are: {', '.join(ALGORITHMS)}"
+            f"There are: {', '.join(ALGORITHMS)}; and your own, as my_module:ENTRY"
         )
     return ALGORITHMS[algorithm]
 
@@ -106,7 +113,10 @@ def check(config: Config) -> None:
         raise ConfigError(f"minutes={config.minutes} is out of range; it must be above 0")
     if type(config.algo) is not entry(config.algorithm).config:
         fitting = [n for n in presets.preset_names() if n.startswith(f"{config.algorithm}-")]
+        way = f"choose a preset of {config.algorithm}, such as {', '.join(fitting)}"
+        if not fitting:
+            way = f"write a preset of its own: a YAML file with `algorithm: {config.algorithm}`"
         raise ConfigError(
             f"algorithm={config.algorithm!r} does not fit the preset's settings, which are another "
-            f"algorithm's; choose a preset of {config.algorithm}, such as {', '.join(fitting)}"
+            f"algorithm's; {way}"
         )

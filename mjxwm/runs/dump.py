@@ -52,7 +52,7 @@ def write(run: RunFolder, trainer: Trainer, index: int, event: Event) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     seed = (trainer.seeds or [trainer.config.seed])[index]
-    config = dataclasses.replace(start.with_task_folder(trainer), seed=seed)
+    config = dataclasses.replace(start.with_folders(trainer), seed=seed)
     presets.save_yaml(config, partial / "config.yaml")
     if event.checkpoint is not None:
         name = str(event.checkpoint)

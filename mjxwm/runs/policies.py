@@ -185,7 +185,7 @@ def _best_return(place: Path) -> float:
 
 def _header(trainer: Trainer, index: int, iteration: int, eval_return: float | None) -> Header:
     """All about the policy of a trainer's run, or of the seed with this index."""
-    config, algorithm, env = start.with_task_folder(trainer), trainer.algorithm, trainer.env
+    config, algorithm, env = start.with_folders(trainer), trainer.algorithm, trainer.env
     seed = config.seed if trainer.seeds is None else trainer.seeds[index]
     header = policy_files.describe(dataclasses.replace(config, seed=seed), iteration)
     if env is None or trainer.eval_env is None:

@@ -156,8 +156,13 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
     return changes
 
 
-def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
+def from_dict(
+    cls: type[T], values: Any, where: str = "configuration", default: T | None = None
+) -> T:
     """Builds the dataclass `cls` from nested plain values; missing fields keep their defaults.
+
+    The defaults of a field that is a dataclass itself are those of the object that it has by
+    default, which may differ from its class's: they are given as `default`.
 
     A class whose field is of one type or another says which: its `chosen(values)` gives the type by
     the field's name, and where the field itself is missing, that type's defaults are taken.
@@ -169,6 +174,9 @@ def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
         chosen = cls.chosen(values)  # type: ignore[attr-defined]
         hints, values = hints | chosen, {**values, **{n: values.get(n, {}) for n in chosen}}
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    defaults = {f.name: f.default for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if default is not None:
+        defaults = {name: getattr(default, name) for name in names}
     fields = {}
     for name, value in values.items():
         if name not in names:
@@ -176,9 +184,14 @@ def from_dict(cls: type[T], values: Any, where: str = "configuration") -> T:
                 f"{where}: field {name!r} is unknown{nearest(str(name), names)}. "
                 f"There are: {', '.join(names)}"
             )
-        fields[name] = _convert(hints[name], value, f"{where}: {name}")
+        hint = hints[name]
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            inner = defaults[name] if isinstance(defaults[name], hint) else None
+            fields[name] = from_dict(hint, value, f"{where}: {name}", inner)
+        else:
+            fields[name] = _convert(hint, value, f"{where}: {name}")
     try:
-        return cls(**fields)
+        return cls(**fields) if default is None else dataclasses.replace(default, **fields)  # type: ignore
     except ValueError as error:  # a class that checks its fields
         raise ConfigError(f"{where}: {error}") from error
 

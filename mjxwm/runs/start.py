@@ -27,7 +27,7 @@ def new_run(trainer: Trainer, preset: str, name: str | None, folder: Path) -> Ru
     Raises:
         ConfigError: the run exists, or several processes have no common name for it.
     """
-    config = with_task_folder(trainer)
+    config = with_folders(trainer)
     if jax.process_count() > 1 and name is None:
         raise ConfigError("a run of several processes needs a name: --run NAME")
     error, run = "", RunFolder(folder / name) if name else None
@@ -42,12 +42,15 @@ def new_run(trainer: Trainer, preset: str, name: str | None, folder: Path) -> Ru
     return run
 
 
-def with_task_folder(trainer: Trainer) -> Config:
-    """The configuration, with the folder of the task's module where that is not installed."""
+def with_folders(trainer: Trainer) -> Config:
+    """The configuration, with the folders of the user's own modules that are not installed."""
     config = trainer.config
-    if config.task_folder is not None or trainer.env is None:
-        return config
-    return dataclasses.replace(config, task_folder=registry.folder_of(config.task))
+    changes: dict[str, Any] = {}
+    if config.task_folder is None and trainer.env is not None:
+        changes["task_folder"] = registry.folder_of(config.task)
+    if config.algorithm_folder is None:
+        changes["algorithm_folder"] = registry.folder_of(config.algorithm)
+    return dataclasses.replace(config, **changes)
 
 
 def new_runs(trainer: Trainer, preset: str, name: str | None, folder: Path) -> list[RunFolder]:

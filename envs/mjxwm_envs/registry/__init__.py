@@ -7,12 +7,13 @@
 
 from mjxwm_envs.registry.factories import make, make_task, register
 from mjxwm_envs.registry.suites import FOREIGN, SUITES, names
-from mjxwm_envs.registry.user_tasks import folder_of, search_first
+from mjxwm_envs.registry.user_tasks import folder_of, imported, search_first
 
 __all__ = [
     "FOREIGN",
     "SUITES",
     "folder_of",
+    "imported",
     "make",
     "make_task",
     "names",

@@ -1,4 +1,4 @@
-"""A user's own environments: registered, or imported as `module:attribute`."""
+"""What users bring: environments, registered or imported; anything else as `module:attribute`."""
 
 import contextlib
 import importlib
@@ -75,15 +75,24 @@ def is_source(candidate: Any) -> bool:
 
 
 def imported_factory(module: str, attribute: str) -> Callable[[], Any]:
-    """`factory` of `module:attribute`, also from the current folder, as `python -m` imports.
+    """`factory` of `module:attribute`, see `imported`.
 
     Raises:
-        ValueError: there is no such module or attribute, it cannot be imported, or is no task.
+        ValueError: as `imported`; or it is no task.
+    """
+    return factory(f"{module}:{attribute}", imported(module, attribute))
+
+
+def imported(module: str, attribute: str) -> Any:
+    """What `module:attribute` stands for, also from the current folder, as `python -m` imports.
+
+    Raises:
+        ValueError: there is no such module or attribute, or it cannot be imported.
     """
     path = list(sys.path)
     sys.path[:0] = [*_first_folders, str(Path.cwd())]
     try:
-        task = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         raise ValueError(_import_message(module, attribute, error.name or "")) from error
     except (ImportError, AttributeError) as error:
@@ -93,12 +102,11 @@ def imported_factory(module: str, attribute: str) -> Callable[[], Any]:
         raise ValueError(f"{module}:{attribute} cannot be imported: {what}") from error
     finally:
         sys.path[:] = path
-    return factory(f"{module}:{attribute}", task)
 
 
 @contextlib.contextmanager
 def search_first(folder: str | None) -> Iterator[None]:
-    """Context in which modules of the user's own tasks are searched for in this folder first."""
+    """Context in which the user's own modules are searched for in this folder first."""
     before = list(_first_folders)
     _first_folders[:] = [folder] if folder else []
     try:
@@ -111,9 +119,9 @@ _first_folders: list[str] = []
 
 
 def folder_of(name: str) -> str | None:
-    """The folder that the module of a user's own task was imported from.
+    """The folder that the module of `module:attribute` was imported from.
 
-    None for other tasks, and for an installed module, which can be imported from everywhere.
+    None for other names, and for an installed module, which can be imported from everywhere.
     """
     root = sys.modules.get(name.rsplit(":", 1)[0].split(".")[0]) if ":" in name else None
     file = getattr(root, "__file__", None)

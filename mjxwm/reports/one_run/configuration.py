@@ -10,7 +10,7 @@ from mjxwm.reports.pages.page import Html
 from mjxwm.runs import presets
 from mjxwm.runs.config import Config
 
-_WHERE = ("task_folder", "data")
+_WHERE = ("task_folder", "algorithm_folder", "data")
 """Fields that say where something is, not what is learned."""
 
 
