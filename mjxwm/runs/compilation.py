@@ -112,7 +112,8 @@ def try_kernels(trial: Callable[..., str], seeds: int = 1) -> None:
         trial: of an algorithm.
         seeds: how many are in one program.
     """
-    reason = trial(seeds)
+    with progress.step("tries    fast kernels on this device"):
+        reason = trial(seeds)
     (refused,) = devices.any_of(bool(reason))
     if not refused:
         return
