@@ -64,12 +64,16 @@ __all__ = [
     "names",
     "register",
     "to_gymnasium",
+    "to_rsl_rl",
     "to_stable_baselines3",
+    "to_torch",
 ]
 
 
 _MODULES = {
-    "adapters.conversions": ("from_gymnasium", "to_gymnasium", "to_stable_baselines3"),
+    "adapters.conversions": (
+        *("from_gymnasium", "to_gymnasium", "to_rsl_rl", "to_stable_baselines3", "to_torch"),
+    ),
     "batch": ("BatchEnv",),
     "core": (
         *("EnvSpec", "Failure", "Initial", "Marker", "Physics", "Scene", "Source", "State"),

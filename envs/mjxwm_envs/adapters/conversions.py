@@ -65,6 +65,33 @@ def to_stable_baselines3(env: str | Source, num_envs: int, **options: Any) -> An
     return adapter.StableBaselinesVecEnv(env, num_envs)
 
 
+def to_torch(env: str | Source, num_envs: int, seed: int = 0, **options: Any) -> Any:
+    """One of our environments for torch, without copies: `TorchEnv`, on the worlds' device.
+
+    Args:
+        env: a name for `make`, or what `make` returned.
+        num_envs: number of worlds.
+        seed: of the start states.
+        options: arguments for `make`.
+
+    Raises:
+        ValueError: as `to_gymnasium`.
+    """
+    num_envs = checked("num_envs", num_envs, 1)
+    env = _env_to_adapt(env, options)
+    return _adapter("to_torch", "torch", "torch").TorchEnv(env, num_envs, seed)
+
+
+def to_rsl_rl(env: str | Source, num_envs: int, seed: int = 0, **options: Any) -> Any:
+    """One of our environments as a `VecEnv` of rsl_rl 5, which must be installed.
+
+    Arguments and errors are those of `to_torch`.
+    """
+    num_envs = checked("num_envs", num_envs, 1)
+    env = _env_to_adapt(env, options)
+    return _adapter("rsl_rl", "rsl_rl", "rsl-rl-lib").RslRlVecEnv(env, num_envs, seed)
+
+
 def _env_to_adapt(env: str | Source, options: dict[str, Any]) -> Env:
     if isinstance(env, str):
         env = make(env, **options)
