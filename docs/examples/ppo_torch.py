@@ -1,6 +1,6 @@
 """PPO in torch on mjxwm's worlds, in the form of CleanRL's single files: no copies in between.
 
-    python docs/examples/ppo_torch.py --task cartpole-swingup --env-steps 2000000
+    python docs/examples/ppo_torch.py --task cartpole-swingup --seed 0
 
 PPO (Schulman et al. 2017, arXiv 1707.06347) with observations and returns normalised by running
 moments. Time limits are bootstrapped from the observation before the reset.
@@ -21,7 +21,7 @@ parser.add_argument("--engine", default="auto")
 parser.add_argument("--action-repeat", type=int, default=4)
 parser.add_argument("--worlds", type=int, default=64)
 parser.add_argument("--unroll", type=int, default=32, help="steps per world and iteration")
-parser.add_argument("--env-steps", type=int, default=2_000_000)
+parser.add_argument("--env-steps", type=int, default=500_000)
 parser.add_argument("--epochs", type=int, default=5)
 parser.add_argument("--batches", type=int, default=4, help="minibatches per epoch")
 parser.add_argument("--gamma", type=float, default=0.99)
@@ -83,6 +83,7 @@ def main(args: argparse.Namespace) -> float:
         args.task, args.worlds, args.seed, engine=args.engine, action_repeat=args.action_repeat
     )
     torch.set_default_device(worlds.device)
+    torch.set_num_threads(1)  # for networks this small more threads wait for one another
     agent = Agent(worlds.num_obs, worlds.num_actions)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.lr, eps=1e-5)
     moments, scale = Moments(worlds.num_obs), Moments(1)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mjxwm_envs.adapters.conversions import (
         from_gymnasium,
         to_gymnasium,
+        to_rsl_rl,
         to_stable_baselines3,
+        to_torch,
     )
     from mjxwm_envs.batch import BatchEnv
     from mjxwm_envs.core import (

@@ -1,5 +1,8 @@
 """Worlds for torch: the numbers of our own batch, in the same memory."""
 
+import importlib
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import mjxwm_envs as envs
@@ -10,6 +13,7 @@ torch = pytest.importorskip("torch")
 from mjxwm_envs.adapters.to_torch import array  # noqa: E402  after the skip
 
 B, LIMIT = 4, 6
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +112,20 @@ def test_rows_that_do_not_lie_one_after_the_other_are_copied(worlds):
     first = worlds.step(wide[:, ::2])[0].clone()
     worlds.reset(seed=1)
     assert torch.equal(first, worlds.step(wide[:, ::2].contiguous())[0])
+
+
+def test_the_example_of_ppo_runs(monkeypatch, capsys):
+    """Two iterations; docs/results/README.md has what it learns in whole runs."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    ppo = importlib.import_module("ppo_torch")
+    words = "--task pendulum-swingup --engine native --worlds 4 --unroll 8 --env-steps 64"
+    threads = torch.get_num_threads()
+    try:
+        ppo.main(ppo.parser.parse_args(words.split()))
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_default_device("cpu")
+    assert "64 steps" in capsys.readouterr().out
 
 
 def test_rsl_rl_sees_the_same(env):

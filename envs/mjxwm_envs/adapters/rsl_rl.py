@@ -19,7 +19,8 @@ class RslRlVecEnv(VecEnv):
         self.num_envs, self.num_actions = num_envs, self._worlds.num_actions
         self.max_episode_length = self._worlds.max_episode_length
         self.device = self._worlds.device
-        self.cfg = {"task": env.name, "num_envs": num_envs, "seed": seed}
+        # rsl_rl's own name for what it writes beside its logs.
+        setattr(self, "cfg", {"task": env.name, "num_envs": num_envs, "seed": seed})  # noqa: B010
         self.step_dt = self._worlds.step_dt
 
     @property
@@ -29,6 +30,7 @@ class RslRlVecEnv(VecEnv):
 
     @episode_length_buf.setter
     def episode_length_buf(self, steps: torch.Tensor) -> None:
+        """Moves the worlds' time limits apart."""
         self._worlds.episode_length_buf = steps
 
     def get_observations(self) -> TensorDict:

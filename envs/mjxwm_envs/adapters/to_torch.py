@@ -42,14 +42,12 @@ class TorchEnv:
 
     @property
     def episode_length_buf(self) -> torch.Tensor:
-        """Steps since each episode began, as the time limit counts them: int64 [B], a copy.
-
-        Setting it moves the worlds' time limits apart, so that they do not end all at once.
-        """
+        """Steps since each episode began, as the time limit counts them: int64 [B], a copy."""
         return tensor(self._worlds.clock).to(torch.int64)
 
     @episode_length_buf.setter
     def episode_length_buf(self, steps: torch.Tensor) -> None:
+        """Moves the worlds' time limits apart."""
         clock = array(steps.to(torch.int32), (self.num_envs,), self.device, jnp.int32)
         # A copy, for worlds are given away at each step and the tensor is the caller's.
         self._worlds = self._worlds._replace(clock=jnp.array(clock, copy=True))
