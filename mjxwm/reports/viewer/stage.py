@@ -12,6 +12,11 @@ from mjviser import ViserMujocoScene
 from mjxwm_envs import Marker, Scene
 
 _ORANGE = (240, 120, 30)
+_VISIBLE = (
+    *("geom_pos", "geom_quat", "geom_size", "geom_rgba", "geom_matid", "mat_rgba"),
+    *("site_pos", "site_quat", "site_size", "site_rgba", "body_pos", "body_quat"),
+)
+"""Fields of a model that its picture shows."""
 
 
 class Pull(NamedTuple):
@@ -203,11 +208,13 @@ def _copied(name: str, source: mujoco.MjModel, target: mujoco.MjModel) -> bool:
     there, mine = (getattr(owner, name.removeprefix("opt.")) for owner in owners)
     if np.array_equal(there, mine):
         return False
+    # Masses, friction and strength, which are randomised most often, are not to be seen.
+    visible = name.startswith(_VISIBLE)
     if isinstance(mine, np.ndarray):
         mine[...] = there
     else:
         setattr(owners[1], name.removeprefix("opt."), there)
-    return not option
+    return visible
 
 
 def _root(model: mujoco.MjModel) -> int:
