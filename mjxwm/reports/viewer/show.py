@@ -189,7 +189,7 @@ class Show:
             else:
                 self._follower.choice = button
         if self._panel.world != self._world:
-            self._world = self._world
+            self._world = self._panel.world
             self._show_episode()
         self._take_over()
 
@@ -231,14 +231,8 @@ class Show:
         self._panel.plot("Reward and its terms", when, traces.rewards(world))
         if traces.gamma is not None:
             value, actual = traces.values(world)
-            self._panel.plot(
-                "Value, and the return that followed",
-                when,
-                {
-                    "value": value,
-                    "return": actual,
-                },
-            )
+            series = {"value": value, "return": actual}
+            self._panel.plot("Value, and the return that followed", when, series)
         if traces.horizon:
             imagined, actual = traces.sums(world)
             title = f"Reward of the next {traces.horizon} steps"
