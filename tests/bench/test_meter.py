@@ -251,11 +251,11 @@ MOST = {
     ("tdmpc2-dmc", "update"): 295,
     ("tdmpc2-dmc", "planner"): 292,
     ("shac-cartpole", "critics update"): 1800,
-    ("pwm-hopper", "collection"): 4 * 40,
-    ("pwm-muscle-humanoid", "collection"): 4 * 60,
+    ("pwm-hopper", "collection"): 75,
+    ("pwm-muscle-humanoid", "collection"): 105,
 }
-"""Kernels that an update, an action of the planner, SHAC's 64 steps of the critics, and four
-control steps must not exceed."""
+"""Kernels that an update, an action of the planner, SHAC's 64 steps of the critics, and a
+control step must not exceed."""
 
 
 MOST_IN_BFLOAT16 = {"model update": 85, "actor and critics update": 231}
