@@ -10,14 +10,15 @@ from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
 from mjxwm.cli.arguments.presets import Output, first, load_multitask, of_other_machines
 from mjxwm.cli.training import report, saved
+from mjxwm.runs import trackers
 
 _FEW_OF_A_MODEL = (
     *("tasks", "data", "size", "updates", "batch", "horizon", "lr", "seed"),
-    *("run", "folder", "json"),
+    *("track", "run", "folder", "json"),
 )
 _FEW_OF_A_POLICY = (
     *("data", "updates", "batch", "horizon", "imitation", "seed", "engine", "evaluations"),
-    *("episodes", "video", "run", "folder", "json"),
+    *("episodes", "video", "track", "run", "folder", "json"),
 )
 """The fields that people change first."""
 
@@ -53,6 +54,8 @@ def pretrain(args: list[str]) -> int:
         """Folder of the data set."""
         seed: int = preset.seed
         """Seed of everything that is random."""
+        track: tuple[trackers.Name, ...] = ()
+        """Other tools that are handed the rows of the record: tensorboard, wandb, trackio."""
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
     options = parse(Options, rest, f"pretrain {name}", few=_FEW_OF_A_MODEL)
@@ -67,6 +70,7 @@ def pretrain(args: list[str]) -> int:
     )
     try:
         config = pretrained.config_of(card_of_preset(preset))
+        config = dataclasses.replace(config, track=options.track)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     output = options.output
@@ -129,6 +133,8 @@ def extract(args: list[str]) -> int:
         """Episodes per evaluation."""
         video: bool = False
         """Whether to render the policy at the end."""
+        track: tuple[trackers.Name, ...] = ()
+        """Other tools that are handed the rows of the record: tensorboard, wandb, trackio."""
         output: Annotated[Output, tyro.conf.OmitArgPrefixes] = Output()
 
     rest = args if helping else [*args[1 : places[0]], *args[places[0] + 2 :]]
@@ -154,6 +160,7 @@ def extract(args: list[str]) -> int:
         episodes=options.episodes,
         checkpoints=0,
         video=options.video,
+        track=options.track,
         algorithm="extract",
         algo=algo,
     )

@@ -9,7 +9,7 @@ import tyro
 from mjxwm import ConfigError
 from mjxwm.cli.arguments import outputs, presets, task_fields
 from mjxwm.cli.arguments.options import parse, write
-from mjxwm.runs import progress
+from mjxwm.runs import progress, trackers
 from mjxwm.runs.output import say
 from mjxwm.runs.presets import load_preset, preset_names
 
@@ -44,6 +44,8 @@ class _Resume:
     """Another time than before, the minutes so far included."""
     devices: int | Literal["all"] | None = None
     """Another number of devices than before."""
+    track: tuple[trackers.Name, ...] | None = None
+    """Other tools that are handed the rows than before; those of before under the same id."""
     distributed: bool = False
     """Join the other processes of a SLURM or Kubernetes job."""
     json: Path | None = None
@@ -72,7 +74,7 @@ class _Eval:
 
 _FEW = (
     *("task", "engine", "env_steps", "minutes", "worlds", "update_ratio", "gamma", "seed", "seeds"),
-    *("devices", "evaluations", "episodes", "video", "run", "folder", "go_on", "json"),
+    *("devices", "evaluations", "episodes", "video", "track", "run", "folder", "go_on", "json"),
 )
 """The fields that people change first."""
 
@@ -106,7 +108,7 @@ def train(args: list[str]) -> int:
     _join(output.distributed)
     place = preset, output.run, output.folder
     if output.go_on and (runs := begun.runs(options.config, output.seeds, *place[1:])):
-        changes = {"devices": options.config.devices}
+        changes = {"devices": options.config.devices, "track": options.config.track}
         if output.seeds != 1:
             return seeds.report(several.resume(runs, **changes), output.json)
         return report(loop.resume(runs[0], **changes), output.json)
@@ -136,7 +138,11 @@ def _resume(args: list[str]) -> int:
         raise ConfigError("--resume needs the folder of a run")
     _join(options.distributed)
     budgets.change(runs, options.env_steps, options.minutes)
-    changes = {} if options.devices is None else {"devices": options.devices}
+    changes = {
+        name: getattr(options, name)
+        for name in ("devices", "track")
+        if getattr(options, name) is not None
+    }
     if len(runs) > 1:
         return seeds.report(several.resume(runs, **changes), options.json)
     return report(loop.resume(runs[0], **changes), options.json)

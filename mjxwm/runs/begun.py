@@ -9,7 +9,7 @@ from mjxwm.runs import devices, folders, presets, together
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
 
-_MAY_DIFFER = {"devices", "task_folder", "algorithm_folder"}
+_MAY_DIFFER = {"devices", "task_folder", "algorithm_folder", "track"}
 
 
 def runs(config: Config, seeds: int, name: str | None, folder: Path) -> list[RunFolder]:

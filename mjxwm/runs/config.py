@@ -10,7 +10,7 @@ from mjxwm_envs.fields import nearest
 from mjxwm import ConfigError
 from mjxwm.algos import ALGORITHMS, Entry, pwm, user_algorithms
 from mjxwm.maths import ranges
-from mjxwm.runs import presets
+from mjxwm.runs import presets, trackers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Config:
     """Whether to render the policy at the end."""
     data: str | None = None
     """Folder of a data set to which everything that is collected is added, see `mjxwm collect`."""
+    track: tuple[trackers.Name, ...] = ()
+    """Other tools that are handed the rows of the record: tensorboard, wandb, trackio."""
     algorithm: str = "pwm"
     """What learns: pwm; shac, through the simulator; tdmpc2; the baselines ppo and sac; pretrain, a
     model of many tasks from data; extract, a policy through such a model; or one of your own as

@@ -43,7 +43,7 @@ class ConsoleLine:
         self._live.stop()
 
     def log(self, row: dict[str, Any]) -> None:
-        """See `Tracker`."""
+        """Shows a row of the record."""
         self._show(row, symptoms.symptoms(row))
 
     def log_means(self, rows: dict[str, dict[str, Any]]) -> None:

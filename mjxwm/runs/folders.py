@@ -16,9 +16,9 @@ from mjxwm.runs import locks, manifests, presets, stops, system
 
 _LONGEST = 200
 """Bytes of a run's name; file systems mostly take 255, and figures carry it as a label."""
-
 _STARTED = {"config.yaml", "trained.yaml", "system.json", "metrics.jsonl", locks.FILE}
-"""Files of a run in which nothing was learned yet."""
+_STARTED |= {"trackers.json", "tensorboard", "wandb"}
+"""Files of a run in which nothing was learned yet, and what its trackers make."""
 
 
 class RunFolder(NamedTuple):
@@ -145,7 +145,7 @@ def learned(path: Path) -> bool:
 
 
 def _of_a_start(entry: Path) -> bool:
-    if entry.is_dir():
+    if entry.is_dir() and entry.name not in _STARTED:
         return entry.name.startswith("policy") or all(map(_half_made, entry.iterdir()))
     return entry.name in _STARTED or _half_made(entry)
 

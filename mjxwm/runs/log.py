@@ -16,6 +16,7 @@ from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
 from mjxwm.runs.record import JsonLines
 from mjxwm.runs.together import each
+from mjxwm.runs.trackers import Tracking, position
 
 
 class Log:
@@ -46,8 +47,13 @@ class Log:
         self._console = console or ConsoleLine(trainer.algorithm.iterations)
         self._runs, self._seeds = runs, trainer.seeds
         self._records: dict[RunFolder, JsonLines] = {}
+        self._tracking: Tracking | None = None
         if devices.leads():  # others do not even open the record: that would cut it
             resume_at = iteration if resume else None
+            # First: it looks at which rows there are, before those that come again are dropped.
+            self._tracking = Tracking(
+                trainer.config.track, runs, self._position(iteration) if resume else None
+            )
             self._records = {run: JsonLines(run.metrics, resume_at) for run in runs}
         self._usual = {run: symptoms.Usual() for run in runs}
         self._origin = origin
@@ -68,6 +74,11 @@ class Log:
     ) -> None:
         """Leaves the console's last line standing."""
         self._console.__exit__(kind, error, tb)
+        if self._tracking is not None:
+            self._tracking.close()
+
+    def _position(self, iteration: int) -> int:
+        return position({"iteration": iteration, "env_steps": self._env_steps(iteration)})
 
     def add(self, metrics: Any) -> None:
         """Takes an iteration's metrics."""
@@ -127,6 +138,8 @@ class Log:
             record = self._records[run]
             record.add(row)
             keeping.attempt(run, "the record", record.flush)
+            if self._tracking is not None:
+                self._tracking.log(run, row)
         if self._seeds is None:
             self._console.log(*rows.values())
         else:

@@ -4,17 +4,9 @@ import errno
 import itertools
 import os
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from mjxwm.runs import checksums, json_rows
-
-
-class Tracker(Protocol):
-    """Takes one row of scalars at a time."""
-
-    def log(self, row: dict[str, Any]) -> None:
-        """Records a row; `iteration` and `env_steps` are among its keys."""
-        ...
 
 
 class JsonLines:
@@ -29,7 +21,7 @@ class JsonLines:
         """Rows that could not be written yet."""
 
     def log(self, row: dict[str, Any]) -> None:
-        """See `Tracker`.
+        """Writes a row; `iteration` and `env_steps` are among its keys.
 
         Raises:
             OSError: it cannot be written; it is with the next row, if that can be.

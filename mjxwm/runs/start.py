@@ -9,7 +9,16 @@ import jax
 from mjxwm_envs import registry, seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import checkpoint, compilation, devices, folders, presets, record, together
+from mjxwm.runs import (
+    checkpoint,
+    compilation,
+    devices,
+    folders,
+    presets,
+    record,
+    together,
+    trackers,
+)
 from mjxwm.runs.build import Trainer, build
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
@@ -27,6 +36,7 @@ def new_run(trainer: Trainer, preset: str, name: str | None, folder: Path) -> Ru
     Raises:
         ConfigError: the run exists, or several processes have no common name for it.
     """
+    trackers.check(trainer.config.track)
     config = with_folders(trainer)
     if jax.process_count() > 1 and name is None:
         raise ConfigError("a run of several processes needs a name: --run NAME")

@@ -9,7 +9,7 @@ import jax
 from mjxwm_envs import seeds
 
 from mjxwm import ConfigError
-from mjxwm.runs import devices, keeping, memory
+from mjxwm.runs import devices, keeping, memory, trackers
 from mjxwm.runs.build import Trainer
 from mjxwm.runs.folders import RunFolder
 
@@ -43,6 +43,7 @@ def _locked(trainer: Trainer, runs: Sequence[RunFolder]) -> Iterator[None]:
 def _refusal(trainer: Trainer, runs: Sequence[RunFolder]) -> str:
     """Why these runs cannot train here, or nothing; their folders are locked."""
     try:
+        trackers.check(trainer.config.track)
         for run in runs:
             keeping.begin(run)
     except ConfigError as refusal:
