@@ -35,6 +35,8 @@ class Start(NamedTuple):
     """What the runs of several seeds have in common; None for a run alone."""
     resumed_at: int | None
     """Where the run goes on, on the axis of `position`; None for a new run."""
+    last: int
+    """The iteration of the last row that it has had; rows up to it that come again are equal."""
 
 
 class Tracker(Protocol):
@@ -79,7 +81,6 @@ class Tracking:
             resumed_at: where runs go on, on the axis of `position`; None for new ones.
         """
         self._trackers: dict[tuple[str, RunFolder], Tracker] = {}
-        self._shown = {run: _last(run) for run in runs} if names and resumed_at is not None else {}
         for name in names:
             module = importlib.import_module(f"mjxwm.runs.trackers.to_{name}")
             for run in runs:
@@ -91,9 +92,7 @@ class Tracking:
                         say(f"track    {name}: {tracker.where}")
 
     def log(self, run: RunFolder, row: dict[str, Any]) -> None:
-        """Hands a row of a run to its trackers; one that comes again they have already."""
-        if row["iteration"] <= self._shown.get(run, -1):
-            return
+        """Hands a row of a run to its trackers."""
         numbers = {name: float(x) for name, x in row.items() if record.is_number(x)}
         place = position(row)
         for (name, of), tracker in list(self._trackers.items()):
@@ -131,7 +130,8 @@ def _last(run: RunFolder) -> int:
 def _start(run: RunFolder, grouped: bool, resumed_at: int | None) -> Start:
     config = presets.read_yaml(run.config)
     group = run.path.name.rpartition("-seed")[0] if grouped else None
-    return Start(run, config, _id(run), group or None, resumed_at)
+    last = -1 if resumed_at is None else _last(run)
+    return Start(run, config, _id(run), group or None, resumed_at, last)
 
 
 def _id(run: RunFolder) -> str:

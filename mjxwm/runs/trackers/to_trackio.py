@@ -17,6 +17,7 @@ class Trackio:
 
     def __init__(self, start: Start):
         """Begins a run, or goes on with the one of the same name."""
+        self._last = start.last
         # In a context of its own: in one that has a run already, `init` would end that one.
         context = contextvars.copy_context()
         with _silent():
@@ -34,8 +35,9 @@ class Trackio:
         self.where = f"trackio show --project {_PROJECT}"
 
     def log(self, row: dict[str, float], position: int) -> None:
-        """See `Tracker`."""
-        self._run.log(row, step=int(row["iteration"]))
+        """See `Tracker`; a row that comes again is there already."""
+        if row["iteration"] > self._last:
+            self._run.log(row, step=int(row["iteration"]))
 
     def close(self) -> None:
         """See `Tracker`."""

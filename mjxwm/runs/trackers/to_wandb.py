@@ -24,7 +24,7 @@ class WandB:
 
     def __init__(self, start: Start):
         """Begins a run, or goes on with the one of the same id."""
-        offline = _why_offline()
+        self._last, offline = start.last, _why_offline()
         with progress.step("connects to Weights & Biases"), _silent():
             self._run: Any = wandb.init(
                 project=os.environ.get("WANDB_PROJECT") or "mjxwm",
@@ -51,8 +51,9 @@ class WandB:
             self.where = str(self._run.url)
 
     def log(self, row: dict[str, float], position: int) -> None:
-        """See `Tracker`."""
-        self._run.log(row, step=int(row["iteration"]))
+        """See `Tracker`; a row that comes again is there already."""
+        if row["iteration"] > self._last:
+            self._run.log(row, step=int(row["iteration"]))
 
     def close(self) -> None:
         """See `Tracker`."""
