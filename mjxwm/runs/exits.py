@@ -4,7 +4,7 @@ DONE = 0
 """The work is done."""
 FAILED = 1
 """An unexpected error, with its traceback: Python's own status. Without one, what a command looks
-for is not so: `envs check` and `replay`."""
+for is not so: `envs check`, `replay` and `doctor`."""
 MISTAKE = 2
 """A user's mistake, or a machine that lacks something; one line says what."""
 GUARD = 3

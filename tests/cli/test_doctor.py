@@ -121,3 +121,10 @@ def test_a_preset_s_modules_are_compiled_for_a_gpu_that_is_not_here(monkeypatch,
     assert said["modules"] == said["new"] == len(found) > 20
     assert {arch for _, arch in found} == {90}
     assert f"{said['modules']} modules of Warp's for sm_90" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("missing", 0), ("broken", 1)])
+def test_the_status_says_whether_something_is_broken(status, code, monkeypatch):
+    finding = checks.Finding("engines", "native", status, "as it is")
+    monkeypatch.setattr(checks, "diagnose", lambda: [finding])
+    assert cli.main(["doctor"]) == code

@@ -4,11 +4,14 @@ import dataclasses
 from pathlib import Path
 
 from mjxwm.cli.arguments.options import parse, write
-from mjxwm.runs import progress
+from mjxwm.runs import exits, progress
 
 
 def doctor(args: list[str]) -> int:
-    """Prints what works on this machine; or compiles Warp's kernels of a preset ahead."""
+    """Prints what works on this machine; or compiles Warp's kernels of a preset ahead.
+
+    The status is 1 if something that is needed is broken.
+    """
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -29,4 +32,5 @@ def doctor(args: list[str]) -> int:
         findings = checks.diagnose()
     print(checks.report(findings))
     write([finding._asdict() for finding in findings], options.json)
-    return 0
+    broken = any(finding.status == checks.BROKEN for finding in findings)
+    return exits.FAILED if broken else exits.DONE
