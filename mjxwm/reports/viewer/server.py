@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import socket
 from typing import Any
 
@@ -24,6 +25,8 @@ def serve(host: str, port: int, label: str) -> viser.ViserServer:
         ConfigError: the port is in use or not allowed, or the address is not this machine's.
     """
     _check(host, port)
+    # Whoever connects and says nothing, as a scan of ports does, would leave a traceback.
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
     with contextlib.redirect_stdout(io.StringIO()):  # a box of its own
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     if port not in (0, server.get_port()):

@@ -74,6 +74,7 @@ class Show:
         self._note = ""
         self._lag, self._drawn, self._worded = 0.0, -np.inf, -np.inf
         self._seconds, self._frames, self._stepped = 0.0, 0, 0
+        self._paces: deque[Pace] = deque(maxlen=round(2 / _PLOTS))
 
     def run(self, seconds: float | None = None) -> Pace:
         """Shows it.
@@ -218,12 +219,22 @@ class Show:
         if self._returns:
             mean, number = np.mean(self._returns), len(self._returns)
             rows["before"] = f"return {mean:.1f}, mean of the last {number}"
-        if self._seconds:
-            fast = self._stepped * simulation.dt / self._seconds
-            rows["pace"] = f"{fast:.2f}x, {self._frames / self._seconds:.0f} pictures/s"
+        if pace := self._recent():
+            fast = pace.steps * simulation.dt / pace.seconds
+            rows["pace"] = f"{fast:.2f}x, {pace.frames / pace.seconds:.0f} pictures/s"
         self._panel.say(rows, self._follower.note or self._note)
         if len(self._traces) > 1:
             self._plot(world)
+
+    def _recent(self) -> Pace | None:
+        """The pace of the last two seconds in which time ran."""
+        if not self._paces or self._paces[-1].seconds < self._seconds:
+            self._paces.append(Pace(self._seconds, self._frames, self._stepped))
+        first, last = self._paces[0], self._paces[-1]
+        if last.seconds == first.seconds:
+            return None
+        frames, steps = last.frames - first.frames, last.steps - first.steps
+        return Pace(last.seconds - first.seconds, frames, steps)
 
     def _plot(self, world: int) -> None:
         traces, dt = self._traces, self.simulation.dt

@@ -205,15 +205,15 @@ def _copied(name: str, source: mujoco.MjModel, target: mujoco.MjModel) -> bool:
     """Copies a field from model to model; whether it differed and may be seen."""
     option = name.startswith("opt.")
     owners = (source.opt, target.opt) if option else (source, target)
-    there, mine = (getattr(owner, name.removeprefix("opt.")) for owner in owners)
-    if np.array_equal(there, mine):
+    new, old = (getattr(owner, name.removeprefix("opt.")) for owner in owners)
+    if np.array_equal(new, old):
         return False
     # Masses, friction and strength, which are randomised most often, are not to be seen.
     visible = name.startswith(_VISIBLE)
-    if isinstance(mine, np.ndarray):
-        mine[...] = there
+    if isinstance(old, np.ndarray):
+        old[...] = new
     else:
-        setattr(owners[1], name.removeprefix("opt."), there)
+        setattr(owners[1], name.removeprefix("opt."), new)
     return visible
 
 

@@ -52,15 +52,16 @@ class Traces:
         """
         kept = list(self._moments)
         value = np.array([m.value[world] for m in kept], float)
-        actual = np.full(len(kept), np.nan)
+        actual = [np.nan] * len(kept)
         if self.gamma is None or not kept:
-            return value, actual
-        actual[-1] = total = value[-1]
+            return value, np.array(actual)
+        reward, done, terminated = (x.tolist() for x in self._steps(world))
+        actual[-1] = total = float(value[-1])
         for t in range(len(kept) - 2, -1, -1):
-            if kept[t].done[world]:
-                total = 0.0 if kept[t].terminated[world] else np.nan
-            actual[t] = total = kept[t].reward[world] + self.gamma * total
-        return value, actual
+            if done[t]:
+                total = 0.0 if terminated[t] else np.nan
+            actual[t] = total = reward[t] + self.gamma * total
+        return value, np.array(actual)
 
     def sums(self, world: int) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
         """The sum of the next H rewards: as imagined before each step, and as it was.
@@ -68,16 +69,25 @@ class Traces:
         That of the newest H - 1 steps is not known yet (NaN), nor that of episodes that were cut
         off within H steps.
         """
-        kept = list(self._moments)
-        imagined = np.array([m.imagined[world] for m in kept], float)
-        actual = np.full(len(kept), np.nan)
-        reward = np.array([m.reward[world] for m in kept], float)
-        for t in range(len(kept) - self.horizon + 1 if self.horizon else 0):
-            total = 0.0
-            for k in range(t, t + self.horizon):
-                total += reward[k]
-                if kept[k].done[world] and k < t + self.horizon - 1:
-                    total = total if kept[k].terminated[world] else np.nan
-                    break
-            actual[t] = total
+        imagined = np.array([m.imagined[world] for m in self._moments], float)
+        actual = np.full(len(imagined), np.nan)
+        number = max(0, len(imagined) - self.horizon + 1)
+        if not self.horizon or not number:
+            return imagined, actual
+        reward, done, terminated = self._steps(world)
+        start = np.arange(number)
+        last = start + self.horizon - 1
+        ends = np.append(np.flatnonzero(done), len(done))  # and one after all steps
+        end = ends[np.searchsorted(ends, start)]  # the first end of an episode from each step on
+        until = np.minimum(end, last)
+        summed = np.append(0.0, np.cumsum(reward))
+        actual[:number] = summed[until + 1] - summed[start]
+        actual[:number][(end < last) & ~terminated[until]] = np.nan
         return imagined, actual
+
+    def _steps(self, world: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rewards, ends and terminations of a world's steps."""
+        kept = list(self._moments)
+        names = ("reward", "done", "terminated")
+        reward, done, terminated = (np.array([getattr(m, n)[world] for m in kept]) for n in names)
+        return reward.astype(float), done, terminated
