@@ -33,8 +33,11 @@ _ROWS = (64, 32, 16)
 """Rows of a block: many share what is read of the weights, few keep all multiprocessors busy."""
 _BUSY = 128
 """Blocks that keep them busy."""
-_NUMBERS = 16_384
-"""Numbers of a layer that a block has registers for: 64 in each of its threads."""
+_FORWARD, _BACKWARD = 32_768, 16_384
+"""Numbers of a layer that a block has registers for in the two kernels. With twice as many NVIDIA's
+compiler moves kilobytes of each thread's in the backward one out of registers, and back."""
+_THREADED = 16_384
+"""Numbers of a layer above which a block has twice the threads, 512."""
 
 
 class Form(NamedTuple):
@@ -135,6 +138,7 @@ def _first_kernel(
     form: Form, weights: Weights, parts: tuple[Array, ...], keep: bool
 ) -> tuple[Array, Kept]:
     rows, dtype = len(parts[0]), parts[0].dtype
+    block = _block(form, rows, _FORWARD)
     after = [layer.width for layer in form.layers[:-1]]
     before = [layer.width for layer in form.layers if layer.norm_first is not None and keep]
     shapes = [
@@ -165,7 +169,7 @@ def _first_kernel(
             inputs = [afters[i]]
             wait(form.interpret)
 
-    y, *others = _call(form, kernel, rows, parts, weights, shapes)
+    y, *others = _call(form, kernel, block, parts, weights, shapes)
     return y, Kept(tuple(others[: len(before)]), tuple(others[len(before) :]))
 
 
@@ -185,8 +189,9 @@ def backward(
     """Gradients of the inputs `needed`, of each layer's product, and of the vectors."""
     rows, dtype, number = len(gradient), weights.kernels[0].dtype, len(form.layers)
     parts = len(weights.kernels) - number + 1
+    block = _block(form, rows, _BACKWARD)
     shapes = [
-        jax.ShapeDtypeStruct((rows // _block(form, rows), *weights.vectors.shape), jnp.float32),
+        jax.ShapeDtypeStruct((rows // block, *weights.vectors.shape), jnp.float32),
         *(jax.ShapeDtypeStruct((rows, layer.width), dtype) for layer in form.layers),
         *(jax.ShapeDtypeStruct((rows, width(len(weights.kernels[i]))), dtype) for i in needed),
     ]
@@ -216,20 +221,25 @@ def backward(
         for ref, i in zip(of_layers[number:], needed, strict=True):
             ref[...] = product(of_layers[0], None, matrices[i], transposed=True).astype(dtype)
 
-    sums, *gradients = _call(form, kernel, rows, (gradient, *kept.before), weights, shapes)
+    sums, *gradients = _call(form, kernel, block, (gradient, *kept.before), weights, shapes)
     return dict(zip(needed, gradients[number:], strict=True)), gradients[:number], sums.sum(axis=0)
 
 
-def _block(form: Form, rows: int) -> int:
-    widest = max(layer.width for layer in form.layers)
-    sizes = [n for n in _ROWS if rows % n == 0 and (n * widest <= _NUMBERS or n == _ROWS[-1])]
+def _widest(form: Form) -> int:
+    return max(layer.width for layer in form.layers)
+
+
+def _block(form: Form, rows: int, numbers: int) -> int:
+    """Rows of a block, of a layer of which it can hold so many numbers."""
+    most = numbers // _widest(form)
+    sizes = [n for n in _ROWS if rows % n == 0 and (n <= most or n == _ROWS[-1])]
     return next((size for size in sizes if rows // size >= _BUSY), sizes[-1])
 
 
 def _call(
-    form: Form, kernel: Any, rows: int, inputs: Sequence[Array], weights: Weights, shapes: Any
+    form: Form, kernel: Any, block: int, inputs: Sequence[Array], weights: Weights, shapes: Any
 ) -> Any:
-    block = _block(form, rows)
+    warps = 16 if block * _widest(form) > _THREADED else 8
 
     def by_block(x: Any) -> pl.BlockSpec:
         if len(x.shape) == 3:
@@ -240,9 +250,9 @@ def _call(
     return pl.pallas_call(
         kernel,
         shapes,
-        grid=(rows // block,),
+        grid=(len(inputs[0]) // block,),
         in_specs=[*map(by_block, inputs), vectors, *map(layer_kernels.whole, weights.kernels)],
         out_specs=[by_block(x) for x in shapes],
         interpret=form.interpret,
-        compiler_params=triton.CompilerParams(num_warps=8, num_stages=3),
+        compiler_params=triton.CompilerParams(num_warps=warps, num_stages=3),
     )(*inputs, weights.vectors, *weights.kernels)
