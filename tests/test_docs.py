@@ -82,7 +82,7 @@ def test_commands_that_are_named_exist(page):
 
     text = page.read_text(encoding="utf-8")
     for command in re.findall(r"(?:^ *|`|/bin/)mjxwm ([a-z]\w*)", text, re.M):
-        assert command in cli._COMMANDS, command
+        assert command in cli.COMMANDS, command
 
 
 def test_the_site_has_every_page():

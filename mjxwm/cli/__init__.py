@@ -19,7 +19,7 @@ from mjxwm.cli.arguments import mistakes
 from mjxwm.cli.arguments.usage import GROUPS, USAGE, group_usage
 from mjxwm.runs import exits, output, progress, stops
 
-_COMMANDS = {
+COMMANDS = {
     "train": "training.train",
     "eval": "training.evaluate",
     "view": "view.view",
@@ -37,6 +37,7 @@ _COMMANDS = {
     "bench": "bench.bench",
     "envs": "envs.envs",
     "doctor": "doctor.doctor",
+    "completion": "completion.completion",
 }
 """Module of `mjxwm.cli` and function of each command."""
 
@@ -116,7 +117,7 @@ def _run(args: list[str]) -> int:
         return _say(f"mjxwm {__version__}")
     if args[0] in GROUPS and args[1:2] in (["-h"], ["--help"], ["help"]):
         return _say(group_usage(args[0]))
-    return _command(args[0])(args[1:])
+    return command(args[0])(args[1:])
 
 
 def _say(text: str) -> int:
@@ -124,16 +125,21 @@ def _say(text: str) -> int:
     return 0
 
 
-def _command(name: str) -> Callable[[list[str]], int]:
-    if name not in _COMMANDS:
+def command(name: str) -> Callable[[list[str]], int]:
+    """The function of a command, of its arguments; its module is loaded.
+
+    Raises:
+        ConfigError: there is no such command.
+    """
+    if name not in COMMANDS:
         from mjxwm_envs.fields import nearest  # loads MuJoCo
 
         raise ConfigError(
-            f"command {name!r} is unknown{nearest(name, _COMMANDS)}. There are: "
-            f"{', '.join(_COMMANDS)}; `mjxwm --help` says what they do"
+            f"command {name!r} is unknown{nearest(name, COMMANDS)}. There are: "
+            f"{', '.join(COMMANDS)}; `mjxwm --help` says what they do"
         )
     _compilation_cache()
-    module, function = _COMMANDS[name].split(".")
+    module, function = COMMANDS[name].split(".")
     with progress.loading():
         return getattr(importlib.import_module(f"mjxwm.cli.{module}"), function)
 

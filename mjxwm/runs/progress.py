@@ -22,6 +22,8 @@ class _Watched:
     """Whether this process is a command of its own, whose steps are said."""
 
     on = False
+    inside = False
+    """Whether a step is under way: those within it are not said."""
 
 
 def watch() -> None:
@@ -33,21 +35,24 @@ def watch() -> None:
 def step(what: str, patience: float = PATIENCE) -> Iterator[None]:
     """Says what is being done until it ends, if that takes longer than `patience` [s].
 
-    Nothing is said with `--quiet`, nor where Python calls what the commands call.
+    Of steps within steps the outer one is said. Nothing is said with `--quiet`, nor where Python
+    calls what the commands call.
 
     Args:
         what: the work, in words: a line of its own.
         patience: time for which nothing is said.
     """
-    if not _Watched.on or output.is_quiet():
+    if not _Watched.on or _Watched.inside or output.is_quiet():
         yield
         return
+    _Watched.inside = True
     over = threading.Event()
     thread = threading.Thread(target=_say, args=(what, patience, over), daemon=True)
     thread.start()
     try:
         yield
     finally:
+        _Watched.inside = False
         over.set()
         thread.join()
 

@@ -25,7 +25,7 @@ def test_the_parts_that_help_lists_are_those_there_are():
 
     assert sorted(usage.parts("bench")) == sorted([*PARTS, "compare"])
     assert sorted({line.split()[0] for line in usage.USAGE.splitlines() if line[:2] == "  "}) == (
-        sorted(cli._COMMANDS)
+        sorted(cli.COMMANDS)
     )
 
 

@@ -1,6 +1,7 @@
 """What the commands share: options from dataclasses, results as JSON."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,33 @@ import tyro
 
 from mjxwm.cli.arguments import outputs, short_help
 from mjxwm.maths import ranges
+
+
+class _Asked(Exception):  # noqa: N818  no error
+    """Carries the dataclass of a command's options to whoever wants it, and not its values."""
+
+
+class _Mode:
+    """Whether `parse` reads arguments or tells the dataclass that they would be read into."""
+
+    telling = False
+
+
+def of(command: Callable[[list[str]], int], args: list[str]) -> Any:
+    """The dataclass that a command reads its arguments into; the command is not run.
+
+    Args:
+        command: its function.
+        args: what it needs to know before it reads options, such as a preset.
+    """
+    _Mode.telling = True
+    try:
+        command(args)
+    except _Asked as told:
+        return told.args[0]
+    finally:
+        _Mode.telling = False
+    raise AssertionError(f"{command.__name__} reads no options")
 
 
 def parse(
@@ -32,6 +60,8 @@ def parse(
         ConfigError: a number that nothing can be computed with; or a place that it names, as a file
             or as one of `folders`, cannot be written to.
     """
+    if _Mode.telling:
+        raise _Asked(cls)
     if few and {"-h", "--help"} & set(args):
         short_help.show(cls, few, prog, kwargs.get("description", ""))
     args = ["--help" if a == "--help-all" else a for a in args]

@@ -34,9 +34,12 @@ USAGE = """usage: mjxwm COMMAND ...
   envs [SUITE|TASK ...]                tasks, their sizes and engines, and what is missing
   envs check TASK|SUITE ...            is it sound: shapes, finite, repeats, engines agree, speed
   doctor                               what was found here, and what to do about what is missing
+  completion bash|zsh|fish             a script for the shell: source <(mjxwm completion bash)
 
-`mjxwm COMMAND --help` lists the options; every command takes --json FILE for its result.
-`mjxwm --version` is the version."""
+`mjxwm COMMAND --help` lists the options that people change first, --help-all all of them.
+Every command takes --json FILE for its result, and --quiet: results, notes and warnings alone.
+Exit status: 0 done, 1 an unexpected error, 2 a user's mistake, 3 the guard stopped the run,
+4 the disk is full, 128 + n signal n. `mjxwm --version` is the version."""
 
 GROUPS = ("bench", "import")
 """Commands that do nothing without the name of a part."""
