@@ -11,7 +11,7 @@ from mjxwm.cli.arguments import outputs, short_help
 from mjxwm.maths import ranges
 
 
-class _Asked(Exception):  # noqa: N818  no error
+class _Reading(Exception):  # noqa: N818  no error
     """Carries the dataclass of a command's options to whoever wants it, and not its values."""
 
 
@@ -31,7 +31,7 @@ def of(command: Callable[[list[str]], int], args: list[str]) -> Any:
     _Mode.telling = True
     try:
         command(args)
-    except _Asked as told:
+    except _Reading as told:
         return told.args[0]
     finally:
         _Mode.telling = False
@@ -61,7 +61,7 @@ def parse(
             or as one of `folders`, cannot be written to.
     """
     if _Mode.telling:
-        raise _Asked(cls)
+        raise _Reading(cls)
     if few and {"-h", "--help"} & set(args):
         short_help.show(cls, few, prog, kwargs.get("description", ""))
     args = ["--help" if a == "--help-all" else a for a in args]
