@@ -74,7 +74,7 @@ def _options(command: tuple[str, ...]) -> tuple[str, ...]:
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit, Exception):
         named = ["debug" if word == "c.yaml" else word for word in command]
         named = [word for word in named if word not in ("--resume", "runs/a")]
-        cli.main([*named, "--help"])
+        cli.main([*named, "--help-all"])
     found = re.findall(r"(?<![\w-])--[a-z][\w.-]*", out.getvalue())
     return tuple(dict.fromkeys(["--json", *found]))
 
