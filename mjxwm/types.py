@@ -89,6 +89,17 @@ class Controller(NamedTuple):
     """(policy, memory, obs [B, o]) -> the next memory and the actions."""
 
 
+class Followed(NamedTuple):
+    """Actions that were taken in a world, followed in a world model from the first state on."""
+
+    z: Float[Array, "H+1 B z"]
+    """Latents that the model predicts; the first is encoded."""
+    encoded: Float[Array, "H+1 B z"]
+    """Latents of what was observed."""
+    reward: Float[Array, "H B"]
+    """Predicted rewards, in the unit of the task's."""
+
+
 class Outlook(NamedTuple):
     """What a policy expects of the future, in the unit of the task's rewards."""
 
@@ -99,6 +110,9 @@ class Outlook(NamedTuple):
     imagine: Callable[[Any, Float[Array, "B o"]], Float[Array, "H B"]] | None = None
     """(policy, obs [B, o]) -> the rewards of the next H steps that its world model predicts, each
     weighted by the probability that the episode lasts until then; None without a model."""
+    follow: Callable[[Any, Float[Array, "H+1 B o"], Float[Array, "H B a"]], Followed] | None = None
+    """(policy, observations, actions between them) -> what its world model makes of these actions
+    from the first observation on; None without a model."""
 
 
 class Agent(NamedTuple):

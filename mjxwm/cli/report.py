@@ -7,6 +7,7 @@ import tyro
 
 from mjxwm import ConfigError
 from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +17,9 @@ class _Report:
     html: Path | None = None
     """The file; by default report.html in the run's folder, and comparison.html here for several
     runs."""
+    measure: bool = True
+    """Measure how far model and critics see, where the run's folder does not say it yet: that takes
+    half a minute, for episodes of the run's policy."""
     title: str = ""
     """Title of the page of several runs; by default their tasks."""
     json: Path | None = None
@@ -24,7 +28,8 @@ class _Report:
 
 def report(args: list[str]) -> int:
     """Writes the page about a run, or one that compares several."""
-    from mjxwm.runs import folders
+    with progress.loading():
+        from mjxwm.runs import folders
 
     options = parse(_Report, args, "report")
     runs = [folders.of_any_kind(path) for path in options.runs]
@@ -37,9 +42,15 @@ def report(args: list[str]) -> int:
 
 
 def _page(runs: list, options: _Report) -> Path:
-    from mjxwm.reports import one_run, several_runs
+    from mjxwm.reports import one_run, outcome, several_runs
+    from mjxwm.reports.one_run import foresight
+    from mjxwm.runs import folders
 
     if len(runs) == 1:
+        trained = folders.kind(runs[0]) == "training" and folders.learned(runs[0].path)
+        if options.measure and trained and not foresight.read(runs[0]):
+            with progress.step("looks    how far model and critics see"):
+                outcome.look_ahead(runs[0])
         target = one_run.write(runs[0], options.html)
         if target is None:
             path = runs[0].path

@@ -1,6 +1,7 @@
 """`mjxwm train` and `mjxwm eval`."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -237,8 +238,8 @@ def evaluate(args: list[str]) -> int:
     options = parse(_Eval, args, "eval")
     with progress.loading():
         from mjxwm.reports import outcome, video
-        from mjxwm.runs import shipped
-        from mjxwm.runs.folders import RunFolder
+        from mjxwm.runs import policies, shipped
+        from mjxwm.runs.folders import RunFolder, quoted
     run = RunFolder(shipped.choose(options.run, options.pretrained, "eval"))
     if options.episodes is not None and options.episodes < 1:
         raise ConfigError(f"episodes={options.episodes} is out of range; it must be at least 1")
@@ -257,7 +258,8 @@ def evaluate(args: list[str]) -> int:
         raise ConfigError(f"no video: {refused}")
     if options.video:
         try:
-            print(outcome.film(config, evaluation, options.video))
+            reader = functools.partial(policies.of_run, run.path, options.best)
+            print(quoted(outcome.film(config, evaluation, options.video, reader)))
         except video.RenderingUnavailableError as error:
             print(f"no video: {error}")
     return 0

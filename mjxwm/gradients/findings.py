@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mjxwm.gradients import names
 from mjxwm.gradients.bootstrap import LEAST_GROUPS, Interval
 from mjxwm.gradients.laboratory import TRUTH
 from mjxwm.gradients.results import Report
@@ -88,7 +89,7 @@ def _strata(report: Report) -> list[str]:
 def _steps(report: Report) -> list[str]:
     by_name = {row.estimator: row for row in report.improvements}
     parts = [
-        f"{name} {_say(by_name[name].gain)} (a step of {by_name[name].size:g})"
+        f"{names.estimator(name)} {_say(by_name[name].gain)} (a step of {by_name[name].size:g})"
         for name in (TRUTH, "simulator", "model", f"{TRUTH}, all samples")
     ]
     samples = by_name["model"].samples

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import jax
 import numpy as np
 
 from mjxwm.maths import ranges
-from mjxwm.reports import one_run, plot, video
+from mjxwm.reports import foreign_film, one_run, plot, video
+from mjxwm.reports.one_run import foresight
 from mjxwm.runs import build, keeping, policies, progress
 from mjxwm.runs.announce import say_failures
 from mjxwm.runs.config import Config, check
 from mjxwm.runs.evaluate import Evaluation
 from mjxwm.runs.folders import RunFolder
+from mjxwm.runs.policies import Policy
 from mjxwm.runs.policy_files import Header
 from mjxwm.runs.start import eval_key
 
@@ -47,6 +50,8 @@ def artifacts(config: Config, run: RunFolder, evaluation: Evaluation) -> dict[st
     files = {}
     with progress.step("draws    learning curve, video and report"):
         _draw(config, run, evaluation, files)
+        if foresight.worthwhile(run):
+            look_ahead(run)
         return files | page(run)
 
 
@@ -58,10 +63,19 @@ def _draw(config: Config, run: RunFolder, evaluation: Evaluation, files: dict[st
         if keeping.attempt(run, "the learning curve", draw):
             files["curve"] = str(run.curve)
     if config.video:
+        reader = functools.partial(policies.of_run, run.path)
         try:
-            files["video"] = str(film(config, evaluation, run.video))
+            files["video"] = str(film(config, evaluation, run.video, reader))
         except video.RenderingUnavailableError as error:
             print(f"no video: {error}")
+
+
+def look_ahead(run: RunFolder) -> None:
+    """Measures how far a run's model and critics see; a line says so where it cannot."""
+    try:
+        keeping.attempt(run, foresight.FILE, functools.partial(foresight.measure, run))
+    except Exception as error:  # a trained run is not lost with a figure of it
+        print(f"no look at its model: {type(error).__name__}: {error}")
 
 
 def page(run: RunFolder) -> dict[str, str]:
@@ -79,20 +93,30 @@ def page(run: RunFolder) -> dict[str, str]:
     return {} if target is None else {"report": str(target)}
 
 
-def film(config: Config, evaluation: Evaluation, path: Path) -> Path:
+def film(
+    config: Config, evaluation: Evaluation, path: Path, policy: Callable[[], Policy] | None = None
+) -> Path:
     """Renders an evaluation's first episode.
+
+    Args:
+        config: what it was evaluated with.
+        evaluation: the episodes.
+        path: the file to write.
+        policy: reads the policy, which a foreign world is run with once more.
 
     Raises:
         RenderingUnavailableError: there is nothing to render with, or no body to render.
     """
     env = build.make_env(config)
     scene = env.scene(evaluation.fields, evaluation.goal)
-    if scene is None:
-        raise video.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
     path.parent.mkdir(parents=True, exist_ok=True)
     qpos = np.asarray(evaluation.qpos[: int(evaluation.length[0]) + 1])
     try:
-        return video.video(scene, qpos, env.spec.ctrl_dt, path)
+        if scene is not None:
+            return video.video(scene, qpos, env.spec.ctrl_dt, path)
+        if policy is None:
+            raise video.RenderingUnavailableError(f"{env.name} is simulated elsewhere")
+        return foreign_film.film(env, policy(), config.seed, path)
     except OSError as error:  # a disk that is full, an encoder that ended
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if path.is_file() and not path.stat().st_size:
@@ -130,6 +154,8 @@ def evaluate_run(
     policy = policies.of_run(run.path, best)
     config = build.on_engine(policy.config, engine)
     changes: dict[str, Any] = {} if episodes is None else {"episodes": episodes}
+    if seed is not None:
+        changes["seed"] = seed
     if task_fields:
         changes["task_fields"] = {**config.task_fields, **task_fields}
     config = dataclasses.replace(config, **changes)
@@ -137,7 +163,7 @@ def evaluate_run(
     env = build.make_env(config)
     policies.check_sizes(policy, env.spec)
     evaluate = build.evaluation(policy.agent, env, config.episodes)
-    key = eval_key(config.seed if seed is None else seed)
+    key = eval_key(config.seed)
     with progress.step(f"compile  evaluation, then {config.episodes} episodes"):
         evaluation = jax.device_get(evaluate(policy.arrays, key))
     say_failures(env)

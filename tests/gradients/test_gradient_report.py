@@ -1,7 +1,9 @@
 """The report, and the refusals of `mjxwm gradients`."""
 
 import json
+import re
 
+import browser
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from mjxwm.gradients import (
     gates,
     laboratory,
     landscape,
+    names,
     report,
     results,
     summary,
@@ -114,11 +117,15 @@ def test_gates_decide_by_equivalence():
 
 def test_the_page_has_the_gates_on_top_and_needs_nothing_else(found):
     page = report.render(found, {"commit": "abc"}, findings.paragraph(found))
-    assert page.index("G4 resolution") < page.index("Action sequences")
+    assert page.index("G4 resolution") < page.index('id="actions"')
     assert "FAILED" in page
     assert "hopper &lt;test&gt;" in page
-    assert page.count("data:image/png;base64,") == 4
-    assert "http" not in page
+    assert page.count("<svg") == page.count("<figcaption") == 8
+    assert re.findall(r'(?:src|href)="(?!#|data:)', page) == [], "it loads nothing"
+    for raw in (laboratory.TRUTH, "model_detached"):
+        assert raw not in page, "estimators have names, and a table that says what they are"
+    for word in (*names.TERMS, *(name for name, _ in names.ESTIMATORS.values())):
+        assert word in page
 
 
 def test_the_paragraph_says_who_wins_and_what_failed(found):
@@ -184,3 +191,13 @@ def test_everything_on_cartpole(tmp_path):
     assert False not in (passed["G2"], passed["G3"])
     assert set(found["actor"]) >= {"simulator_detached", "model_detached", "hybrid", "smoothed"}
     assert page.stat().st_size > 50_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_a_phone_and_a_desk_in_a_real_browser(found, width, tmp_path):
+    if browser.CHROMIUM is None:
+        pytest.skip("there is no Chromium here")
+    page = tmp_path / "page.html"
+    page.write_text(report.render(found, {"commit": "abc"}, findings.paragraph(found)))
+    browser.assert_fits(page, width, tmp_path, "model")

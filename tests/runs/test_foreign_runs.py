@@ -52,7 +52,7 @@ def test_pwm_learns_from_foreign_worlds_and_evaluates_in_others(run, capsys):
     assert result.iteration == TINY.iterations
     assert np.isfinite(result.evaluation.episode_return).all()
     assert (result.evaluation.length == 5).all()
-    assert outcome.artifacts(cfg, folder, result.evaluation).keys() == {"curve"}
+    assert outcome.artifacts(cfg, folder, result.evaluation).keys() == {"curve", "report"}
     assert "simulated elsewhere" in capsys.readouterr().out
 
 

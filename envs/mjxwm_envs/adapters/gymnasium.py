@@ -6,6 +6,7 @@ env = envs.from_gymnasium(MyEnv, "mine", 200)
 
 import dataclasses
 import functools
+import inspect
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -45,9 +46,10 @@ def make(env_id: str, action_repeat: int = 1, **fields: Any) -> HostEnv:
         length = checked("episode_length", length, 1)
         fields.setdefault("max_episode_steps", length)
 
-    def factory() -> Any:
+    def factory(render_mode: str | None = fields.pop("render_mode", None)) -> Any:
+        mode = {} if render_mode is None else {"render_mode": render_mode}
         # Gymnasium's checker would print its warnings once per world.
-        return gymnasium.make(env_id, disable_env_checker=True, **fields)
+        return gymnasium.make(env_id, disable_env_checker=True, **fields, **mode)
 
     return from_gymnasium(factory, f"gymnasium/{env_id}", length, action_repeat, **protocol)
 
@@ -100,9 +102,26 @@ def from_gymnasium(
         spaces = probe.observation_space, probe.action_space
         source = _source(name, spaces, probe, rules, functools.partial(_list, env, rules))
         _try_out(probe, name)
-        return source
+        filmed = _pictured(env, probe)
+        if filmed is None:
+            return source
+        return dataclasses.replace(source, filmed=functools.partial(_list, filmed, rules, 1))
     finally:
         probe.close()
+
+
+def _pictured(make: Callable[..., Any], probe: Any) -> Callable[[], Any] | None:
+    """Makes an environment that renders pictures; None if there is no way to have one."""
+    if getattr(probe, "render_mode", None) == "rgb_array":
+        return make
+    modes = (getattr(probe, "metadata", None) or {}).get("render_modes") or ()
+    try:
+        takes_mode = "render_mode" in inspect.signature(make).parameters
+    except (TypeError, ValueError):  # a class written in C
+        takes_mode = False
+    if "rgb_array" in modes and takes_mode:
+        return functools.partial(make, render_mode="rgb_array")
+    return None
 
 
 def _of_vector(

@@ -14,7 +14,7 @@ import numpy as np
 from jax.experimental import io_callback
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mjxwm_envs.adapters.host_worlds import HostStep, HostWorlds
+from mjxwm_envs.adapters.host_worlds import HostStep, HostWorlds, PicturedWorlds
 from mjxwm_envs.core import EnvSpec, Failure, Physics, SimState, State, Step, Worlds
 
 
@@ -30,6 +30,8 @@ class HostEnv:
     """Whether the environment tells if its task is solved."""
     only: int | None = None
     """The number of worlds of a `VectorEnv`, which cannot have another; else None."""
+    filmed: Callable[[], PicturedWorlds] | None = None
+    """Makes one world that renders pictures; None if the environment is not known to."""
     batches: "list[HostBatch]" = dataclasses.field(default_factory=list, compare=False)
     """All batches that were made of it, for their failures."""
 
@@ -93,8 +95,7 @@ class HostBatch:
 
     def reset(self, key: PRNGKeyArray, stagger: bool = False) -> Worlds:
         """See `WorldBatch`."""
-        key, key_seed = jax.random.split(key)
-        seed = jax.random.randint(key_seed, (), 1, np.iinfo(np.int32).max)
+        key, seed = reset_seed(key)
         shape = jax.ShapeDtypeStruct((self.num_worlds, self.env.spec.obs_size), _dtype())
 
         def on_host(seed: Any) -> np.ndarray:
@@ -153,6 +154,12 @@ class HostBatch:
             step = self._worlds.step(np.asarray(action, np.float64))
         shapes = self._shapes()
         return HostStep(*(np.asarray(x, s.dtype) for x, s in zip(step, shapes, strict=True)))
+
+
+def reset_seed(key: PRNGKeyArray) -> tuple[PRNGKeyArray, Array]:
+    """The key that worlds carry on, and the seed of the first world of a reset with `key`."""
+    key, key_seed = jax.random.split(key)
+    return key, jax.random.randint(key_seed, (), 1, np.iinfo(np.int32).max)
 
 
 def _dtype() -> Any:

@@ -9,7 +9,7 @@ import dataclasses
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from mjxwm_envs.core import Failure
 
@@ -41,6 +41,26 @@ class HostWorlds(Protocol):
 
     def step(self, action: Float[np.ndarray, "B a"]) -> HostStep:
         """One action in [-1, 1] in each world."""
+        ...
+
+
+class PicturedWorlds(HostWorlds, Protocol):
+    """Worlds of which the first can be looked at."""
+
+    def picture(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The first world as it is now.
+
+        Raises:
+            ValueError: the environment renders no picture.
+        """
+        ...
+
+    def frames_per_second(self) -> float:
+        """Actions per second, for a film in real time; 30 if the environment does not say."""
+        ...
+
+    def close(self) -> None:
+        """Frees what renders."""
         ...
 
 

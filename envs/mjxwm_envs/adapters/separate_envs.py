@@ -5,7 +5,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from mjxwm_envs.adapters import spaces
 from mjxwm_envs.adapters.host_worlds import HostStep, UsageProtocol
@@ -58,6 +58,25 @@ class SeparateEnvs:
                 self._obs[world] = next_obs[world]
         terminated, truncated, valid, success = flags
         return HostStep(next_obs, reward, terminated, truncated, valid, success, self._obs.copy())
+
+    def picture(self) -> UInt8[np.ndarray, "h w 3"]:
+        """See `PicturedWorlds`."""
+        rendered = None if self._envs[0] is None else self._envs[0].render()
+        image = np.asarray(rendered)
+        if rendered is None or image.ndim != 3 or image.shape[-1] != 3:
+            raise ValueError("its render gives no picture (rgb_array)")
+        return image.astype(np.uint8)
+
+    def frames_per_second(self) -> float:
+        """See `PicturedWorlds`."""
+        rate = getattr(self._envs[0], "metadata", {}).get("render_fps") or 30
+        return float(rate) / self._protocol.action_repeat
+
+    def close(self) -> None:
+        """See `PicturedWorlds`."""
+        for env in self._envs:
+            if env is not None:
+                env.close()
 
     def _act(self, world: int, action: np.ndarray) -> tuple[np.ndarray, float, tuple[bool, ...]]:
         env, total, info = self._envs[world], 0.0, {}

@@ -8,8 +8,9 @@ on the host: arrays are numpy's.
 """
 
 from mjxwm_envs.core import Scene
+from mjxwm_envs.rendering import following
 from mjxwm_envs.rendering.camera import Camera
 from mjxwm_envs.rendering.errors import RenderingUnavailableError
 from mjxwm_envs.rendering.opengl import check_opengl
 
-__all__ = ["Camera", "RenderingUnavailableError", "Scene", "check_opengl"]
+__all__ = ["Camera", "RenderingUnavailableError", "Scene", "check_opengl", "following"]

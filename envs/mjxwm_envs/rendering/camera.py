@@ -53,13 +53,22 @@ class Camera:
         mujoco.mj_resetData(self._model, self._data)  # puts mocap bodies where the model has them
 
     def picture(
-        self, qpos: Float[np.ndarray, " nq"], act: Float[np.ndarray, " na"] | None = None
+        self,
+        qpos: Float[np.ndarray, " nq"],
+        act: Float[np.ndarray, " na"] | None = None,
+        view: mujoco.MjvCamera | None = None,
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """The world at these positions; `act` colours its muscles."""
+        """The world at these positions.
+
+        Args:
+            qpos: the positions.
+            act: activities of its muscles, which colour them.
+            view: from where it is seen; by default from this camera's place.
+        """
         self._data.qpos[:] = qpos
         self._data.act[:] = 0 if act is None else act
         mujoco.mj_forward(self._model, self._data)
-        self._renderer.update_scene(self._data, camera=self._camera)
+        self._renderer.update_scene(self._data, camera=self._camera if view is None else view)
         for marker in self._scene.markers:
             _add_ball(self._renderer.scene, marker)
         return self._renderer.render().copy()

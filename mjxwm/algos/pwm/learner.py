@@ -16,7 +16,7 @@ from mjxwm.models import actor_critic, nets, world_model
 from mjxwm.models.actor_critic import Actor, Critic
 from mjxwm.models.optimizer import Optimizer
 from mjxwm.models.world_model import LatentModel, WorldModel
-from mjxwm.types import Agent, Metrics, Outlook, Trajectory
+from mjxwm.types import Agent, Followed, Metrics, Outlook, Trajectory
 
 
 class Learner(NamedTuple):
@@ -138,7 +138,12 @@ def _outlook(config: Config, action_size: int) -> Outlook:
         reached = returns.discount_products(imagined.going_on)[:-1]
         return imagined.reward * reached * reward_scale(config, policy)
 
-    return Outlook(config.gamma, value, imagine)
+    def follow(policy: Networks, obs: Array, action: Array) -> Followed:
+        z = encode(policy, obs)
+        followed = world_model.imagine(policy.model, lambda _, action: action, z[0], action)
+        return Followed(followed.z, z, followed.reward * reward_scale(config, policy))
+
+    return Outlook(config.gamma, value, imagine, follow)
 
 
 def packed(tx: Optimizers, learner: Learner) -> Learner:

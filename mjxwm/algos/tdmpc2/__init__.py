@@ -31,7 +31,7 @@ from mjxwm.data.replay import Replay, Sequence
 from mjxwm.maths import finite, returns
 from mjxwm.models import world_model
 from mjxwm.models.world_model import Batch
-from mjxwm.types import Agent, Algorithm, Controller, Metrics, Outlook, Sizes, StepCounts
+from mjxwm.types import Agent, Algorithm, Controller, Followed, Metrics, Outlook, Sizes, StepCounts
 
 __all__ = [
     "Config",
@@ -129,7 +129,13 @@ def _outlook(config: Config, table: TaskTable, sizes: Sizes) -> Outlook:
         imagined = world_model.imagine(nets.model, lambda z, _: nets.act(z, None), z, noise)
         return imagined.reward * returns.discount_products(imagined.going_on)[:-1]
 
-    return Outlook(_gamma(config, sizes), value, imagine)
+    def follow(policy: Networks, obs: Array, action: Array) -> Followed:
+        model = for_task(policy, table, 0).model
+        z = model.encode(obs)
+        followed = world_model.imagine(model, lambda _, action: action, z[0], action)
+        return Followed(followed.z, z, followed.reward)
+
+    return Outlook(_gamma(config, sizes), value, imagine, follow)
 
 
 def _empty_plans(config: Config, action_size: int, worlds: int) -> Array:

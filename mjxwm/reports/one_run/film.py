@@ -31,7 +31,7 @@ def part(material: Material) -> Html:
     strip = "".join(f'<img src="{picture}" alt="">' for picture in pictures)
     where = "" if inside else f" It is the file {escaped(path.name)} beside this page."
     caption = page.caption(
-        "The first episode of the last evaluation: deterministic, closed loop, in real time."
+        "The first episode of the last evaluation, 20 s of it at most: deterministic, closed loop."
         + where,
         "a high return by other means than meant: look here before you trust a number.",
     )

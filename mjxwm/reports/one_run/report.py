@@ -8,6 +8,7 @@ from mjxwm.reports.one_run import (
     configuration,
     figures,
     film,
+    foresight_figures,
     headline,
     machine,
     panels,
@@ -95,7 +96,8 @@ def _panels(specs: Iterable[Panel]) -> Callable[[Material], list[Html]]:
 
 
 def _model(material: Material) -> list[Html]:
-    drawn = _panels((*panels.MODEL, *panels.IMAGINATION))(material)
+    metrics = [figures.panel(material, spec) for spec in (*panels.MODEL, *panels.IMAGINATION)]
+    drawn = [page.grid([*foresight_figures.figures(material), *metrics])]
     if material.algorithm in ("pwm", "tdmpc2", "pretrain", "extract"):
         return drawn
     return [page.missing("World model", f"{material.algorithm} learns none."), *drawn]

@@ -66,8 +66,12 @@ def svg(chart: Chart, width: int = 380, height: int = 230, title: str = "") -> s
     shown = [line for line in chart.lines if _finite(line)]
     x_scale = scale([x for line in shown for x, *_ in _finite(line)], chart.kinds[0])
     x_scale = _tight(x_scale, shown)
-    heights = [v for line in shown for _, *values in _finite(line) for v in values]
+    among = slice(0, 2 if chart.kinds[1] == "log" else 3)  # a band may reach down to 0
+    heights = [
+        v for line in shown for _, y, *band in _finite(line) for v in (y, *band[::-1])[among]
+    ]
     y_scale = scale([*heights, *(level for level, _ in chart.levels)], chart.kinds[1], chart.zero)
+    shown = [_above_zero(line, x_scale.kind, y_scale.kind) for line in shown]
     frame = _Frame(x_scale, y_scale, width, height)
     parts = [*frame.grid(chart.x), *(frame.level(*level) for level in chart.levels)]
     parts += [frame.band(line) for line in shown if line.low is not None]
@@ -109,6 +113,20 @@ def _finite(line: Line) -> list[tuple[float, ...]]:
             around = band if all(map(_is_finite, band)) else [y] * len(band)
             rows.append(tuple(map(float, (x, y, *around))))
     return rows
+
+
+def _above_zero(line: Line, x_kind: Kind, y_kind: Kind) -> Line:
+    """A line without the points that logarithmic axes cannot show."""
+    x, y = (
+        [v if kind != "log" or (_is_finite(v) and v > 0) else math.nan for v in values]
+        for values, kind in ((line.x, x_kind), (line.y, y_kind))
+    )
+    ends = line.low, line.high
+    if y_kind == "log" and line.low is not None and line.high is not None:
+        least = min((v for v in y if _is_finite(v)), default=math.nan)
+        ends = tuple([max(v, least / 10) if _is_finite(v) else v for v in end] for end in
+                     (line.low, line.high))  # fmt: skip
+    return line._replace(x=x, y=y, low=ends[0], high=ends[1])
 
 
 def _is_finite(value: float | None) -> bool:
