@@ -24,6 +24,8 @@ class _Watched:
     on = False
     inside = False
     """Whether a step is under way: those within it are not said."""
+    named = ""
+    """The step that was named last: one in two parts is named once."""
 
 
 def watch() -> None:
@@ -80,7 +82,9 @@ def _count(what: str, began: float, over: threading.Event) -> None:
 
 def _name(what: str, began: float, over: threading.Event) -> None:
     """Lines of a log: at first, then after 10, 30, 90, ... seconds."""
-    _write(f"{what}\n")
+    if what != _Watched.named:
+        _write(f"{what}\n")
+    _Watched.named = what
     pause = 10.0
     while not over.wait(began + pause - time.monotonic()):
         _write(f"{what}: {pause:.0f} s so far\n")
