@@ -1,6 +1,6 @@
 """The report's figures: of what is finite, on logarithmic axes where anything is above 0."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def _but_truth(report: Report) -> list[str]:
     return [name for name in report.plan if name != TRUTH]
 
 
-def _lines(x: Sequence[float], rows: dict[str, Sequence[Interval]]) -> list[Line]:
+def _lines(x: Sequence[float], rows: Mapping[str, Sequence[Interval]]) -> list[Line]:
     """A line with its interval for each estimator, always in its colour; the truth in black."""
     return [
         Line(

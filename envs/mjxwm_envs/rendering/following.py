@@ -23,8 +23,9 @@ def _follows_a_traveller(model: mujoco.MjModel, camera: int) -> bool:
     """Whether a camera follows a body that moves over the world, not the hand of an arm, say."""
     body = model.cam_bodyid[camera]
     joints = model.jnt_type[model.jnt_bodyid == body]
-    travels = np.isin(joints, (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_SLIDE)).any()
-    return int(model.cam_mode[camera]) in _TRACKING and model.body_parentid[body] == 0 and travels
+    travelling = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_SLIDE)
+    travels = bool(np.isin(joints, travelling).any())
+    return int(model.cam_mode[camera]) in _TRACKING and bool(model.body_parentid[body] == 0) and travels
 
 
 def views(
