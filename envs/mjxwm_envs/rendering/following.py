@@ -25,7 +25,11 @@ def _follows_a_traveller(model: mujoco.MjModel, camera: int) -> bool:
     joints = model.jnt_type[model.jnt_bodyid == body]
     travelling = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_SLIDE)
     travels = bool(np.isin(joints, travelling).any())
-    return int(model.cam_mode[camera]) in _TRACKING and bool(model.body_parentid[body] == 0) and travels
+    return (
+        int(model.cam_mode[camera]) in _TRACKING
+        and bool(model.body_parentid[body] == 0)
+        and travels
+    )
 
 
 def views(
