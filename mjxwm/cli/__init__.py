@@ -165,7 +165,8 @@ def _printable() -> None:
 def _compilation_cache() -> None:
     """Compiled programs are kept between runs, unless JAX's own variable says where or not."""
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        home = Path(named) if os.path.isabs(named) else Path.home() / ".cache"
     except RuntimeError:  # this user has no home
         return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "mjxwm" / "xla"))

@@ -16,6 +16,7 @@ NAMES = (
     *("MUJOCO_GL", "XDG_CACHE_HOME", "DISPLAY", "WAYLAND_DISPLAY", "JAX_NUM_PROCESSES", "HOME"),
     *("JAX_PROCESS_ID", "JAX_COORDINATOR_ADDRESS", "TMPDIR", "COLUMNS", "CUDA_VISIBLE_DEVICES"),
 )
+_FOLDERS = ("XDG_CACHE_HOME", "HOME", "TMPDIR")
 VALUES = (
     *("", "egl", "osmesa", "glfw", "off", "0", "nosuch", "/nowhere/deep", "/dev/null", ":0"),
     "file",
@@ -31,7 +32,10 @@ def variables(base: Path, rng: Random) -> Iterator[Action]:
         for name in rng.sample(NAMES, rng.randint(1, 3)):
             value = rng.choice(rng.choice([VALUES, VALUES, NUMBERS, WORDS]))
             # No process is given a NUL, or bytes that are no text.
-            values[name] = value.replace("\0", "").encode("utf-8", "replace").decode()
+            value = value.replace("\0", "").encode("utf-8", "replace").decode()
+            # A folder of this machine would be written to, and rightly.
+            if name not in _FOLDERS or not (os.path.isabs(value) and os.path.isdir(value)):
+                values[name] = value
         yield functools.partial(_in_environment, values, rng.choice(COMMANDS))
 
 

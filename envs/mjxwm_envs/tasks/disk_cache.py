@@ -17,9 +17,11 @@ _DIGEST = 32  # bytes
 
 
 def folder(kind: str) -> Path:
-    """The folder for contents of a kind."""
+    """The folder for contents of a kind. A relative $XDG_CACHE_HOME does not count, as its
+    specification says."""
     try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        base = named if os.path.isabs(named) else Path.home() / ".cache"
     except RuntimeError:  # this user has no home
         base = tempfile.gettempdir()
     return Path(base) / "mjxwm" / kind
