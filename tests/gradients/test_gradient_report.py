@@ -3,8 +3,8 @@
 import json
 import re
 
-import browser
 import numpy as np
+import page_in_browser as browser
 import pytest
 
 from mjxwm import ConfigError, cli

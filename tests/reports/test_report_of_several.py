@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import CHROMIUM, assert_fits
+from page_in_browser import CHROMIUM, assert_fits
 from test_run_report import outside, recorded
 
 from mjxwm import cli

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, assert_fits
+from page_in_browser import CHROMIUM, assert_fits
 
 from mjxwm import cli
 from mjxwm.reports import one_run

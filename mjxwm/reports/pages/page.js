@@ -29,9 +29,10 @@ function show(svg, event) {
       if (!nearest.has(name) || distance < nearest.get(name).distance)
         nearest.set(name, { distance, point, kind: line.getAttribute("class") });
     }
-  const rows = [...nearest].filter(([, hit]) => hit.distance < 25);
-  if (!rows.length) return hide(svg);
-  const closest = rows.reduce((a, b) => a[1].distance <= b[1].distance ? a : b)[1].point;
+  const hits = [...nearest];
+  if (!hits.length) return hide(svg);
+  const closest = hits.reduce((a, b) => a[1].distance <= b[1].distance ? a : b)[1].point;
+  const rows = hits.filter(([, hit]) => Math.abs(hit.point.x - closest.x) < 25);
   let mark = svg.querySelector(".axis.pointer");
   if (!mark) {
     mark = document.createElementNS("http://www.w3.org/2000/svg", "path");

@@ -36,4 +36,4 @@ def assert_fits(page: Path, width: int, folder: Path, pointed: str = "collected"
     measured = json.loads(title[1].replace("&quot;", '"'))
     assert measured["wide"] <= width
     assert measured["small"] >= 9, "text of figures is at least 9 pixels high"
-    assert pointed in measured["text"], "the pointer reads values"
+    assert pointed in measured["text"], f"the pointer reads {measured}"
