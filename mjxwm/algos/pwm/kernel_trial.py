@@ -44,11 +44,18 @@ def trial(config: Config, sizes: Sizes, seeds: int = 1) -> str:
     if odd and config.compute == "bfloat16":
         sized = ", ".join(f"{name}={getattr(config, name)}" for name in odd)
         return f"{sized} is no multiple of {_MULTIPLE}, the rows of a block"
-    keys = jax.random.split(jax.random.key(0), seeds)
+    key = jax.random.key(0)
+    several = seeds > 1
+    keys = jax.random.split(key, seeds) if several else key
+
+    def gradients(key: PRNGKeyArray) -> Any:
+        return _gradients(config, *_inputs(config, sizes, key))
+
+    # One function: each form is traced and compiled once, at its first call.
+    function = jax.jit(jax.vmap(gradients) if several else gradients)
 
     def run() -> Any:
-        function = jax.vmap(lambda key: _gradients(config, *_inputs(config, sizes, key)))
-        return jax.block_until_ready(jax.jit(function)(keys))
+        return jax.block_until_ready(function(keys))
 
     try:
         with platform.compiling_for("cpu"):  # which has no kernels of Pallas, wherever it runs
