@@ -1,22 +1,23 @@
 """The pictures in docs/images: a task in its start pose, or four policies moving side by side.
 
     python scripts/pictures.py [TASK ...]
-    python scripts/pictures.py --film VIDEO VIDEO ...
+    python scripts/pictures.py --film [NAME NAME ...]
 
-A VIDEO is what `mjxwm train` leaves as policy.mp4 in a run folder; those of docs/images are of the
-runs in docs/results, The picture in README. Stills have 128 colours, for a quarter of the size.
+A NAME is a policy that comes with the package; each is shown from the start of an episode. Stills
+have 128 colours, for a quarter of the size.
 """
 
 import argparse
 from pathlib import Path
 
-import imageio.v3 as imageio
 import jax
 import mjxwm_envs as envs
 import numpy as np
 from PIL import Image
 
-from mjxwm.reports import video
+from mjxwm.reports import outcome, video
+from mjxwm.runs import build, shipped
+from mjxwm.runs.folders import RunFolder
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 CLOSE_UPS = {"myo-hand-key-turn": ((-0.18, -0.48, 1.42), 0.35, 150, -15)}
@@ -39,39 +40,45 @@ def still(name: str) -> Path:
 
 
 def film(
-    videos: list[Path],
-    start: float = 0.0,
+    names: list[str],
+    start: float = 0.5,
     seconds: float = 4.0,
-    fps: int = 15,
-    size: tuple[int, int] = (240, 180),
+    fps: int = 20,
+    size: tuple[int, int] = (280, 210),
 ) -> Path:
-    """Some seconds of several videos side by side, as an animation that pages can show.
+    """Some seconds of shipped policies side by side, as an animation that pages can show.
 
     Args:
-        videos: files of one policy each.
-        start: where in the videos it begins [s].
+        names: their names.
+        start: where in the episode it begins [s].
         seconds: how long it is.
         fps: frames per second.
-        size: width and height of each [pixels].
+        size: width and height of each policy [pixels].
     """
-    columns = []
-    for path in videos:
-        frames = imageio.imread(path, plugin="FFMPEG")
-        rate = imageio.immeta(path, plugin="FFMPEG")["fps"]
-        times = start + np.arange(0, seconds, 1 / fps)
-        columns.append([Image.fromarray(frames[int(t * rate)]).resize(size) for t in times])
-    strips = [np.concatenate([np.asarray(p) for p in row], 1) for row in zip(*columns, strict=True)]
-    images = [Image.fromarray(strip) for strip in strips]
+    shown = [played(name, start + np.arange(0, seconds, 1 / fps), size) for name in names]
+    images = [Image.fromarray(np.concatenate(row, 1)) for row in zip(*shown, strict=True)]
     target = FOLDER / "policies.webp"
     rest = {"append_images": images[1:], "duration": round(1000 / fps), "loop": 0}
-    images[0].save(target, save_all=True, quality=50, method=6, **rest)
+    images[0].save(target, save_all=True, quality=60, method=6, **rest)
     return target
+
+
+def played(name: str, times: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
+    """Pictures [h, w, 3] of an episode of a shipped policy, at these times [s]."""
+    config, evaluation, _ = outcome.evaluate_run(RunFolder(shipped.find(name)), episodes=1)
+    env = build.make_env(config)
+    scene = env.scene(evaluation.fields, evaluation.goal)
+    rows = np.round(times / env.spec.ctrl_dt).astype(int)
+    return video.frames(scene, np.asarray(evaluation.qpos)[rows], "side", size)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("tasks", nargs="*", default=TASKS)
-    parser.add_argument("--film", nargs="+", type=Path, metavar="VIDEO")
+    parser.add_argument("--film", nargs="*", metavar="NAME")
     options = parser.parse_args()
-    for line in [film(options.film)] if options.film else map(still, options.tasks):
-        print(line)
+    draw = map(still, options.tasks)
+    if options.film is not None:
+        draw = map(film, [options.film or shipped.names()])
+    for path in draw:
+        print(path)

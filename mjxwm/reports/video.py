@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from mjxwm_envs.rendering import Camera, RenderingUnavailableError, Scene, following
 
-__all__ = ["RenderingUnavailableError", "picture", "video"]
+__all__ = ["RenderingUnavailableError", "frames", "picture", "video"]
 
 
 def video(
@@ -42,8 +42,8 @@ def video(
     model = copy.copy(scene.model)
     # Where a CPU renders, these two take most of the time; at this size they are hardly seen.
     model.vis.quality.offsamples, model.vis.quality.shadowsize = 0, 1024
-    frames = _frames(scene._replace(model=model), shown, camera, size)
-    return written(frames, 1 / (dt * stride), target)
+    taken = frames(scene._replace(model=model), shown, camera, size)
+    return written(taken, 1 / (dt * stride), target)
 
 
 def written(frames: Sequence[np.ndarray], fps: float, target: Path) -> Path:
@@ -67,11 +67,16 @@ def picture(
     """
     import imageio.v2 as imageio
 
-    imageio.imwrite(target, _frames(scene, qpos[None], "side", size)[0])
+    imageio.imwrite(target, frames(scene, qpos[None], "side", size)[0])
     return target
 
 
-def _frames(scene: Scene, qpos: np.ndarray, camera: str, size: tuple[int, int]) -> list[np.ndarray]:
+def frames(scene: Scene, qpos: np.ndarray, camera: str, size: tuple[int, int]) -> list[np.ndarray]:
+    """Pictures [h, w, 3] of poses [T, nq]; the body stays in them.
+
+    Raises:
+        RenderingUnavailableError: there is no working OpenGL, or no way to draw this model.
+    """
     name = following.camera_of(scene.model, camera)
     views = following.views(scene.model, qpos, name) or [None] * len(qpos)
     with contextlib.closing(Camera(scene, size, name)) as taken:
