@@ -68,6 +68,8 @@ def played(name: str, times: np.ndarray, size: tuple[int, int]) -> list[np.ndarr
     config, evaluation, _ = outcome.evaluate_run(RunFolder(shipped.find(name)), episodes=1)
     env = build.make_env(config)
     scene = env.scene(evaluation.fields, evaluation.goal)
+    if scene is None:
+        raise SystemExit(f"{name} is simulated elsewhere and has no body to draw")
     rows = np.round(times / env.spec.ctrl_dt).astype(int)
     return video.frames(scene, np.asarray(evaluation.qpos)[rows], "side", size)
 
