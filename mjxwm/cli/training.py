@@ -197,6 +197,8 @@ def report(result: Any, target: Path | None) -> int:
         for name in ("report", "curve", "video"):
             if name in summary:
                 print(f"  {folders.quoted(summary[name])}")
+        if "/" not in result.config.task:  # not a world that is simulated elsewhere
+            print(f"  mjxwm view {folders.quoted(run.path)}  # live in a browser")
         print(f"  mjxwm eval {folders.quoted(run.path)} --episodes 100")
         if best is not None and best.iteration != result.iteration:
             returned = f"return {best.eval_return:.1f} at iteration {best.iteration}"
