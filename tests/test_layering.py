@@ -17,7 +17,10 @@ LAYERS = [
     ["mjxwm.maths"],
     ["mjxwm.models", "mjxwm.data"],
     ["mjxwm.algos.budget"],
-    ["mjxwm.algos.pwm", "mjxwm.algos.shac", "mjxwm.algos.tdmpc2", "mjxwm.algos.baselines"],
+    [
+        *("mjxwm.algos.pwm", "mjxwm.algos.shac", "mjxwm.algos.tdmpc2", "mjxwm.algos.reppo"),
+        "mjxwm.algos.baselines",
+    ],
     ["mjxwm.algos.multitask"],
     ["mjxwm.algos"],
     ["mjxwm.runs"],

@@ -6,7 +6,7 @@ Algorithms do not import one another, except `multitask`, which is built on PWM 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mjxwm.algos import baselines, pwm, shac, tdmpc2
+from mjxwm.algos import baselines, pwm, reppo, shac, tdmpc2
 from mjxwm.algos.multitask import extract, pretrain
 from mjxwm.algos.multitask.model import Card
 from mjxwm.types import Agent, Algorithm
@@ -34,6 +34,7 @@ ALGORITHMS: dict[str, Entry] = {
     "pwm": Entry(pwm.Config, pwm.make, pwm.agent),
     "tdmpc2": Entry(tdmpc2.Config, tdmpc2.make, tdmpc2.agent),
     "shac": Entry(shac.Config, shac.make, shac.agent),  # SAPO and APG, too
+    "reppo": Entry(reppo.Config, reppo.make, reppo.agent),
     "ppo": Entry(baselines.PPO, baselines.make_ppo, baselines.agent),
     "sac": Entry(baselines.SAC, baselines.make_sac, baselines.agent),
     "extract": Entry(extract.Config, extract.make, extract.agent, takes_model=True),

@@ -67,9 +67,9 @@ class Config:
     track: tuple[trackers.Name, ...] = ()
     """Other tools that are handed the rows of the record: tensorboard, wandb, trackio."""
     algorithm: str = "pwm"
-    """What learns: pwm; shac, through the simulator; tdmpc2; the baselines ppo and sac; pretrain, a
-    model of many tasks from data; extract, a policy through such a model; or one of your own as
-    my_module:ENTRY. A preset is of one algorithm."""
+    """What learns: pwm; shac, through the simulator; tdmpc2; the baselines ppo, sac and reppo;
+    pretrain, a model of many tasks from data; extract, a policy through such a model; or one of
+    your own as my_module:ENTRY. A preset is of one algorithm."""
     algorithm_folder: str | None = None
     """Folder that the module of an algorithm of your own is in, likewise."""
     algo: Any = pwm.Config()

@@ -140,7 +140,7 @@ def programs(
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0))
     if not hasattr(shapes, "layout"):
         raise ConfigError(
-            f"algorithm={name!r} runs on one device; pwm, shac and tdmpc2 run on several. "
+            f"algorithm={name!r} runs on one device; pwm, shac, reppo and tdmpc2 run on several. "
             "Take `--devices 1`"
         )
     _check(config, len(among))

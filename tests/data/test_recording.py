@@ -10,7 +10,7 @@ import pytest
 from brax_small import SMALL_PPO, SMALL_SAC
 
 from mjxwm import data
-from mjxwm.algos import shac
+from mjxwm.algos import reppo, shac
 from mjxwm.data import recording
 from mjxwm.models import actor_critic
 from mjxwm.runs.recorder import Recorder
@@ -24,6 +24,17 @@ ALGORITHMS = {
     "shac": (
         shac.make,
         shac.Config(env_steps=96, worlds=4, unroll=4, critic_epochs=1, policy=NETS),
+    ),
+    "reppo": (
+        reppo.make,
+        reppo.Config(
+            env_steps=96,
+            worlds=4,
+            unroll=4,
+            minibatches=2,
+            epochs=1,
+            networks=reppo.NetworkConfig(actor=(8,), encoder=(8,), features=8, head=(8,)),
+        ),
     ),
     "ppo": (ppo.make, SMALL_PPO),
     "sac": (sac.make, dataclasses.replace(SMALL_SAC, updates_per_round=1)),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mjxwm import ConfigError
-from mjxwm.algos import ALGORITHMS, pwm, shac, tdmpc2
+from mjxwm.algos import ALGORITHMS, pwm, reppo, shac, tdmpc2
 from mjxwm.algos.baselines import PPO, SAC
 from mjxwm.algos.multitask import extract
 from mjxwm.algos.multitask.config import Extract
@@ -37,6 +37,7 @@ CONFIGS = {
     "pwm": pwm.Config(model=MODEL, policy=ACTOR),
     "shac": shac.Config(policy=ACTOR),
     "tdmpc2": tdmpc2.Config(networks=NETWORKS),
+    "reppo": reppo.Config(networks=reppo.NetworkConfig(actor=(12, 8))),
     "ppo": PPO(policy_layers=(12, 8)),
     "sac": SAC(layers=(12, 8), normalize_obs=False),
     "extract": extract.Config(settings=Extract(policy=ACTOR)),

@@ -208,6 +208,7 @@ REAL = {
     "pwm": ["debug"],
     "shac": ["shac-cartpole"],
     "tdmpc2": ["tdmpc2-dmc-cpu", "--task", "cartpole-swingup"],
+    "reppo": ["reppo-hopper-cpu", "--worlds", "4", "--unroll", "8"],
     "ppo": [
         *("ppo-cartpole", "--worlds", "16", "--batch", "16", "--minibatches", "2"),
         *("--epochs", "1"),

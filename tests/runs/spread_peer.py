@@ -15,7 +15,7 @@ import jax
 import mjxwm_envs as envs
 import numpy as np
 
-from mjxwm.algos import pwm, shac, tdmpc2
+from mjxwm.algos import pwm, reppo, shac, tdmpc2
 from mjxwm.models import actor_critic, world_model
 from mjxwm.runs import checkpoint, devices
 
@@ -60,6 +60,10 @@ SHAC = shac.Config(
     env_steps=4096, worlds=16, unroll=4, critic_epochs=2, entropy=0.1, tune_entropy=True,
     world_clip=0.05, policy=POLICY,
 )  # fmt: skip
+REPPO = reppo.Config(
+    env_steps=4096, worlds=16, unroll=4, minibatches=2, epochs=2, min_value=-5,
+    networks=reppo.NetworkConfig(actor=(16,), encoder=(16,), features=16, head=(16,), bins=41),
+)  # fmt: skip
 PROBE = probes.Numbers(sign=1, clock=1, steps=2, at_end=1, cost=1, goal_by_sign=0.5)
 ITERATIONS = 4
 
@@ -71,6 +75,8 @@ def programs(name: str, number: int) -> devices.Programs:
             PWM,
             pwm.make(PWM, envs.make("cartpole-swingup", "native", episode_length=10)),
         )
+    elif name == "reppo":
+        config, algorithm = REPPO, reppo.make(REPPO, probes.make(PROBE))
     elif name == "shac":
         config, algorithm = SHAC, shac.make(SHAC, probes.make(PROBE))
     else:

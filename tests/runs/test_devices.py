@@ -42,7 +42,7 @@ def output(process: subprocess.Popen) -> str:
     return out
 
 
-@pytest.fixture(scope="module", params=["pwm", slow("shac"), slow("tdmpc2")])
+@pytest.fixture(scope="module", params=["pwm", slow("shac"), slow("tdmpc2"), slow("reppo")])
 def measured(request) -> dict:
     """What the peer says of an algorithm on 8 devices."""
     what = ("compare", "collectives")
@@ -68,9 +68,10 @@ def test_each_update_has_one_collective(measured):
 
     PWM: model, actor and critics. TD-MPC2: model with Qs, policy, and the values whose range it
     needs before. SHAC: the critics; the actor's and the entropy's stand outside of a loop.
+    REPPO: critic and policy.
     """
     inside = [name for name in measured["collectives"] if "while" in name and ":" not in name]
-    assert len(inside) == {"pwm": 3, "tdmpc2": 3, "shac": 1}[measured["algorithm"]]
+    assert len(inside) == {"pwm": 3, "tdmpc2": 3, "shac": 1, "reppo": 2}[measured["algorithm"]]
     assert len(measured["collectives"]) - len(inside) <= 4
 
 

@@ -14,7 +14,7 @@ import probes
 import pytest
 from mjxwm_envs import seeds as seeding
 
-from mjxwm.algos import shac, tdmpc2
+from mjxwm.algos import reppo, shac, tdmpc2
 from mjxwm.models import actor_critic
 from mjxwm.models.world_model import Config as Model
 from mjxwm.runs import build, presets
@@ -31,6 +31,10 @@ SMALL = {
         ),
     ),
     "shac": shac.Config(worlds=8, unroll=8, critic_epochs=2, critic_batches=2, policy=POLICY),
+    "reppo": reppo.Config(
+        worlds=8, unroll=8, minibatches=2, epochs=2, min_value=-5,
+        networks=reppo.NetworkConfig(actor=(16,), encoder=(16,), features=16, head=(16,), bins=41),
+    ),
 }  # fmt: skip
 
 
@@ -68,7 +72,7 @@ def compare(config):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["tdmpc2", "shac"])
+@pytest.mark.parametrize("algorithm", SMALL)
 def test_seeds_in_one_program_learn_what_each_learns_alone(algorithm, monkeypatch):
     monkeypatch.setattr(build, "make_env", lambda *_: probes.make(probes.BOTH))
     config = Config(task="probe", algorithm=algorithm, algo=SMALL[algorithm], episodes=2)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxwm import ConfigError
-from mjxwm.algos import pwm, shac, tdmpc2
+from mjxwm.algos import pwm, reppo, shac, tdmpc2
 from mjxwm.algos.baselines import PPO, SAC, tanh_gaussian
 from mjxwm.interop.export.layers import Chain, Layer
 from mjxwm.maths import moments
@@ -41,6 +41,9 @@ def of(config: Any, sizes: Sizes, networks: Any) -> Chain:
         return _tanh_gaussian(config, networks)
     if isinstance(networks, shac.Networks):
         return [*_normalize(networks.obs), *_mlp(networks.actor.mean_net), Layer("tanh")]
+    if isinstance(networks, reppo.Networks):
+        *policy, last = _mlp(networks.actor.net)
+        return [*_normalize(networks.obs), *policy, _first_half(last), Layer("tanh")]
     if isinstance(networks, pwm.Networks):
         before = [] if networks.obs is None else _normalize(networks.obs)
         encoder = _encoder(networks.model, sizes.obs_size)
@@ -49,7 +52,7 @@ def of(config: Any, sizes: Sizes, networks: Any) -> Chain:
         return _tdmpc2(networks, sizes)
     raise ConfigError(
         "this policy is no chain of layers from observations to actions; export knows those of "
-        "pwm, shac, sapo, apg, tdmpc2, ppo, sac and extract"
+        "pwm, shac, sapo, apg, tdmpc2, reppo, ppo, sac and extract"
     )
 
 
