@@ -1,9 +1,9 @@
 """Several algorithms on one task, several seeds each, under equal conditions.
 
 Equal are the task, the seeds, the hidden layers of actor and critics, the policy's noise at the
-start and its floor (PPO's and SAC's noise is their own), and the wall-clock time, if a limit is
-given; SHAC, SAPO and APG differ in nothing but what defines them. Rewards are the task's own. All
-data count: random ones, the replay's warm-up, everything.
+start and its floor (PPO's, SAC's, REPPO's and TD-MPC2's noise is their own), and the wall-clock
+time, if a limit is given; SHAC, SAPO and APG differ in nothing but what defines them. Rewards are
+the task's own. All data count: random ones, the replay's warm-up, everything.
 """
 
 import dataclasses
@@ -34,6 +34,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "apg": ("shac", {**_SHAC, "bootstrap": False}),
     "ppo": ("ppo", {}),
     "sac": ("sac", {}),
+    "reppo": ("reppo", {}),
+    "tdmpc2": ("tdmpc2", {}),
 }
 """By name: the algorithm, and the fields of its configuration that make it this variant."""
 
@@ -45,7 +47,7 @@ class Config:
     task: str = "cartpole-swingup"
     """Name of the task."""
     algorithms: tuple[str, ...] = ("pwm", "shac", "sapo", "apg")
-    """Names of the algorithms: pwm, shac, sapo, apg, ppo or sac."""
+    """Names of the algorithms: pwm, shac, sapo, apg, ppo, sac, reppo or tdmpc2."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds; every algorithm runs with each."""
     minutes: float | None = None
@@ -55,7 +57,7 @@ class Config:
     critic: tuple[int, ...] = (64, 64)
     """Hidden layers of every critic."""
     init_std: float = 0.6
-    """The policy's noise at the start, before tanh; PPO and SAC have noise of their own."""
+    """The policy's noise at the start, before tanh; of PWM, SHAC, SAPO and APG."""
     min_std: float = 0.2
     """Least standard deviation of the policy's noise."""
     evaluations: int = 20
@@ -145,11 +147,29 @@ def _equalised(config: Config, name: str, algo: Any) -> Any:
         return dataclasses.replace(algo, policy_layers=config.actor, value_layers=config.critic)
     if name == "sac":
         return dataclasses.replace(algo, layers=config.actor)
+    if name in ("reppo", "tdmpc2"):
+        return dataclasses.replace(algo, networks=_networks(config, name, algo.networks))
     critics = {"sapo": 2, "pwm": algo.policy.critics}.get(name, 1)
     policy = actor_critic.Config(
         config.actor, config.critic, critics, config.init_std, config.min_std
     )
     return dataclasses.replace(algo, policy=policy)
+
+
+def _networks(config: Config, name: str, networks: Any) -> Any:
+    """The networks of an algorithm whose actor and critics have them in a configuration together.
+
+    TD-MPC2's policy and Qs are of one size. REPPO's critic has its features as its last hidden
+    layer.
+    """
+    if name == "tdmpc2":
+        return dataclasses.replace(networks, q_hidden=config.actor)
+    if not config.critic:
+        raise ConfigError("critic is empty; reppo's critic has at least one hidden layer")
+    *encoder, features = config.critic
+    return dataclasses.replace(
+        networks, actor=config.actor, encoder=tuple(encoder), features=features, head=()
+    )
 
 
 def run(

@@ -29,6 +29,16 @@ def test_what_should_be_equal_is():
     assert found["shac"].engine == "mjx"
 
 
+def test_all_have_the_hidden_layers_that_are_asked_for():
+    cfg = comparison.Config(task="hopper", actor=(8, 4), critic=(16, 12))
+    found = {name: comparison.run_config(cfg, name, 3).algo for name in ("reppo", "tdmpc2", "ppo")}
+    reppo = found["reppo"].networks
+    assert (reppo.actor, reppo.encoder, reppo.features, reppo.head) == ((8, 4), (16,), 12, ())
+    assert found["tdmpc2"].networks.q_hidden == found["ppo"].policy_layers == (8, 4)
+    with pytest.raises(ConfigError, match="reppo's critic has at least one hidden layer"):
+        comparison.run_config(dataclasses.replace(cfg, critic=()), "reppo", 3)
+
+
 @pytest.mark.parametrize("task", ["hopper", "cartpole-swingup", "muscle-humanoid"])
 def test_shac_sapo_and_apg_differ_in_what_defines_them_alone(task):
     cfg = comparison.Config(task=task)
