@@ -21,8 +21,9 @@ import mujoco
 from mjxwm_envs.tasks.locomotion.muscle_body import cache
 from mjxwm_envs.tasks.locomotion.muscle_body.bodies import BODIES, compose
 from mjxwm_envs.tasks.locomotion.muscle_body.sources import version
+from mjxwm_envs.tasks.locomotion.muscle_body.stance import with_stance
 
-__all__ = ["BODIES", "model"]
+__all__ = ["BODIES", "model", "standing"]
 
 
 def model(body: str) -> mujoco.MjModel:
@@ -31,14 +32,40 @@ def model(body: str) -> mujoco.MjModel:
     Raises:
         ValueError: the body is unknown, or myo-sim is missing or has different muscles.
     """
-    if body not in BODIES:
-        raise ValueError(f"body={body!r} is unknown; choose one of {', '.join(BODIES)}")
+    _check(body, list(BODIES))
     # A copy, as callers may change it.
     return copy.copy(_model(body, version()))
 
 
+def standing(body: str) -> mujoco.MjModel:
+    """One of the reduced bodies, compiled; its first keyframe is a stance in equilibrium.
+
+    The keyframe has the activations that hold the stance, see `with_stance`.
+
+    Raises:
+        ValueError: the body is unknown or not reduced, or myo-sim is missing or has different
+            muscles.
+    """
+    _check(body, [name for name in BODIES if name != "full"])
+    return copy.copy(_standing(body, version()))
+
+
+def _check(body: str, bodies: list[str]) -> None:
+    if body not in bodies:
+        raise ValueError(f"body={body!r} is unknown; choose one of {', '.join(bodies)}")
+
+
 @functools.cache
 def _model(body: str, installed: str) -> mujoco.MjModel:
+    return cache.load_or_make(f"muscle-{body}-{_key(body, installed)}", lambda: compose(body))
+
+
+@functools.cache
+def _standing(body: str, installed: str) -> mujoco.MjModel:
+    name = f"muscle-{body}-standing-{_key(body, installed)}"
+    return cache.load_or_make(name, lambda: with_stance(_model(body, installed)))
+
+
+def _key(body: str, installed: str) -> str:
     inputs = (*cache.sources_of(__file__), *cache.files_of("myo_sim"))
-    key = cache.key(installed, mujoco.__version__, body, *inputs)
-    return cache.load_or_make(f"muscle-{body}-{key}", lambda: compose(body))
+    return cache.key(installed, mujoco.__version__, body, *inputs)

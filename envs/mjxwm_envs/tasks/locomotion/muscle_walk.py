@@ -1,0 +1,115 @@
+"""Walking with 152 muscles: stand, then go forward. A task of this project.
+
+The bodies are those of `muscle_humanoid`. What differs is that the episode starts on both feet, in
+an equilibrium; that an action is a change of the activations that hold it; and that staying upright
+is worth as much as the full speed.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import mujoco
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from mjxwm_envs.core import Initial, Physics
+from mjxwm_envs.task import Task
+from mjxwm_envs.tasks.locomotion import muscle_body, start
+from mjxwm_envs.tasks.locomotion.floating import observe, root
+
+
+@dataclasses.dataclass(frozen=True)
+class MuscleWalk(Task):
+    """Walk along +x. Reward: up + speed + 0.2 heading - trunk's bend - effort.
+
+    Action: 0 is the activations of the stance, -1 none, 1 full ones; linear between. Observation:
+    that of `MuscleHumanoid`.
+    """
+
+    ctrl_dt: float = 1 / 60
+    sim_dt: float = 1 / 240
+    episode_length: int = 1000
+    body: str = "direct"
+    """One of `muscle_body.BODIES` but "full"."""
+    speed: float = 1.0
+    """Forward velocity of the pelvis that earns the most [m/s]; more of it earns the same."""
+    speed_weight: float = 1.0
+    """Reward at that velocity."""
+    bend: float = 0.5
+    """Weight of the squared angles of the spine from the stance [1/rad^2]."""
+    effort: float = 0.2
+    """Weight of the mean of the squared activations that are commanded."""
+    fall_height: float = 0.7
+    """The episode ends with the pelvis below this height [m]: three quarters of the stance's."""
+    fall_up: float = 0.7
+    """It ends as well with the pelvis tilted by more than 45 degrees: cosine below this."""
+    noise: float = 0.1
+    """Scale of the start noise, `start.noisy`; 0 always starts in the stance."""
+    success_time: float = 5.0
+    """An episode succeeds by staying up for so long [s] ..."""
+    success_distance: float = 2.0
+    """... and by being at least so far ahead of the origin at its end [m]."""
+
+    def model(self) -> mujoco.MjModel:
+        """See `Task`.
+
+        Raises:
+            ValueError: the body is unknown, or myo-sim is missing or of another version.
+        """
+        return muscle_body.standing(self.body)
+
+    def initial(self, key: PRNGKeyArray) -> Initial:
+        """See `Task`: the stance with noise, its activations, and no foot deep in the floor."""
+        model, begin = _standing(self.body)
+        qpos, qvel = start.noisy(key, begin, self.noise)
+        return Initial(start.lifted(begin, qpos), qvel, jnp.asarray(model.key_act[0], float))
+
+    def shape(self, action: Float[Array, " a"]) -> Float[Array, " a"]:
+        """See `Task`: 0 is mapped to the activations of the stance."""
+        held = jnp.asarray(_standing(self.body)[0].key_ctrl[0], float)
+        activation = held + jnp.where(action < 0, held, 1 - held) * action
+        return 2 * activation - 1
+
+    def observe(self, physics: Physics) -> Float[Array, " o"]:
+        """See `Task`."""
+        return observe(physics, physics.act)
+
+    def reward(
+        self, before: Physics, action: Float[Array, " a"], after: Physics
+    ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        """See `Task`."""
+        r, most = root(after.qpos, after.qvel), self.speed
+        activation = (self.shape(action) + 1) / 2
+        spine = after.qpos[21:] - _standing(self.body)[0].key_qpos[0, 21:]
+        terms = {
+            "up": r.up,
+            "speed": self.speed_weight * jnp.clip(r.linear[0] / most, -1, 1),
+            "heading": 0.2 * r.heading,
+            "bend": -self.bend * jnp.sum(spine**2),
+            "effort": -self.effort * jnp.mean(activation**2),
+        }
+        return jnp.stack(list(terms.values())).sum(), terms
+
+    def terminated(self, physics: Physics) -> Bool[Array, ""]:
+        """See `Task`: the pelvis is below `fall_height` or tilted further than `fall_up`."""
+        r = root(physics.qpos, physics.qvel)
+        return (r.height < self.fall_height) | (r.up < self.fall_up)
+
+    def success(self, physics: Physics) -> Bool[Array, ""]:
+        """See `Task`: up for `success_time`, and `success_distance` ahead."""
+        long = physics.time > self.success_time - self.ctrl_dt / 2
+        return long & (physics.qpos[0] >= self.success_distance)
+
+
+@functools.cache
+def _standing(body: str) -> tuple[mujoco.MjModel, start.Start]:
+    model = muscle_body.standing(body)
+    return model, start.of(model)
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "muscle-humanoid-walk": MuscleWalk,
+    "muscle-humanoid-walk-muscle": functools.partial(MuscleWalk, body="muscle"),
+    "muscle-humanoid-walk-legs": functools.partial(MuscleWalk, body="legs"),
+}

@@ -1,0 +1,131 @@
+"""The walking task of the 152 muscles: a stance that is held, its actions, reward and ends."""
+
+import jax
+import jax.numpy as jnp
+import mjxwm_envs as envs
+import mujoco
+import numpy as np
+import pytest
+from mjxwm_envs.core import Physics
+from mjxwm_envs.env import load_model
+from mjxwm_envs.tasks.locomotion import muscle_body
+from mjxwm_envs.tasks.locomotion.muscle_body import poses
+from mjxwm_envs.tasks.locomotion.muscle_walk import TASKS, MuscleWalk
+
+pytest.importorskip("myo_sim")
+each = pytest.mark.parametrize("name", TASKS)
+direct = pytest.mark.parametrize("name", ["muscle-humanoid-walk", "muscle-humanoid-walk-legs"])
+_FEET = [f"{part}{i}_{side}" for side in "rl" for part, i in
+         (("foot_col", 1), ("foot_col", 3), ("bofoot_col", 1), ("bofoot_col", 2))]  # fmt: skip
+
+
+def standing(name: str) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    model = load_model(TASKS[name]())
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_forward(model, data)
+    return model, data
+
+
+@each
+def test_the_stance_is_on_both_feet_with_the_centre_of_mass_over_them(name):
+    model, data = standing(name)
+    touching = {model.geom(g).name for g in data.contact.geom.ravel()} - {"floor"}
+    assert touching <= set(_FEET)
+    assert {name[-1] for name in touching} == {"r", "l"}
+    ankles = [data.xpos[model.body(f"leg/talus_{side}").id, 0] for side in "rl"]
+    assert data.subtree_com[0, 0] - np.mean(ankles) == pytest.approx(0.05, abs=0.002)
+    assert data.subtree_com[0, 1] == pytest.approx(0, abs=0.002)
+    np.testing.assert_array_equal(data.qpos[3:7], [1, 0, 0, 0])
+
+
+@direct
+def test_activations_of_the_direct_law_hold_the_stance_in_equilibrium(name):
+    model, data = standing(name)
+    # Muscles that are relaxed let every joint go at some hundred rad/s^2.
+    assert np.abs(data.qacc).max() < 2
+    assert 0 <= data.ctrl.min() <= data.ctrl.max() < 0.8
+    start = data.qpos.copy()
+    mujoco.mj_step(model, data, nstep=60)  # 0.25 s
+    assert np.abs(data.qpos - start).max() < 0.02
+    data.ctrl[:] = 0
+    mujoco.mj_step(model, data, nstep=60)
+    assert np.abs(data.qpos - start).max() > 0.05
+
+
+def test_muscles_of_mujoco_hold_it_for_half_a_second():
+    # A torque of the trunk is beyond them: length and speed take from their force.
+    model, data = standing("muscle-humanoid-walk-muscle")
+    np.testing.assert_array_equal(data.act, data.ctrl)
+    mujoco.mj_step(model, data, nstep=120)
+    assert data.qpos[2] > 0.85
+
+
+def test_an_action_changes_the_stance_s_activations():
+    env = envs.make("muscle-humanoid-walk", engine="native")
+    assert isinstance(env, envs.Env)
+    held = load_model(MuscleWalk()).key_ctrl[0]
+    np.testing.assert_allclose(env.to_ctrl(jnp.zeros(152)), held, atol=1e-6)
+    np.testing.assert_allclose(env.to_ctrl(-jnp.ones(152)), 0, atol=1e-6)
+    np.testing.assert_allclose(env.to_ctrl(jnp.ones(152)), 1, atol=1e-6)
+    np.testing.assert_allclose(env.to_ctrl(jnp.full(152, -0.5)), held / 2, atol=1e-6)
+    np.testing.assert_allclose(env.to_ctrl(jnp.full(152, 0.5)), (1 + held) / 2, atol=1e-6)
+
+
+@each
+def test_starts_are_near_the_stance_with_its_activations_and_above_the_floor(name, key):
+    task, model = TASKS[name](), load_model(TASKS[name]())
+    starts = jax.jit(jax.vmap(task.initial))(jax.random.split(key, 100))
+    moved = np.abs(starts.qpos - model.key_qpos[0])
+    assert 0.01 < moved[:, 7:].max() < 0.0201  # a tenth of 0.2 rad
+    assert 0.02 < np.abs(starts.qvel).max() < 0.0251
+    np.testing.assert_allclose(starts.act, np.tile(model.key_act[0], (100, 1)), rtol=1e-6)
+    data = mujoco.MjData(model)
+    for qpos in starts.qpos[:20]:
+        data.qpos[:] = qpos
+        mujoco.mj_kinematics(model, data)
+        assert poses.lowest(model, data) > -0.001
+
+
+def physics(task, quat=(1, 0, 0, 0), height=0.93, linear=(0, 0, 0), x=0.0, time=0.0) -> Physics:
+    model = load_model(task)
+    stance = jnp.asarray(model.key_qpos[0])
+    qpos = jnp.concatenate([jnp.array([x, 0, height, *quat], float), stance[7:]])
+    qvel = jnp.concatenate([jnp.array(linear, float), jnp.zeros(model.nv - 3)])
+    return Physics(jnp.asarray(time), qpos, qvel, jnp.zeros(model.na), jnp.zeros(152), {})
+
+
+def test_the_reward_is_the_sum_of_its_hand_computed_terms():
+    task = MuscleWalk(speed=2.0, speed_weight=3.0, bend=0.5, effort=0.2)
+    # Yawed by 60 degrees; walking backwards at a quarter of the speed; the spine bent by 0.1 rad.
+    state = physics(task, (np.cos(np.pi / 6), 0, 0, np.sin(np.pi / 6)), linear=(-0.5, 9, 9))
+    state = state._replace(qpos=state.qpos.at[21:].add(jnp.array([0.1, 0, 0])))
+    reward, terms = task.reward(state, jnp.ones(152), state)
+    expected = {"up": 1.0, "speed": -0.75, "heading": 0.1, "bend": -0.005, "effort": -0.2}
+    assert terms == {k: pytest.approx(v, abs=1e-6) for k, v in expected.items()}
+    assert reward == pytest.approx(sum(expected.values()), abs=1e-6)
+    fast = task.reward(state, jnp.ones(152), physics(task, linear=(50, 0, 0)))[1]["speed"]
+    assert fast == pytest.approx(3)
+
+
+def test_a_fall_is_a_low_or_a_tilted_pelvis():
+    task = MuscleWalk()
+    assert not task.terminated(physics(task))
+    assert task.terminated(physics(task, height=0.69))
+    for angle, fallen in ((0.7, False), (0.85, True)):
+        for axis in ((1, 0, 0), (0, 1, 0)):
+            quat = (np.cos(angle / 2), *np.sin(angle / 2) * np.array(axis))
+            assert bool(task.terminated(physics(task, quat))) == fallen
+
+
+@pytest.mark.parametrize(
+    ("x", "time", "solved"), [(2.1, 5.0, True), (1.9, 9.0, False), (2.1, 4.9, False)]
+)
+def test_success_is_two_metres_and_five_seconds(x, time, solved):
+    task = MuscleWalk()
+    assert bool(task.success(physics(task, x=x, time=time))) == solved
+
+
+def test_the_unreduced_body_has_no_stance():
+    with pytest.raises(ValueError, match="body='full' is unknown; choose one of direct, muscle"):
+        muscle_body.standing("full")
