@@ -37,6 +37,14 @@ class AlgorithmConfig:
         """Updates per iteration."""
         raise NotImplementedError
 
+    @property
+    def gradient_steps(self) -> int:
+        """Steps of optimisers per iteration, those of all networks; by default `updates`.
+
+        What is no network, such as the weight of the entropy, does not count.
+        """
+        return self.updates
+
     def updates_after(self, iteration: int) -> int:
         """Updates made after so many iterations."""
         return iteration * self.updates

@@ -33,6 +33,7 @@ COMMANDS = {
     "plot": "plot.plot",
     "score": "score.score",
     "compare": "compare.compare",
+    "study": "study.study",
     "gradients": "gradients.gradients",
     "bench": "bench.bench",
     "envs": "envs.envs",

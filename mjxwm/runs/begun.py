@@ -9,7 +9,7 @@ from mjxwm.runs import devices, folders, presets, together
 from mjxwm.runs.config import Config
 from mjxwm.runs.folders import RunFolder
 
-_MAY_DIFFER = {"devices", "task_folder", "algorithm_folder", "track"}
+_MAY_DIFFER = {"devices", "task_folder", "algorithm_folder", "track", "stages"}
 
 
 def runs(config: Config, seeds: int, name: str | None, folder: Path) -> list[RunFolder]:
@@ -50,22 +50,45 @@ def _apart(candidates: list[RunFolder], learned: list[bool]) -> str:
     )
 
 
-def _differs(run: RunFolder, config: Config) -> str:
-    def compared(values: Any) -> Any:
-        return {k: v for k, v in values.items() if k not in _MAY_DIFFER}
+def edits(run: RunFolder, config: Config) -> list[str]:
+    """How a run's configuration differs from this one, but for what changes no learning.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
 
     kept = presets.load_yaml(Config, folders.find(run.path).config)
-    edits = presets.differences(*(compared(presets.to_dict(c)) for c in (kept, config)))
-    if not edits:
+    return presets.differences(compared(kept), compared(config))
+
+
+def compared(config: Config) -> dict[str, Any]:
+    """The plain values of a configuration that change what is learned."""
+    values = presets.to_dict(config)
+    return {name: value for name, value in values.items() if name not in _MAY_DIFFER}
+
+
+def of_budget(changes: list[str]) -> bool:
+    """Whether these differences are of the budget alone."""
+    return all(change.startswith(("algo.env_steps:", "minutes:")) for change in changes)
+
+
+def way_to_budget(run: RunFolder, config: Config) -> str:
+    """The command that goes on with a run up to the budget of a configuration."""
+    steps = f" --env-steps {config.algo.env_steps}" if config.algo.env_steps else ""
+    minutes = "" if config.minutes is None else f" --minutes {config.minutes:g}"
+    return f"mjxwm train --resume {folders.quoted(run.path)}{steps}{minutes}"
+
+
+def _differs(run: RunFolder, config: Config) -> str:
+    changes = edits(run, config)
+    if not changes:
         return ""
-    if all(edit.startswith(("algo.env_steps:", "minutes:")) for edit in edits):
-        steps = f" --env-steps {config.algo.env_steps}" if config.algo.env_steps else ""
-        minutes = "" if config.minutes is None else f" --minutes {config.minutes:g}"
+    if of_budget(changes):
         return (
-            f"run {run.path} has another budget: {'; '.join(edits)}. Change it by `mjxwm train "
-            f"--resume {folders.quoted(run.path)}{steps}{minutes}`"
+            f"run {run.path} has another budget: {'; '.join(changes)}. Change it by "
+            f"`{way_to_budget(run, config)}`"
         )
     return (
-        f"run {run.path} is configured otherwise: {'; '.join(edits)}. Go on with it as it is by "
+        f"run {run.path} is configured otherwise: {'; '.join(changes)}. Go on with it as it is by "
         f"`mjxwm train --resume {folders.quoted(run.path)}`, or give another name with --run"
     )

@@ -53,6 +53,9 @@ class Config:
     checkpoints: int = 4
     """Checkpoints during the run, evenly, beside those at its first evaluation and at its end; the
     last two are kept."""
+    stages: tuple[float, ...] = ()
+    """Shares of the run's iterations after which its policy is kept by itself, as `policy/at-10`
+    after a tenth: with the first evaluation from there on."""
     on_failure: Literal["stop", "go-on"] = "stop"
     """When a foreign world fails: save and stop, or reset it and go on (without it, where it cannot
     be reset) while any is left."""
@@ -105,6 +108,8 @@ def check(config: Config) -> None:
     for name in ("episodes", "evaluations", "checkpoints"):
         if getattr(config, name) < (1 if name == "episodes" else 0):
             raise ConfigError(f"{name}={getattr(config, name)} is out of range; it is a count")
+    if wrong := [share for share in config.stages if not 0 < share <= 1]:
+        raise ConfigError(f"stages={wrong[0]} is out of range; it must be above 0 and up to 1")
     if config.stop_after_skips < 1:
         raise ConfigError(
             f"stop_after_skips={config.stop_after_skips} is out of range; it must be at least 1"

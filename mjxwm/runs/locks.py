@@ -24,10 +24,14 @@ _held: dict[Path, IO[str]] = {}
 """The locked files of this process, by folder."""
 
 
-def acquire(folder: Path) -> None:
+def acquire(folder: Path, what: str = "run") -> None:
     """Locks a run folder for this process, until `release` or its end; twice is once.
 
     Where the file system knows no locks, a line says so and nothing is locked.
+
+    Args:
+        folder: the folder.
+        what: what it is of, for errors.
 
     Raises:
         ConfigError: another process holds it, which is named; or the folder cannot be written to.
@@ -39,7 +43,7 @@ def acquire(folder: Path) -> None:
     try:
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"run {folder} cannot be written to: {error.strerror}") from error
+        raise ConfigError(f"{what} {folder} cannot be written to: {error.strerror}") from error
     try:
         if fcntl is None:
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -49,8 +53,8 @@ def acquire(folder: Path) -> None:
             holder = _holder(file)
             file.close()
             raise ConfigError(
-                f"run {folder} is in use by {holder}. Wait for its end, or stop it: it saves the "
-                "run on Ctrl-C and on SIGTERM"
+                f"{what} {folder} is in use by {holder}. Wait for its end, or stop it: it saves "
+                f"the {what} on Ctrl-C and on SIGTERM"
             ) from error
         print(
             f"note     {folder} cannot be locked ({error.strerror}): see to it that no other "
@@ -59,7 +63,7 @@ def acquire(folder: Path) -> None:
         )
     if not _is(file, path):  # who held it has removed it meanwhile
         file.close()
-        acquire(folder)
+        acquire(folder, what)
         return
     _held[key] = file
     _write(file)

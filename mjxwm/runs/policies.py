@@ -161,7 +161,7 @@ def save(
         mean = None if evaluation is None else evaluation.mean_return
         mean = None if mean is None or math.isnan(mean) else mean
         header = _header(trainer, i, iteration, mean)
-        names = ["last"]
+        names = ["last", *(_stages(trainer, run, iteration) if evaluation else [])]
         # An episode that physics cut short has a return of a part, which may be above a whole one.
         whole = evaluation is not None and not evaluation.lost
         if whole and mean is not None and mean > _best_return(run.policy / "best"):
@@ -169,6 +169,18 @@ def save(
         for name in names:
             write = functools.partial(policy_files.write, run.policy / name, header, policy)
             keeping.attempt(run, f"the {name} policy", write)
+
+
+def stage_folder(share: float) -> str:
+    """The folder, in `policy`, of the policy that a run had after this share of its iterations."""
+    return f"at-{100 * share:g}"
+
+
+def _stages(trainer: Trainer, run: RunFolder, iteration: int) -> list[str]:
+    """The stages that are reached, and not kept yet."""
+    total = trainer.algorithm.iterations
+    reached = [share for share in trainer.config.stages if iteration >= share * total - 1e-6]
+    return [name for name in map(stage_folder, reached) if not (run.policy / name).is_dir()]
 
 
 def _best_return(place: Path) -> float:

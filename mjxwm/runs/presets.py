@@ -37,10 +37,15 @@ def load_preset(cls: type[T], name: str) -> T:
     Raises:
         ConfigError: there is no such preset, or a field of it is unknown or ill-typed.
     """
-    return load_yaml(cls, _preset_file(name))
+    return load_yaml(cls, preset_file(name))
 
 
-def _preset_file(name: str) -> Path:
+def preset_file(name: str) -> Path:
+    """The file of a shipped preset, or the YAML file of this path.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
     if is_file_name(name):
         return Path(name)
     path = presets_folder() / f"{name}.yaml"
@@ -102,7 +107,7 @@ def read_with_bases(path: Path, algorithm: Any = None, below: tuple[Path, ...] =
             f"{path} is of {values['algorithm']}, its base {name!r} of {inherited}; name a base "
             f"of {values['algorithm']}, or none"
         )
-    return _merged(base, values)
+    return merged(base, values)
 
 
 def _base_file(name: Any, path: Path) -> Path:
@@ -112,18 +117,18 @@ def _base_file(name: Any, path: Path) -> Path:
     if is_file_name(name):
         return path.parent / name
     try:
-        return _preset_file(name)
+        return preset_file(name)
     except ConfigError as error:
         raise ConfigError(f"{path}: base: {error}") from error
 
 
-def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+def merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """`values` over `base`, mappings key by key."""
-    merged = dict(base)
+    result = dict(base)
     for key, value in values.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merged(base[key], value) if both else value
-    return merged
+        result[key] = merged(base[key], value) if both else value
+    return result
 
 
 def save_yaml(config: Any, path: Path) -> None:
@@ -212,7 +217,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         for name in value:
             if not isinstance(name, str):
                 raise ConfigError(f"{where}: field {name!r} is no name of a field")
-        return dict(value)
+        inner = get_args(hint)[1]
+        if inner is Any:
+            return dict(value)
+        return {name: _convert(inner, part, f"{where}: {name}") for name, part in value.items()}
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if hint is float and isinstance(value, str):

@@ -133,6 +133,11 @@ class SAC(AlgorithmConfig):
         return self.unroll * self.updates_per_round
 
     @property
+    def gradient_steps(self) -> int:
+        """See `AlgorithmConfig`: of critics and policy, in each update."""
+        return 2 * self.updates
+
+    @property
     def rows(self) -> int:
         """Capacity of the replay buffer in transitions."""
         collected = self.warmup_rounds * self.worlds + self.iterations * self.steps_per_iteration

@@ -92,6 +92,11 @@ class Config(Replayed):
         """World-model updates per iteration: `model_steps` for each actor update."""
         return self.policy_updates * self.model_steps
 
+    @property
+    def gradient_steps(self) -> int:
+        """See `AlgorithmConfig`: of world model, actor and critics."""
+        return self.policy_updates * (self.model_steps + 1 + self.critic_steps)
+
 
 def validate(config: Config) -> None:
     """Raises ValueError if a setting is out of range."""

@@ -89,6 +89,11 @@ class Config(AlgorithmConfig):
         """Actor updates per iteration: always one."""
         return 1
 
+    @property
+    def gradient_steps(self) -> int:
+        """See `AlgorithmConfig`: of the actor, and of the critics, which APG lacks."""
+        return self.updates + self.bootstrap * self.critic_epochs * self.critic_batches
+
     def advice(self, metrics: Mapping[str, Any]) -> str:
         """See `AlgorithmConfig`: what to do where too few gradients are left to learn from."""
         dropped = metrics["actor/dropped"]

@@ -136,6 +136,11 @@ class Config(Replayed):
     planning: Planning = Planning()
     """The planner's configuration."""
 
+    @property
+    def gradient_steps(self) -> int:
+        """See `AlgorithmConfig`: of the model with its Qs, and of the policy, in each update."""
+        return 2 * self.updates
+
 
 def discount(episode_length: int) -> float:
     """TD-MPC2's discount for episodes of `episode_length` actions: 0.95 for 100, 0.99 for 500."""

@@ -21,6 +21,7 @@ USAGE = """usage: mjxwm COMMAND ...
   plot RUN [RUN ...]                   learning curves of runs in one figure
   score RUN [RUN ...]                  returns in units of PPO's, summed up over seeds and tasks
   compare --task TASK                  several algorithms under equal conditions, over seeds
+  study FILE                           a matrix of tasks, algorithms and seeds, and one page of it
   gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
   bench sim                            collection against the bare simulator
   bench replay                         inserts and batches, against flashbax and numpy

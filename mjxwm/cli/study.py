@@ -1,0 +1,54 @@
+"""`mjxwm study`."""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from mjxwm.cli.arguments.options import parse, write
+from mjxwm.runs import progress
+
+
+@dataclasses.dataclass(frozen=True)
+class _Study:
+    study: tyro.conf.Positional[str]
+    """Name of a shipped study, or the path of a YAML file of your own."""
+    folder: Path = Path("runs/studies")
+    """Where studies are kept, each in a folder with the name of its file."""
+    jobs: int | None = None
+    """Cells at once; by default the file's number, or one for each GPU or every two cores."""
+    dry_run: bool = False
+    """Say what is left to do and what it takes, and run nothing."""
+    report: bool = False
+    """Draw the page of what is there, also while the study runs, and run nothing."""
+    again: bool = False
+    """Try failed cells again."""
+    json: Path | None = None
+    """File for the result: the study's numbers."""
+
+
+def study(args: list[str]) -> int:
+    """Runs what is not done of a study, and writes its page."""
+    options = parse(_Study, args, "study")
+    with progress.loading():
+        import jax
+
+        from mjxwm.runs import folders
+        from mjxwm.studies import study as studies
+
+    jax.config.update("jax_platforms", "cpu")  # a GPU's memory is for the cells
+    place = studies.open_study(options.study, options.folder, options.jobs)
+    if options.report:
+        numbers = studies.draw(place)
+        print(folders.quoted(place.page))
+        write(numbers, options.json)
+        return 0
+    for line in studies.cost_lines(place):
+        print(line, flush=True)
+    if options.dry_run:
+        return 0
+    status = studies.run(place, options.again)
+    numbers = studies.draw(place)
+    print(folders.quoted(place.page))
+    write(numbers, options.json)
+    return status
