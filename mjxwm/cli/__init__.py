@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": "compare.compare",
     "study": "study.study",
     "gradients": "gradients.gradients",
+    "pool": "pool.pool",
     "bench": "bench.bench",
     "envs": "envs.envs",
     "doctor": "doctor.doctor",

@@ -25,11 +25,14 @@ class _Options:
     policy: Path | None = None
     """Folder of a PWM run, or a copy of its folder `policy`: policy, critic and model of it are
     compared; without it, one is trained first."""
+    at: float | None = None
+    """Share of that run's iterations after which the policy was kept, such as 0.2; by default its
+    last. Runs keep those of their field `stages`."""
     train_steps: int = 600_000
     """Env steps of that training."""
     folder: Annotated[Path, tyro.conf.arg(help="Where such a run is kept.")] = Path("runs")
-    html: Path = Path("gradients.html")
-    """The report, one file."""
+    html: Path | None = Path("gradients.html")
+    """The report, one file; None for the numbers alone."""
     json: Path | None = None
     """File for its numbers."""
 
@@ -46,28 +49,37 @@ def gradients(args: list[str]) -> int:
     task = experiment.Task(
         options.task, _fields(run_config, options), run_config.action_repeat or 1
     )
-    subject = take(run_config.algo, policy.arrays)
+    anew = experiment.trained_anew(options.config, task, run_config.algo, policy.arrays)
+    subject = take(run_config.algo, anew.networks)
     with _progress(experiment.steps(options.config, task)) as tick:
         result = experiment.run(options.config, task, subject, tick)
     described = system.describe()
     facts = {
         "policy": path.resolve().name,
+        "iteration": policy.iteration,
         "env steps": f"{policy.iteration * run_config.algo.steps_per_iteration:,}",
+        **({"trained anew": anew.facts} if anew.facts else {}),
         "commit": described["commit"],
         "devices": described["devices"],
         "date": str(datetime.date.today()),
     }
     text = findings.paragraph(result)
     # The numbers first: what takes minutes to measure is not lost with a picture of it.
-    plain, fields = results.plain(result), dataclasses.asdict(options.config)
-    write({"facts": facts, "settings": fields, "findings": text, **plain}, options.json)
-    options.html.parent.mkdir(parents=True, exist_ok=True)
-    options.html.write_text(report.render(result, facts, text), encoding="utf-8")
+    share = policy.iteration / max(run_config.algo.iterations, 1)
+    about = {
+        "facts": facts,
+        "settings": dataclasses.asdict(options.config),
+        "cell": experiment.labels(options.config, task, share, run_config.seed),
+    }
+    write({**about, "findings": text, **results.plain(result)}, options.json)
+    if options.html is not None:
+        options.html.parent.mkdir(parents=True, exist_ok=True)
+        options.html.write_text(report.render(result, facts, text), encoding="utf-8")
     for gate in result.gates:
         mark = {True: "passed", False: "FAILED", None: "not decided"}[gate.passed]
         print(f"{gate.name}: {mark}: {gate.verdict}")
     print(text)
-    print(options.html)
+    print(options.html or options.json or "")
     return status
 
 
@@ -75,8 +87,10 @@ def _policy(options: _Options) -> tuple[Any, Path, int]:
     """The policy to look at, its run's folder, and the exit status of a training for it."""
     from mjxwm.runs import exits, policies
 
+    if options.at is not None and options.policy is None:
+        raise ConfigError(f"at={options.at:g} is of a run that is there: give it with --policy")
     path, status = (options.policy, exits.DONE) if options.policy else _trained(options)
-    policy = policies.of_run(path)
+    policy = policies.of_run(path, at=options.at)
     if policy.config.algorithm != "pwm":
         raise ConfigError(
             f"run {path} is of {policy.config.algorithm}, which has no world model; give a run of "

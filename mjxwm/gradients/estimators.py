@@ -1,31 +1,36 @@
 """Estimators of the policy gradient: first-order along a path, zeroth-order from returns alone.
 
-An estimator is a function of S start states with C noise sequences each, that gives a gradient for
-every one of them, per actor parameter and per entry of the plan. `sampling` draws the noise.
+An estimator is a function of one start state with C noise sequences, that gives a gradient for
+every one of them and for every horizon that counts: the paths are the same, a shorter horizon is
+the beginning of each. `sampling` draws the noise, and makes many start states of one.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm.gradients.paths import Path
-from mjxwm.gradients.subject import Parameters, Subject, Switches, flatten
+from mjxwm.gradients.subject import Parameters, Subject, Switches, gains
 from mjxwm.maths import returns
 
 World = Any
 """Where a path starts: an `Initial`, or an observation for the model."""
 Rollout = Callable[[Subject, Parameters, World, Float[Array, "H a"], Switches], Path]
-Gradient = tuple[Float[Array, "*s d"], Float[Array, "*s p"], Float[Array, "*s"]]
-"""With respect to the actor's parameters and to the plan; and the return."""
+Level = Literal["actor", "plan"]
+"""What a gradient is with respect to: the actor's parameters, or the plan."""
+Gradients = dict[Level, Float[Array, "C K d"]]
+"""By level; of every sample, for every horizon."""
 Keys = Any
-"""A key for each sample [S, C]."""
+"""A key for each sample [C]."""
 Estimator = Callable[
-    [Subject, Parameters, World, Float[Array, "S C H a"], Keys, Switches], Gradient
+    [Subject, Parameters, World, Float[Array, "C H a"], Keys, Switches, tuple[Level, ...]],
+    Gradients,
 ]
-"""A function of S worlds; `parameters.plan` has a row for each: [S, H, a]."""
+"""The last argument is the levels that are wanted."""
 Perturb = Callable[[World, PRNGKeyArray, Float[Array, ""]], World]
 """A world moved at random, by so much."""
 
@@ -39,18 +44,29 @@ def first_order(rollout: Rollout, perturb: Perturb | None = None) -> Estimator:
             smoothed by that, what randomised smoothing alone does.
     """
 
-    def one(subject: Subject, parameters: Parameters, world: World, noise: Array, key: Any, how):
-        start = world if perturb is None else perturb(world, key, how.smoothing)
+    def gradients(
+        subject: Subject,
+        parameters: Parameters,
+        world: World,
+        noise: Array,
+        keys: Any,
+        how: Switches,
+        levels: tuple[Level, ...],
+    ) -> Gradients:
+        def one(noise: Array, key: Any) -> Gradients:
+            start = world if perturb is None else perturb(world, key, how.smoothing)
 
-        def value(parameters: Parameters) -> Array:
-            return rollout(subject, parameters, start, noise, how).total
+            def value(parts: dict[Level, Any]) -> Array:
+                return rollout(subject, _with(parameters, parts), start, noise, how).total
 
-        result, gradient = jax.value_and_grad(value)(parameters)
-        return *flatten(gradient), result
+            total, pull = jax.vjp(value, _parts(parameters, levels))
+            # One pass ahead, and one back for each horizon: what is linearised is the same.
+            (slopes,) = jax.vmap(pull)(jnp.eye(len(total), dtype=total.dtype))
+            return _flat(slopes)
 
-    over_noise = jax.vmap(one, (None, None, None, 0, 0, None))
-    axes = (None, Parameters(None, 0), 0, 0, 0, None)  # type: ignore[arg-type]
-    return jax.jit(jax.vmap(over_noise, axes))
+        return jax.vmap(one)(noise, keys)
+
+    return gradients
 
 
 def zeroth_order(rollout: Rollout) -> Estimator:
@@ -63,43 +79,56 @@ def zeroth_order(rollout: Rollout) -> Estimator:
     derivative of the dynamics.
     """
 
-    def many(subject: Subject, parameters: Parameters, world: World, noise: Array, how: Switches):
+    def gradients(
+        subject: Subject,
+        parameters: Parameters,
+        world: World,
+        noise: Array,
+        keys: Any,
+        how: Switches,
+        levels: tuple[Level, ...],
+    ) -> Gradients:
+        del keys
         paths = jax.vmap(lambda n: rollout(subject, parameters, world, n, how))(noise)
         paths = jax.lax.stop_gradient(paths)
         to_go, value = jax.vmap(lambda path: _to_go(subject, path, how))(paths)
-        advantage = to_go - _baseline(to_go, value)
+        advantage = to_go - jax.vmap(_baseline, (1, None), 1)(to_go, value)
 
-        def score(path: Path, advantage: Array) -> Any:
-            def surrogate(parameters: Parameters) -> Array:
-                return advantage @ _log_density(parameters, path, how)
+        def score(path: Path, advantage: Array) -> Gradients:
+            def density(parts: dict[Level, Any]) -> Array:
+                return _log_density(_with(parameters, parts), path, how)
 
-            return jax.grad(surrogate)(parameters)
+            _, pull = jax.vjp(density, _parts(parameters, levels))
+            (slopes,) = jax.vmap(pull)(advantage)
+            return _flat(slopes)
 
-        gradients = jax.vmap(score)(paths, advantage)
-        return *jax.vmap(flatten)(gradients), paths.total
+        return jax.vmap(score)(paths, advantage)
 
-    def all_worlds(
-        subject: Subject, parameters: Parameters, world: World, noise: Array, keys: Any, how: Any
-    ):
-        del keys
-        axes = (None, Parameters(None, 0), 0, 0, None)  # type: ignore[arg-type]
-        return jax.vmap(many, axes)(subject, parameters, world, noise, how)
+    return gradients
 
-    return jax.jit(all_worlds)
+
+def _parts(parameters: Parameters, levels: tuple[Level, ...]) -> dict[Level, Any]:
+    return {level: getattr(parameters, level) for level in levels}
+
+
+def _with(parameters: Parameters, parts: dict[Level, Any]) -> Parameters:
+    return parameters._replace(**parts)
+
+
+def _flat(slopes: dict[Level, Any]) -> Gradients:
+    """Gradients as vectors, of K horizons."""
+    return {level: jax.vmap(lambda x: ravel_pytree(x)[0])(x) for level, x in slopes.items()}
 
 
 def _to_go(
     subject: Subject, path: Path, how: Switches
-) -> tuple[Float[Array, " H"], Float[Array, " H"]]:
-    """What follows each action, and the critic's value where it is taken; both discounted."""
-    steps = jnp.arange(len(path.reward))
+) -> tuple[Float[Array, "K H"], Float[Array, " H"]]:
+    """What follows each action, for each horizon; and the critic's value where it is taken."""
+    gain = gains(subject, path.reward, path.going_on, path.value, how)
     weight = returns.discount_products(subject.gamma * path.going_on)
-    ends = (steps + 1 == how.horizon) * how.bootstrap
-    gain = jnp.where(steps < how.horizon, weight[:-1] * path.reward, 0)
-    gain = gain + jnp.where(ends, weight[1:] * path.value, 0)
     # All paths share z_0: its value tells nothing.
     value = jnp.concatenate([jnp.zeros(1), (weight[1:] * path.value)[:-1]])
-    return jnp.cumsum(gain[::-1])[::-1], value
+    return jnp.cumsum(gain[:, ::-1], axis=1)[:, ::-1], value
 
 
 def _baseline(to_go: Float[Array, "C H"], value: Float[Array, "C H"]) -> Float[Array, "C H"]:

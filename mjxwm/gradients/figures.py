@@ -6,7 +6,7 @@ import numpy as np
 
 from mjxwm.gradients import names
 from mjxwm.gradients.bootstrap import Interval
-from mjxwm.gradients.laboratory import TRUTH
+from mjxwm.gradients.config import TRUTH
 from mjxwm.gradients.landscape import POINTS, REACH, SIZES
 from mjxwm.gradients.results import Report
 from mjxwm.gradients.summary import BATCHES, Rows

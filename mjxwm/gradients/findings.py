@@ -4,7 +4,7 @@ import numpy as np
 
 from mjxwm.gradients import names
 from mjxwm.gradients.bootstrap import LEAST_GROUPS, Interval
-from mjxwm.gradients.laboratory import TRUTH
+from mjxwm.gradients.config import TRUTH
 from mjxwm.gradients.results import Report
 from mjxwm.gradients.summary import BATCHES
 
@@ -31,6 +31,8 @@ def paragraph(report: Report) -> str:
 
 def _direction(report: Report, level: str, of: str) -> list[str]:
     rows = getattr(report, level)
+    if not rows:
+        return []
     sim, model = rows["simulator"], rows["model"]
     quieter = model["variance"].value / max(sim["variance"].value, 1e-300)
     times = "unknown" if np.isnan(quieter) else f"{quieter:.2g}"
@@ -88,6 +90,8 @@ def _strata(report: Report) -> list[str]:
 
 def _steps(report: Report) -> list[str]:
     by_name = {row.estimator: row for row in report.improvements}
+    if not by_name:
+        return []
     parts = [
         f"{names.estimator(name)} {_say(by_name[name].gain)} (a step of {by_name[name].size:g})"
         for name in (TRUTH, "simulator", "model", f"{TRUTH}, all samples")

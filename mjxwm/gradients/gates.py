@@ -11,7 +11,7 @@
 G1 and G4 are in `engine_gates`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from mjxwm.algos import pwm
 from mjxwm.gradients import estimators, laboratory, metrics, paths, sampling
 from mjxwm.gradients.bootstrap import LEAST_GROUPS, bootstrap
-from mjxwm.gradients.config import Config
+from mjxwm.gradients.config import TRUTH, Config
 from mjxwm.gradients.gate import Gate
-from mjxwm.gradients.laboratory import TRUTH, Bench, Entry, Measurements
+from mjxwm.gradients.laboratory import Measurements
 from mjxwm.gradients.sampling import Sampling
 from mjxwm.gradients.subject import Parameters, Subject, switches, take
 from mjxwm.models import actor_critic, world_model
@@ -35,7 +35,6 @@ PENDULUM = "cartpole-swingup"
 """A system without contacts, for G2."""
 SHARE = 0.05
 """Largest squared bias, as a share of the squared gradient, that counts as none."""
-_PAIR = (TRUTH, "simulator")
 
 
 def agreement(name: str, measurements: Measurements, strata: Sequence[NDArray]) -> Gate:
@@ -78,50 +77,41 @@ def pendulum(config: Config) -> Gate:
         (TRUTH, estimators.zeroth_order, fast, Sampling(config.truth, laboratory.MANY, 1)),
         ("simulator", estimators.first_order, mjx, Sampling(config.samples, laboratory.CHUNK, 2)),
     ):
-        measurements[name] = sampling.measure(
+        (measurements[name],) = sampling.measure(
             make(simulate(env)), subject, parameters, initial, how, draws, level="plan"
         )
     return agreement("G2 no contacts", measurements, [np.arange(16)])
 
 
-def single_step(
-    config: Config, bench: Bench, table: dict[str, Entry], tick: Callable[[str], None]
-) -> Gate:
+def single_step(measurements: Measurements, groups: dict[str, NDArray]) -> Gate:
     """G3: action gradients of one step's reward, with nothing after it.
 
     States that are about to end are left out: the jump of what an end costs is no gradient's.
+
+    Args:
+        measurements: of the row (1, False) of `laboratory.rows`.
+        groups: start states by stratum.
     """
-    pair = {name: table[name] for name in _PAIR}
-    measurements = laboratory.measure(config, bench, pair, "plan", 1, tick, bootstrap=False)
-    groups = laboratory.strata(bench.starts)
     kept = [ids for name, ids in groups.items() if name != "ending"]
     if not kept:
         return Gate("G3 single step", None, "every start state is about to end", {})
     return agreement("G3 single step", measurements, kept)
 
 
-def ticks(config: Config, table: dict[str, Entry]) -> int:
-    """How often the gates of an experiment tick."""
-    chunks = sum(-(-table[name].samples // table[name].chunk) for name in _PAIR)
-    return 2 + config.resolution + chunks
-
-
-def truth(levels: dict[str, tuple[Measurements, bool]], strata: Sequence[NDArray]) -> Gate:
+def truth(
+    levels: dict[str, tuple[Measurements, bool]],
+    strata: Sequence[NDArray],
+    shorter: dict[int, Measurements] | None = None,
+) -> Gate:
     """The standard error of the zeroth-order mean, as a share of the gradient.
 
     Args:
         levels: measurements by level, and whether the mean over states is meant.
         strata: start states by stratum.
+        shorter: those of action sequences by horizon.
     """
-    shares = {}
-    for level, (measurements, pooled) in levels.items():
-        sums = measurements[TRUTH].sums
-        per_state = sums.var.sum(axis=1) / np.maximum(sums.count, 1)
-        states = len(sums.count)
-        noise2 = per_state.sum() / states**2 if pooled else per_state.mean()
-        over = metrics.over_states if pooled else metrics.by_state
-        signal2 = over(sums, sums)(np.concatenate(strata))["truth2"]
-        shares[level] = float(np.sqrt(noise2 / signal2)) if signal2 > 0 else float("inf")
+    shares = {level: _standard_error(*x, strata) for level, x in levels.items()}
+    by_horizon = {h: _standard_error(m, False, strata) for h, m in (shorter or {}).items()}
     words = ", ".join(
         f"{share:.1%} ({level})" if np.isfinite(share) else f"unknown ({level})"
         for level, share in shares.items()
@@ -131,7 +121,20 @@ def truth(levels: dict[str, tuple[Measurements, bool]], strata: Sequence[NDArray
     pooled_alone = states < 2 and any(pooled for _, pooled in levels.values())
     remedy = "--states: one start state has no mean over states" if pooled_alone else "--truth"
     advice = "" if passed else f"; raise {remedy}"
-    return Gate("Truth", passed, f"its standard error is {words} of its length{advice}", shares)
+    verdict = f"its standard error is {words} of its length{advice}"
+    figures = {**shares, "horizons": by_horizon}
+    return Gate("Truth", passed, verdict, figures, {h: x <= 0.1 for h, x in by_horizon.items()})
+
+
+def _standard_error(measurements: Measurements, pooled: bool, strata: Sequence[NDArray]) -> float:
+    """That of the truth, as a share of its length."""
+    sums = measurements[TRUTH].sums
+    per_state = sums.var.sum(axis=1) / np.maximum(sums.count, 1)
+    states = len(sums.count)
+    noise2 = per_state.sum() / states**2 if pooled else per_state.mean()
+    over = metrics.over_states if pooled else metrics.by_state
+    signal2 = over(sums, sums)(np.concatenate(strata))["truth2"]
+    return float(np.sqrt(noise2 / signal2)) if signal2 > 0 else float("inf")
 
 
 def finite(measurements: Measurements) -> Gate:

@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,12 @@ from mjxwm_envs.env import Env
 from numpy.typing import NDArray
 
 from mjxwm.gradients import estimators, paths, sampling
-from mjxwm.gradients.config import Config
+from mjxwm.gradients.config import TRUTH, Config, Level
 from mjxwm.gradients.estimators import Estimator
 from mjxwm.gradients.sampling import Measured, Sampling
 from mjxwm.gradients.strata import Starts
 from mjxwm.gradients.subject import Parameters, Subject, Switches, switches
 
-TRUTH = "zeroth_simulator"
 CHUNK = 8
 """First-order samples at once per start state."""
 MANY = 64
@@ -71,7 +70,7 @@ def on(env: Env, model: mujoco.MjModel, substeps: int | None = None) -> Env:
 
 
 def entries(config: Config, worlds: Worlds) -> dict[str, Entry]:
-    """The estimators by name. The first is the truth."""
+    """The estimators that are measured, by name. The first is the truth."""
     fast, mjx = worlds.fast, worlds.differentiable
 
     def simulate(env: Env, step: Any = None) -> estimators.Rollout:
@@ -85,7 +84,7 @@ def entries(config: Config, worlds: Worlds) -> dict[str, Entry]:
     in_sim, in_model = first(simulate(mjx), _perturb), first(paths.through_model)
     soft = first(simulate(mjx, paths.softened(mjx, worlds.soft)))
     hybrid, few = first(mixed), config.samples
-    return {
+    table = {
         TRUTH: Entry(zeroth(simulate(fast)), True, False, "both", config.truth, MANY),
         "simulator": Entry(in_sim, True, False, "both", few, CHUNK),
         "simulator_detached": Entry(in_sim, False, False, "actor", few, CHUNK),
@@ -97,6 +96,7 @@ def entries(config: Config, worlds: Worlds) -> dict[str, Entry]:
         "soft": Entry(soft, True, False, "both", few, CHUNK),
         "smoothed": Entry(in_sim, True, False, "both", few, CHUNK, config.smoothing),
     }
+    return {name: entry for name, entry in table.items() if name in config.estimators}
 
 
 def _perturb(initial: Initial, key: PRNGKeyArray, size: Array) -> Initial:
@@ -139,51 +139,72 @@ Measurements = dict[str, Measured]
 """Measurements by the estimator's name."""
 
 
+Row = tuple[int, bool]
+"""An objective: its horizon, and whether the critic values where the path ends."""
+
+
+def rows(config: Config) -> tuple[Row, ...]:
+    """What is measured on one set of paths: a single step's reward, and every horizon."""
+    return ((1, False), *((h, config.bootstrap) for h in (*config.horizons, config.horizon)))
+
+
 def measure(
     config: Config,
     bench: Bench,
     table: dict[str, Entry],
-    level: Literal["actor", "plan"],
-    horizon: int,
+    level: Level,
     tick: Callable[[str], None],
-    bootstrap: bool | None = None,
-) -> Measurements:
-    """Every estimator of a level at one horizon.
+) -> dict[Row, Measurements]:
+    """Every estimator of a level.
 
-    At level `plan` the plan acts alone and gradients are of the plan; at level `actor` the policy
-    acts on what it sees and gradients are of its parameters.
+    At level `plan` the plan acts alone and gradients are of the plan, for each of `rows`; at level
+    `actor` the policy acts on what it sees and gradients are of its parameters, for the longest
+    horizon alone.
     """
     feedback = level == "actor"
     plan = jnp.zeros_like(bench.plan) if feedback else bench.plan
     parameters = Parameters(bench.subject.actor, plan)
-    value = config.bootstrap if bootstrap is None else bootstrap
-    measurements = {}
+    objectives = rows(config)[-1:] if feedback else rows(config)
+    measured: dict[Row, Measurements] = {row: {} for row in objectives}
     for i, (name, entry) in enumerate(table.items()):
         if entry.level not in (level, "both"):
             continue
-        # The truth's noise is nobody else's; all first-order estimators share theirs.
-        seed = seeds.after(config.seed, 1000 + i if entry.chunk == MANY else 0)
-        measurements[name] = sampling.measure(
+        zeroth = entry.chunk == MANY
+        # First-order programs are the same at both levels and so are their horizons: the
+        # simulator's gradient compiles for minutes.
+        entry_rows = objectives if zeroth else rows(config)
+        results = sampling.measure(
             entry.estimator,
             bench.subject,
             parameters,
             bench.obs if entry.in_model else bench.starts.initial,
-            switches(horizon, feedback, entry.attached, value, entry.smoothing),
-            Sampling(entry.samples, entry.chunk, seed, config.samples),
+            switches(
+                [h for h, _ in entry_rows], feedback, entry.attached, [v for _, v in entry_rows],
+                entry.smoothing,
+            ),
+            # The truth's noise is nobody else's; all first-order estimators share theirs.
+            Sampling(
+                entry.samples, entry.chunk, seeds.after(config.seed, 1000 + i if zeroth else 0),
+                config.samples, config.states,
+            ),
             level=level,
+            levels=(level,) if zeroth else config.levels,
             head=bench.plan.shape[-1],
-            tick=lambda name=name: tick(f"{level}, {horizon} steps: {name}"),
-        )
-    return measurements
+            tick=lambda name=name: tick(f"{level}: {name}"),
+        )  # fmt: skip
+        for row, one in zip(entry_rows, results, strict=True):
+            if row in measured:
+                measured[row][name] = one
+    return measured
 
 
 def ticks(config: Config, table: dict[str, Entry]) -> int:
     """Chunks that all measurements together have."""
 
-    def chunks(level: str) -> int:
+    def chunks(level: Level) -> int:
         return sum(-(-e.samples // e.chunk) for e in table.values() if e.level in (level, "both"))
 
-    return chunks("actor") + chunks("plan") * (1 + len(config.horizons))
+    return sum(map(chunks, config.levels))
 
 
 def strata(starts: Starts) -> dict[str, NDArray]:

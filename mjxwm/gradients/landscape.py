@@ -73,10 +73,10 @@ class Objective:
 
         def simulator(actor: Any, start: Any, noise: Array) -> Array:
             parameters = Parameters(actor, plan)
-            return paths.through_simulator(env, subject, parameters, start, noise, how).total
+            return paths.through_simulator(env, subject, parameters, start, noise, how).total[0]
 
         def model(actor: Any, start: Any, noise: Array) -> Array:
-            return paths.through_model(subject, Parameters(actor, plan), start, noise, how).total
+            return paths.through_model(subject, Parameters(actor, plan), start, noise, how).total[0]
 
         self._run = {
             "simulator": _over(simulator, bench.starts.initial),

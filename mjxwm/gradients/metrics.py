@@ -33,6 +33,14 @@ def product(a: Sums, b: Sums) -> Float[NDArray, " S"]:
     return (a.mean * b.mean).sum(axis=1)
 
 
+def columns(a: Sums, truth: Sums) -> dict[str, Float[NDArray, " S"]]:
+    """What the statistics of gradients at a start state are means of, state by state; NaN where
+    there are fewer than two samples."""
+    sampled = (a.count > 1) & (truth.count > 1)
+    values = {"norm2": length2(a), "inner": product(a, truth), "variance": a.var.sum(axis=1)}
+    return {name: np.where(sampled, x, np.nan) for name, x in values.items()}
+
+
 def by_state(a: Sums, truth: Sums) -> Statistics:
     """Statistics of gradients at a start state; squares and products are averaged over states.
 

@@ -1,6 +1,6 @@
 """What estimators, statistics and start states are called where people read of them."""
 
-from mjxwm.gradients.laboratory import TRUTH
+from mjxwm.gradients.config import TRUTH
 
 ESTIMATORS = {
     TRUTH: (

@@ -22,7 +22,8 @@ Step = Callable[[State, Float[Array, " a"]], State]
 class Path(NamedTuple):
     """A rollout of H steps."""
 
-    total: Float[Array, ""]
+    total: Float[Array, " K"]
+    """For each horizon that counts, see `Switches`."""
     reward: Float[Array, " H"]
     going_on: Float[Array, " H"]
     """Whether the episode goes on after the step, 1 or 0; in the model, the probability."""

@@ -39,12 +39,13 @@ def render(report: Report, facts: dict[str, Any], text: str) -> str:
     sections = [
         ("gates", "Is the comparison sound?", [_gates(report)]),
         ("actions", "Action sequences", _actions(report)),
-        ("policy", "Policy parameters", _policy(report)),
+        ("policy", "Policy parameters", _policy(report) if report.actor else []),
         ("landscape", "The objective along shared directions", _landscape(report)),
         ("steps", "A step along each gradient, in the simulator", _steps(report)),
         ("words", "Estimators and words", _words()),
         ("facts", "How it was measured", [_facts(report, facts)]),
     ]
+    sections = [section for section in sections if section[2]]  # what was measured
     passed = all(gate.passed for gate in report.gates)
     badge = ("all gates passed", "good") if passed else ("read with care", "bad")
     body = [
@@ -122,6 +123,8 @@ def _policy(report: Report) -> list[Html]:
 
 
 def _landscape(report: Report) -> list[Html]:
+    if not report.lines:
+        return []
     shows = "The return as parameters move along this direction, in simulator and model."
     bad = "teeth where the policy's noise is off: derivatives there say nothing of the whole."
     drawings = [
@@ -142,6 +145,8 @@ def _landscape(report: Report) -> list[Html]:
 
 
 def _steps(report: Report) -> list[Html]:
+    if not report.improvements:
+        return []
     drawing = _figure(
         "Gain of a step",
         figures.steps(report),

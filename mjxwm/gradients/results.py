@@ -20,7 +20,8 @@ class Report(NamedTuple):
     plan: summary.Rows
     """Action-sequence gradients by estimator, at their start states."""
     actor: summary.Rows
-    """Gradients with respect to the policy's parameters, of the mean over start states."""
+    """Gradients with respect to the policy's parameters, of the mean over start states; empty
+    where they were not measured, as `lines` and `improvements` are without a landscape."""
     strata: dict[str, summary.Rows]
     """`plan` for the start states of each stratum."""
     horizons: dict[int, summary.Rows]
@@ -31,6 +32,8 @@ class Report(NamedTuple):
     """By level and stratum: the model's statistics less the simulator's, on the same draws."""
     lines: list[landscape.Line]
     improvements: list[landscape.Improvement]
+    states: summary.States
+    """What pooling over several reports needs of every start state."""
 
 
 def plain(value: Any) -> Any:

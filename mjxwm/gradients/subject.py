@@ -5,6 +5,7 @@ world model's encoding. So gradients meet in action and in parameter space; late
 Jacobians never are compared.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -58,24 +59,32 @@ class Switches(NamedTuple):
     """1: closed loop; 0: the plan alone, whatever is observed."""
     attached: Float[Array, ""]
     """1: the gradient also flows from state to action; 0: it is cut there, as PWM does."""
-    horizon: Float[Array, ""]
-    """Steps that count, at most H; the terminal value stands at their end."""
-    bootstrap: Float[Array, ""]
-    """Weight of the terminal value, 1 or 0."""
+    horizon: Float[Array, " K"]
+    """Steps that count, at most H, of each of K objectives; the terminal value stands at their
+    end."""
+    bootstrap: Float[Array, " K"]
+    """Weight of the terminal value in each, 1 or 0."""
     smoothing: Float[Array, ""]
     """Deviation of the perturbation of start positions and velocities."""
 
 
 def switches(
-    horizon: int,
+    horizon: int | Sequence[int],
     feedback: bool = True,
     attached: bool = True,
-    bootstrap: bool = True,
+    bootstrap: bool | Sequence[bool] = True,
     smoothing: float = 0.0,
 ) -> Switches:
-    """Switches by name."""
-    values = (feedback, attached, horizon, bootstrap, smoothing)
-    return Switches(*(jnp.asarray(x, float) for x in values))
+    """Switches by name: of one objective, or of one for each of several horizons."""
+    horizons = jnp.atleast_1d(jnp.asarray(horizon, float))
+    weights = jnp.broadcast_to(jnp.asarray(bootstrap, float), horizons.shape)
+    return Switches(
+        feedback=jnp.asarray(feedback, float),
+        attached=jnp.asarray(attached, float),
+        horizon=horizons,
+        bootstrap=weights,
+        smoothing=jnp.asarray(smoothing, float),
+    )
 
 
 def take(config: pwm.Config, policy: pwm.Networks) -> Subject:
@@ -122,21 +131,32 @@ def total(
     going_on: Float[Array, " H"],
     value: Float[Array, " H"],
     how: Switches,
-) -> Float[Array, ""]:
-    """sum_{t<h} D_t r_t + D_h V(z_h), with D_t = prod_{k<t} gamma c_k.
+) -> Float[Array, " K"]:
+    """sum_{t<h} D_t r_t + D_h V(z_h), with D_t = prod_{k<t} gamma c_k, for each horizon h.
 
     Args:
         subject: for gamma.
         reward: in the task's units.
         going_on: c_t, the (probability or the fact) that the episode goes on after step t.
         value: of the state that each step leads to.
-        how: the horizon h, and the weight of the value.
+        how: the horizons, and the weight of the value.
     """
-    steps = jnp.arange(len(reward))
-    counts = steps < how.horizon
+    return gains(subject, reward, going_on, value, how).sum(axis=1)
+
+
+def gains(
+    subject: Subject,
+    reward: Float[Array, " H"],
+    going_on: Float[Array, " H"],
+    value: Float[Array, " H"],
+    how: Switches,
+) -> Float[Array, "K H"]:
+    """What each step adds to `total`, for each horizon."""
+    steps, horizon = jnp.arange(len(reward)), how.horizon[:, None]
     weight = jnp.cumprod(jnp.concatenate([jnp.ones(1), subject.gamma * going_on]))
-    ends = (steps + 1 == how.horizon) * how.bootstrap
-    return jnp.where(counts, weight[:-1] * reward, 0).sum() + (ends * weight[1:] * value).sum()
+    rewards = jnp.where(steps < horizon, weight[:-1] * reward, 0)
+    ends = (steps + 1 == horizon) * how.bootstrap[:, None]
+    return rewards + jnp.where(ends > 0, ends * weight[1:] * value, 0)
 
 
 def flatten(parameters: Parameters) -> tuple[Float[Array, " d"], Float[Array, " p"]]:

@@ -1,14 +1,15 @@
 """Measurements as a table: every estimator's statistics, with intervals over start states."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mjxwm.gradients import metrics
 from mjxwm.gradients.bootstrap import Interval, Statistics, bootstrap
-from mjxwm.gradients.laboratory import TRUTH, Measurements
+from mjxwm.gradients.config import TRUTH
+from mjxwm.gradients.laboratory import Measurements
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 """Batch sizes for the mean squared error."""
@@ -61,6 +62,32 @@ def difference(
         return {name: x[name] - y[name] for name in x}
 
     return bootstrap(apart, strata, seed=seed)
+
+
+class States(NamedTuple):
+    """Squares and products of gradients of action sequences, state by state, debiased."""
+
+    stratum: tuple[str, ...]
+    horizons: dict[int, dict[str, dict[str, list[float]]]]
+    """By horizon, by estimator: `norm2`, `inner` (with the truth), `variance`; of the truth `norm2`
+    and `variance`. Means of them over states give every statistic of `metrics.by_state`."""
+
+
+def states(by_horizon: dict[int, Measurements], stratum: Sequence[str]) -> States:
+    """What a report keeps of its start states."""
+
+    def rows(measurements: Measurements) -> dict[str, dict[str, list[float]]]:
+        reference = measurements[TRUTH].sums
+        return {
+            name: {
+                key: column.tolist()
+                for key, column in metrics.columns(measured.sums, reference).items()
+                if name != TRUTH or key != "inner"
+            }
+            for name, measured in measurements.items()
+        }
+
+    return States(tuple(stratum), {h: rows(measured) for h, measured in by_horizon.items()})
 
 
 def growth(

@@ -1,10 +1,17 @@
-"""What statistics need of gradient samples, so that samples need not be kept."""
+"""What statistics need of gradient samples: summed up on the device, so that no sample leaves it.
 
-from collections.abc import Sequence
+Samples come in chunks. A chunk's sums are taken in two passes and joined to those of the chunks
+before it (Chan et al. 1979). Numbers on a device have 24 bits: a mean is therefore kept as two of
+them, the first chunk's mean and how far that of all is from it, so that neither a large mean with a
+small variance nor many chunks cost digits. On the host both are added up in float64.
+"""
+
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
 
@@ -21,32 +28,61 @@ class Sums(NamedTuple):
     """Finite samples in each group; statistics leave out groups with fewer than two."""
 
 
-def summarize(samples: Float[NDArray, "S K d"]) -> tuple[Sums, int]:
-    """Sums of the finite samples, and how many were not finite."""
-    finite = np.asarray(np.isfinite(samples).all(axis=-1))
-    count = finite.sum(axis=1).astype(float)
-    kept = np.where(finite[..., None], samples, 0)
-    n = np.maximum(count, 1)[:, None]
-    mean = kept.sum(axis=1) / n
-    var = np.where(finite[..., None], (kept - mean[:, None]) ** 2, 0).sum(axis=1)
-    var = var / np.maximum(n - 1, 1)
-    square = (kept**2).sum(axis=(1, 2)) / n[:, 0]
-    return Sums(mean, square, var, count), int((~finite).sum())
+class Running(NamedTuple):
+    """Sums of groups of samples that are not all there yet, on the device."""
+
+    base: Float[Array, "*s d"]
+    """A number near the mean: that of the first samples."""
+    offset: Float[Array, "*s d"]
+    """Mean, less `base`."""
+    deviations: Float[Array, "*s d"]
+    """Sum of the squared distances to the mean."""
+    count: Float[Array, "*s"]
+    """Finite samples."""
 
 
-def merge(parts: Sequence[Sums]) -> Sums:
-    """The sums of several sets of samples of the same groups (Chan et al. 1979)."""
-    whole = Sums(*(np.asarray(x, float) for x in parts[0]))
-    for part in parts[1:]:
-        n, m = whole.count[:, None], part.count[:, None]
-        total = np.maximum(n + m, 1)
-        apart = part.mean - whole.mean
-        deviations = whole.var * np.maximum(n - 1, 0) + part.var * np.maximum(m - 1, 0)
-        deviations = deviations + apart**2 * n * m / total
-        whole = Sums(
-            mean=whole.mean + apart * m / total,
-            square=(whole.square * n[:, 0] + part.square * m[:, 0]) / total[:, 0],
-            var=deviations / np.maximum(n + m - 1, 1),
-            count=whole.count + part.count,
-        )
-    return whole
+def lengths(samples: Float[Array, "*s d"]) -> Float[Array, "*s"]:
+    """Length of each sample; infinite above 1e19, where its square is beyond float32."""
+    return jnp.sqrt((samples**2).sum(axis=-1))
+
+
+def summed(samples: Float[Array, "C *s d"], kept: Bool[Array, "C *s"]) -> Running:
+    """Sums of a chunk of C samples of each group, of those that are kept."""
+    count = kept.sum(axis=0).astype(samples.dtype)
+    number = jnp.maximum(count, 1)[..., None]
+    base = jnp.where(kept[..., None], samples, 0).sum(axis=0) / number
+    apart = jnp.where(kept[..., None], samples - base, 0)
+    # The mean was rounded: what is left of the distances to it says by how much.
+    offset = apart.sum(axis=0) / number
+    return Running(base, offset, (apart**2).sum(axis=0) - number * offset**2, count)
+
+
+def joined(one: Running, other: Running) -> Running:
+    """Sums of two sets of samples of the same groups."""
+    n, m = one.count[..., None], other.count[..., None]
+    first = n == 0
+    base = jnp.where(first, other.base, one.base)
+    before = jnp.where(first, 0, one.offset)
+    total = jnp.maximum(n + m, 1)
+    apart = jnp.where(m == 0, 0, (other.base - base) + (other.offset - before))
+    return Running(
+        base=base,
+        offset=before + apart * (m / total),
+        deviations=one.deviations + other.deviations + apart**2 * (n * m / total),
+        count=one.count + other.count,
+    )
+
+
+def finished(running: Running) -> Sums:
+    """The sums on the host, in float64."""
+    base, offset, deviations, count = (np.asarray(x, float) for x in jax.device_get(running))
+    mean, number = base + offset, np.maximum(count, 1)[..., None]
+    deviations = np.maximum(deviations, 0)
+    square = (mean**2 + deviations / number).sum(axis=-1)
+    return Sums(mean, square, deviations / np.maximum(number - 1, 1), count)
+
+
+def of(samples: Float[NDArray, "S K d"]) -> Sums:
+    """Sums of samples that are all there."""
+    chunk = jnp.moveaxis(jnp.asarray(samples), 1, 0)
+    return finished(summed(chunk, jnp.isfinite(lengths(chunk))))

@@ -38,17 +38,18 @@ class Policy(NamedTuple):
     """Its networks and normalisation, which the agent takes."""
 
 
-def of_run(path: Path, best: bool = False) -> Policy:
+def of_run(path: Path, best: bool = False, at: float | None = None) -> Policy:
     """The policy of a run: by itself, or in a run of an earlier version its checkpoint's.
 
     Args:
         path: see `policy_files.folder`.
         best: whether the best is meant, not the last.
+        at: the share of the run's iterations after which it was kept, see `policy_files.stage`.
 
     Raises:
         ConfigError: there is no such policy, or it is damaged.
     """
-    place = policy_files.folder(path, best)
+    place = policy_files.folder(path, best) if at is None else policy_files.stage(path, at)
     if place is not None:
         policy = load(place)
         if entry(policy.config.algorithm).takes_env:
@@ -161,8 +162,7 @@ def save(
         mean = None if evaluation is None else evaluation.mean_return
         mean = None if mean is None or math.isnan(mean) else mean
         header = _header(trainer, i, iteration, mean)
-        # Evaluations come after the same iterations of a run that was stopped in between.
-        names = ["last", *([] if evaluation is None else _stages(trainer, run, iteration))]
+        names = ["last", *(_stages(trainer, run, iteration) if evaluation else [])]
         # An episode that physics cut short has a return of a part, which may be above a whole one.
         whole = evaluation is not None and not evaluation.lost
         if whole and mean is not None and mean > _best_return(run.policy / "best"):
@@ -172,19 +172,14 @@ def save(
             keeping.attempt(run, f"the {name} policy", write)
 
 
-def stage_folder(share: float) -> str:
-    """The folder, in `policy`, of the policy that a run had after this share of its iterations."""
-    return f"at-{100 * share:g}"
-
-
 def _stages(trainer: Trainer, run: RunFolder, iteration: int) -> list[str]:
     """The stages that are reached, and not kept yet."""
     reached = [
-        share
+        policy_files.stage_folder(share)
         for share in trainer.config.stages
         if iteration >= share * trainer.algorithm.iterations - 1e-6
     ]
-    return [name for name in map(stage_folder, reached) if not (run.policy / name).is_dir()]
+    return [name for name in reached if not (run.policy / name).is_dir()]
 
 
 def _best_return(place: Path) -> float:

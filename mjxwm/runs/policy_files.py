@@ -91,6 +91,31 @@ def folder(path: Path, best: bool = False) -> Path | None:
     return None
 
 
+def stage_folder(share: float) -> str:
+    """The folder, in `policy`, of the policy that a run had after this share of its iterations."""
+    return f"at-{100 * share:g}"
+
+
+def stage(path: Path, share: float) -> Path:
+    """The folder of the policy that was kept after this share of a run's iterations.
+
+    Args:
+        path: a run's folder, or its `policy`.
+        share: above 0, up to 1.
+
+    Raises:
+        ConfigError: none was kept there.
+    """
+    folder = path / "policy" if (path / "policy").is_dir() else path
+    place = folder / stage_folder(share)
+    if (place / NAME).is_file():
+        return place
+    shares = sorted(float(p.parent.name[3:]) / 100 for p in folder.glob(f"at-*/{NAME}"))
+    names = ", ".join(f"{x:g}" for x in shares)
+    way = f"There are: {names}" if names else "It keeps the policies of --stages, and has none"
+    raise ConfigError(f"{path} keeps no policy of {share:g} of its iterations. {way}")
+
+
 def describe(config: Config, iteration: int) -> Header:
     """What is known of a policy by its configuration alone; the rest is to be filled in."""
     algo = config.algo

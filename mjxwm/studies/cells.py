@@ -26,9 +26,7 @@ class Cost(NamedTuple):
     minutes: float | None = None
     """Wall-clock time at most; None if nothing limits it."""
     size: int = 0
-    """Disk that its result takes [bytes]."""
-    peak: int = 0
-    """Disk that it takes while it runs [bytes]."""
+    """Disk [bytes]."""
 
 
 class Cell(Protocol):

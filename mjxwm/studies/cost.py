@@ -24,9 +24,7 @@ class Left(NamedTuple):
     unlike: tuple[str, ...]
     """Tasks and algorithms whose time nothing tells yet."""
     size: int
-    """Disk that their results take [bytes]."""
-    peak: int
-    """Disk that the largest of them takes beside that while it runs [bytes]."""
+    """Disk [bytes]."""
     free: int | None
     """Disk that is free [bytes]."""
 
@@ -62,7 +60,6 @@ def left(
         minutes,
         tuple(dict.fromkeys(unlike)),
         sum(cost.size for cost in costs),
-        max((cost.peak - cost.size for cost in costs), default=0),
         keeping.free(folder),
     )
 
@@ -114,7 +111,7 @@ def lines(what: Left, jobs: int, machine: str) -> Iterator[str]:
         names = ", ".join(what.unlike[:6]) + (", ..." if len(what.unlike) > 6 else "")
         yield f"time     not known before a first run: {names}"
     free = "" if what.free is None else f"; {keeping.size(what.free)} are free"
-    yield f"disk     about {keeping.size(what.size + jobs * what.peak)}{free}"
+    yield f"disk     about {keeping.size(what.size)}{free}"
 
 
 def _time(minutes: float) -> str:

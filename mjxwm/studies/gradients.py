@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mjxwm.gradients.config import Config
-from mjxwm.runs import policies, presets
+from mjxwm.runs import policy_files, presets
 from mjxwm.runs.folders import RunFolder
 from mjxwm.studies.cells import Cost, ResultFile, Standing
 
@@ -67,12 +67,12 @@ class GradientCell:
 
     def cost(self) -> Cost:
         """See `cells.Cell`."""
-        return Cost(size=_SIZE, peak=_SIZE)
+        return Cost(size=_SIZE)
 
     def command(self) -> list[str]:
         """See `cells.Cell`."""
         self.result.path.parent.mkdir(parents=True, exist_ok=True)
-        policy = self.run.policy / policies.stage_folder(self.share)
+        policy = self.run.policy / policy_files.stage_folder(self.share)
         files = ["--html", str(self.page), "--json", str(self.result.partial)]
         return ["gradients", self.task, "--policy", str(policy), *files, *_options(self.fields)]
 

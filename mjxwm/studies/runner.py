@@ -137,7 +137,7 @@ class Runner:
             if not self._may_begin(cell):
                 continue
             fresh = self._now[cell.name].word == "waiting"
-            if keeping.lacks_room(self._folder, _LEAST + fresh * cell.cost().peak):
+            if keeping.lacks_room(self._folder, _LEAST + fresh * cell.cost().size):
                 self._stop_beginning(f"{self._folder}: the disk is full")
                 break
             try:

@@ -68,9 +68,7 @@ class TrainCell:
         minutes = self.config.minutes
         if minutes is not None:
             minutes = max(0.0, minutes - max(taken(run)[1] for run in self.runs))
-        peak = len(self.seeds) * _bytes(self.config)
-        left = peak if self.keep_checkpoints else len(self.seeds) * _SMALL
-        return Cost(steps, minutes, left, peak)
+        return Cost(steps, minutes, len(self.seeds) * _bytes(self.config))
 
     def command(self) -> list[str]:
         """See `cells.Cell`; writes the preset that it is trained with."""

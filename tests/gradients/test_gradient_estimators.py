@@ -17,7 +17,18 @@ from mjxwm_envs.core import Initial, Physics, SimState
 from mjxwm_envs.env import Env
 from mjxwm_envs.task import Task
 
-from mjxwm.gradients import estimators, gates, metrics, paths, sampling
+from mjxwm.gradients import (
+    engine_gates,
+    estimators,
+    experiment,
+    gates,
+    laboratory,
+    metrics,
+    paths,
+    sampling,
+    strata,
+)
+from mjxwm.gradients.config import Config
 from mjxwm.gradients.subject import Parameters, Subject, switches
 from mjxwm.maths.moments import Moments
 
@@ -178,7 +189,7 @@ def exact(level, bootstrap):
 def sampled(name, level, bootstrap, attached=True, samples=512):
     estimator, in_model = ESTIMATORS[name]
     plan = PLAN if level == "plan" else jnp.zeros_like(PLAN)
-    return sampling.measure(
+    (found,) = sampling.measure(
         estimator,
         SUBJECT,
         Parameters(SUBJECT.actor, plan),
@@ -186,7 +197,9 @@ def sampled(name, level, bootstrap, attached=True, samples=512):
         switches(2, feedback=level == "actor", attached=attached, bootstrap=bootstrap),
         sampling.Sampling(samples, chunk=64, seed=3),
         level=level,
+        levels=("plan", "actor"),
     )
+    return found
 
 
 @pytest.mark.parametrize("bootstrap", [False, True])
@@ -228,12 +241,45 @@ def test_cutting_the_feedback_leaves_what_actions_do_at_once():
 
 
 def test_a_shorter_horizon_ignores_what_comes_later():
-    plan = sampling.measure(
+    (plan,) = sampling.measure(
         ESTIMATORS["simulator"][0], SUBJECT, Parameters(SUBJECT.actor, PLAN), INITIAL,
         switches(1, feedback=False, bootstrap=True), sampling.Sampling(8, 8, 0), level="plan",
     )  # fmt: skip
     assert (plan.sums.mean[:, 1] == 0).all()
     assert (plan.sums.mean[:, 0] != 0).all()
+
+
+@pytest.mark.parametrize("name", ["zeroth order, simulator", "model"])
+def test_all_horizons_are_measured_on_one_set_of_paths(name):
+    """Each is what it would be alone, on the same noise: paths are longer, the objective is not."""
+    estimator, in_model = ESTIMATORS[name]
+    rows = ((1, False), (1, True), (2, True))
+
+    def found(rows):
+        return sampling.measure(
+            estimator, SUBJECT, Parameters(SUBJECT.actor, PLAN), START if in_model else INITIAL,
+            switches([h for h, _ in rows], feedback=False, bootstrap=[v for _, v in rows]),
+            sampling.Sampling(64, 8, 0), level="plan",
+        )  # fmt: skip
+
+    for one, row in zip(found(rows), rows, strict=True):
+        (alone,) = found([row])
+        np.testing.assert_allclose(one.sums.mean, alone.sums.mean, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one.norms, alone.norms, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3])
+def test_blocks_of_start_states_have_noise_of_their_own(block):
+    """Means over all samples are those of the states, whatever number is computed at once."""
+    estimator, _ = ESTIMATORS["simulator"]
+    (found,) = sampling.measure(
+        estimator, SUBJECT, Parameters(SUBJECT.actor, PLAN), INITIAL, switches(2, feedback=False),
+        sampling.Sampling(512, 64, 0, block=block), level="plan",
+    )  # fmt: skip
+    assert found.norms.shape == found.heads.shape == (WORLDS, 512)
+    error = found.sums.mean - exact("plan", True)
+    assert (np.abs(error) < 4 * np.sqrt(found.sums.var / 512) + 1e-6).all()
+    assert len({x.tobytes() for x in found.norms}) == WORLDS
 
 
 def test_statistics_say_that_an_unbiased_estimator_is_unbiased():
@@ -254,7 +300,7 @@ def test_smoothing_moves_every_sample_s_start():
     estimator = estimators.first_order(simulate, perturb)
     found = {}
     for size in (0.0, 0.5):
-        found[size] = sampling.measure(
+        (found[size],) = sampling.measure(
             estimator, SUBJECT, Parameters(SUBJECT.actor, PLAN), INITIAL,
             switches(2, feedback=False, bootstrap=False, smoothing=size),
             sampling.Sampling(2048, 64, 0, few=100), level="plan",
@@ -269,10 +315,10 @@ def test_an_early_mean_is_that_of_the_first_samples():
     args = (SUBJECT, Parameters(SUBJECT.actor, PLAN), INITIAL, switches(2, feedback=False))
     estimator = ESTIMATORS["simulator"][0]
     draw = sampling.Sampling
-    many = sampling.measure(estimator, *args, draw(64, 8, 0, few=12), level="plan")
+    (many,) = sampling.measure(estimator, *args, draw(64, 8, 0, few=12), level="plan")
     assert many.norms.shape == (WORLDS, 64)
     assert (many.heads <= many.norms + 1e-6).all()
-    first = sampling.measure(estimator, *args, sampling.Sampling(16, 8, 0, few=16), level="plan")
+    (first,) = sampling.measure(estimator, *args, sampling.Sampling(16, 8, 0, few=16), level="plan")
     np.testing.assert_allclose(first.early, first.sums.mean, rtol=1e-5)
     assert np.abs(many.early - first.early).max() > 0
 
@@ -283,10 +329,71 @@ def test_a_hybrid_gradient_needs_none_of_the_engine():
     subject = jax.tree.map(lambda x: x + 0.1, gates.untrained(env, 0))  # its heads start at zero
     key = jax.random.key(0)
     initial = jax.vmap(env.task.initial)(jax.random.split(key, 2))
-    found = sampling.measure(
+    (found,) = sampling.measure(
         estimators.first_order(lambda s, p, w, n, h: paths.hybrid(env, s, p, w, n, h)),
         subject, Parameters(subject.actor, jnp.zeros((2, 3, 1))), initial, switches(3),
         sampling.Sampling(4, 4, 0), level="actor",
     )  # fmt: skip
     assert np.isfinite(found.norms).all()
     assert (found.norms > 0).all()
+
+
+@pytest.fixture
+def laboratory_of_the_system(monkeypatch):
+    """The experiment with this system in the place of engines, and gates that need engines out."""
+    four: Any = jax.tree.map(lambda x: jnp.tile(x, (4, 1)), INITIAL)
+    starts = strata.Starts(four, ("free",) * 12)
+    monkeypatch.setattr(experiment, "worlds", lambda *_: laboratory.Worlds(ENV, ENV, ENV))
+    monkeypatch.setattr(experiment, "check_sizes", lambda *_: None)
+    monkeypatch.setattr(experiment, "_engine_gates", lambda *_: [])
+    monkeypatch.setattr(strata, "play", lambda *_: None)
+    monkeypatch.setattr(strata, "choose", lambda *_: starts)
+
+
+def test_a_report_of_the_system_says_that_model_and_simulator_are_one(laboratory_of_the_system):
+    config = Config(
+        horizon=2, horizons=(1,), estimators=("zeroth_simulator", "simulator", "model"),
+        levels=("plan",), landscape=False, states=5, samples=64, truth=2048, steps=10,
+    )  # fmt: skip
+    ticks = []
+    found = experiment.run(config, experiment.Task("linear", {}, 1), SUBJECT, ticks.append)
+    assert len(ticks) == laboratory.ticks(config, laboratory.entries(config, ENGINES)) == 48
+    assert {g.name: g.passed for g in found.gates} == {
+        "G3 single step": True, "G5 finite": True, "Truth": True,
+    }  # fmt: skip
+    assert dict(found.gates[-1].by_horizon) == {1: True, 2: True}
+    for horizon in (1, 2):
+        for name in ("simulator", "model"):
+            assert found.horizons[horizon][name]["cosine"].value == pytest.approx(1, abs=0.05)
+    ahead = found.ahead["plan"]["cosine"]
+    assert abs(ahead.value) < 1e-3  # one noise, one gradient
+    assert found.actor == {}
+    columns = found.states.horizons[1]["model"]
+    assert sorted(columns) == ["inner", "norm2", "variance"]
+    assert len(columns["inner"]) == len(found.states.stratum) == 12
+
+
+ENGINES = laboratory.Worlds(ENV, ENV, ENV)
+
+
+def test_resolution_is_judged_at_every_horizon(monkeypatch):
+    """Another engine with twice the gain of an action, in the place of half the physics step."""
+    monkeypatch.setattr(laboratory, "on", lambda env, model, substeps: (ENV, TWICE)[substeps == 2])
+    config = Config(horizon=2, horizons=(1,), levels=("plan",), states=3)
+    starts = strata.Starts(INITIAL, ("free",) * WORLDS)
+    bench = laboratory.Bench(SUBJECT, starts, START, PLAN)
+    gate = engine_gates.resolution(config, ENV, bench, ESTIMATORS["simulator"][0])
+    assert gate.passed is False
+    assert gate.verdict.endswith("limited by the time-stepper")
+    assert dict(gate.by_horizon) == {1: False, 2: False}
+    for row in gate.figures.values():
+        assert row["iterations"]["most"] == 0
+        assert row["step"]["median"] > 0.5
+
+
+class Twice(Linear):
+    def step(self, sim, ctrl):
+        return super().step(sim, 2 * ctrl)
+
+
+TWICE = dataclasses.replace(ENV, engine=Twice())

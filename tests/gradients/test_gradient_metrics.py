@@ -1,5 +1,7 @@
 """Statistics of gradient samples, on samples whose truth is known."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,29 +19,61 @@ def draw(number, shift=0.0, seed=0):
 
 
 def sums(*args, **kwargs):
-    return sample_sums.summarize(draw(*args, **kwargs))[0]
+    return sample_sums.of(draw(*args, **kwargs))
 
 
-def test_merged_chunks_are_one_set():
+def in_chunks(samples, size):
+    """Sums of samples [S, K, d] that come in chunks, as float32, and what float64 makes of them."""
+    found, narrow = None, samples.astype(np.float32)
+    for start in range(0, samples.shape[1], size):
+        chunk = jnp.moveaxis(jnp.asarray(narrow[:, start : start + size]), 1, 0)
+        part = sample_sums.summed(chunk, jnp.isfinite(sample_sums.lengths(chunk)))
+        found = part if found is None else JOINED(found, part)
+    return sample_sums.finished(found), narrow.astype(float)
+
+
+JOINED = jax.jit(sample_sums.joined)
+HARD = {
+    "easy": lambda x: x,
+    "a large mean and a small variance": lambda x: 3e4 + 0.1 * x,
+    "a mean that wanders": lambda x: x + 100 * np.linspace(0, 1, x.shape[1])[:, None],
+    "tails without a variance": lambda x: np.sign(x) * np.abs(x) ** 8,
+    "tiny numbers": lambda x: 1e-15 * x,
+    "large numbers": lambda x: 1e15 * (1 + x),
+    "none but the first differ": lambda x: np.where(np.arange(x.shape[1])[:, None] < 8, x, 7.3),
+    "all the same": lambda x: 0 * x + 1.1,
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_sums_on_the_device_are_those_of_float64(case):
+    """Over 400 chunks: means and variances to 1e-5 of a deviation, squares to 1e-6."""
+    samples = HARD[case](np.random.default_rng(0).normal(size=(2, 3200, 5)))
+    found, wide = in_chunks(samples, 8)
+    std = wide.std(axis=1, ddof=1)
+    assert (np.abs(found.mean - wide.mean(axis=1)) <= 1e-5 * std).all()
+    np.testing.assert_allclose(found.var, std**2, rtol=1e-5)
+    np.testing.assert_allclose(found.square, (wide**2).sum(axis=-1).mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(found.count, 3200)
+
+
+def test_chunks_of_unequal_sizes_are_one_set():
     samples = draw(30)
-    whole, _ = sample_sums.summarize(samples)
-    parts = [
-        sample_sums.summarize(samples[:, s])[0] for s in (slice(7), slice(7, 20), slice(20, 30))
-    ]
-    for one, other in zip(sample_sums.merge(parts), whole, strict=True):
-        np.testing.assert_allclose(one, other)
+    for one, other in zip(in_chunks(samples, 7)[0], sample_sums.of(samples), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
-def test_what_is_not_finite_is_counted_and_left_out():
+@pytest.mark.parametrize("size", [1, 4, 10])
+def test_what_is_not_finite_is_counted_and_left_out(size):
     samples = draw(10)
     samples[0, 3, 1] = np.nan
     samples[1, :9] = np.inf
-    found, nonfinite = sample_sums.summarize(samples)
-    assert nonfinite == 10
+    found, _ = in_chunks(samples, size)
     np.testing.assert_array_equal(found.count, [9, 1])
     kept = samples[0, np.arange(10) != 3]
-    np.testing.assert_allclose(found.mean[0], kept.mean(axis=0))
-    np.testing.assert_allclose(found.var[0], kept.var(axis=0, ddof=1))
+    np.testing.assert_allclose(found.mean[0], kept.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.var[0], kept.var(axis=0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(found.mean[1], samples[1, 9], rtol=1e-5)
     # A group with one sample left has no variance, and no say.
     norm = metrics.by_state(found, sums(10))(np.arange(2))["norm"]
     assert norm == pytest.approx(np.sqrt(found.square[0]))
@@ -59,7 +93,7 @@ def test_squared_lengths_and_biases_are_debiased():
 def test_the_cosine_of_one_expectation_with_itself_is_one():
     a, b = sums(200, seed=1), sums(200, seed=2)
     assert metrics.by_state(a, b)(np.arange(2))["cosine"] == pytest.approx(1, abs=0.05)
-    noise = sample_sums.summarize(RNG.normal(size=(2, 4, 3)))[0]
+    noise = sample_sums.of(RNG.normal(size=(2, 4, 3)))
     lost = noise._replace(var=noise.var * 100)
     assert np.isnan(metrics.by_state(lost, b)(np.arange(2))["cosine"])
 
@@ -76,11 +110,11 @@ def test_dead_entries_do_not_dilute_and_no_gradient_is_no_error():
     samples = draw(1000)
     padded = np.concatenate([samples, np.zeros((2, 1000, 30))], axis=-1)
     found = [
-        metrics.by_state(*2 * (sample_sums.summarize(x)[0],))(np.arange(2))["esnr_mean"]
+        metrics.by_state(*2 * (sample_sums.of(x),))(np.arange(2))["esnr_mean"]
         for x in (samples, padded)
     ]
     assert found[0] == pytest.approx(found[1])
-    nothing = sample_sums.summarize(np.zeros((6, 10, 3)))[0]
+    nothing = sample_sums.of(np.zeros((6, 10, 3)))
     for over in (metrics.by_state, metrics.over_states):
         assert np.isnan(over(nothing, nothing)(np.arange(6))["esnr"])
 
@@ -89,7 +123,7 @@ def states(number, shift, seed, spread=2.0, states=40):
     """Samples whose means differ from state to state: N(MEAN[0] + shift, spread)."""
     rng = np.random.default_rng(seed)
     own = MEAN[0] + shift + spread * np.random.default_rng(9).normal(size=(states, 1, 3))
-    return sample_sums.summarize(own + STD * rng.normal(size=(states, number, 3)))[0]
+    return sample_sums.of(own + STD * rng.normal(size=(states, number, 3)))
 
 
 def test_over_states_is_about_the_mean_gradient():
@@ -100,9 +134,7 @@ def test_over_states_is_about_the_mean_gradient():
         own = MEAN[0] + 2.0 * rng.normal(size=(12, 1, 3))
         # A bias that cancels over states, and one that does not.
         wrong = own + 3.0 * rng.normal(size=(12, 1, 3)) + 0.5
-        a, truth = (
-            sample_sums.summarize(x + STD * rng.normal(size=(12, 4, 3)))[0] for x in (wrong, own)
-        )
+        a, truth = (sample_sums.of(x + STD * rng.normal(size=(12, 4, 3))) for x in (wrong, own))
         found.append(metrics.over_states(a, truth)(np.arange(12)))
     mean = {name: np.mean([f[name] for f in found]) for name in ("bias2", "variance", "truth2")}
     assert mean["bias2"] == pytest.approx(3 * 0.5**2, abs=0.3)

@@ -20,11 +20,11 @@ from mjxwm.gradients import (
     report,
     results,
     summary,
+    sums,
 )
 from mjxwm.gradients.bootstrap import Interval
 from mjxwm.gradients.config import Config, validate
 from mjxwm.gradients.sampling import Measured
-from mjxwm.gradients.sums import summarize
 from mjxwm.runs import build, loop, start
 from mjxwm.runs.config import Config as RunConfig
 
@@ -40,7 +40,7 @@ def measured(horizon, scale=1.0):
     for name in NAMES:
         number = 20000 if name == laboratory.TRUTH else 64
         noise = scale * NOISE[name] * rng.normal(size=(6, number, 8))
-        kept = summarize(mean + SHIFT.get(name, 0.0) + noise)[0]
+        kept = sums.of(mean + SHIFT.get(name, 0.0) + noise)
         norms = np.linalg.norm(mean + noise, axis=-1)
         found[name] = Measured(kept, kept.mean, norms, norms)
     return found
@@ -76,6 +76,7 @@ def found():
                for n in ("simulator", "random 0") for d in ("simulator", "model")],
         improvements=[landscape.Improvement(n, 32, gain, 0.1, gain[-1])
                       for n in (*NAMES, f"{laboratory.TRUTH}, all samples")],
+        states=summary.states(plan, ["flight"] * 3 + ["stance"] * 3),
     )  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def test_gates_decide_by_equivalence():
         mean=sure["soft"].sums.mean + 2.0))}  # fmt: skip
     assert gates.agreement("G", biased, EVERYWHERE).passed is False
     rng = np.random.default_rng(0)
-    noisy = summarize(rng.normal(size=(6, 20, 8)) * 30)[0]
+    noisy = sums.of(rng.normal(size=(6, 20, 8)) * 30)
     lost = {**sure, laboratory.TRUTH: sure[laboratory.TRUTH]._replace(sums=noisy)}
     assert gates.agreement("G", lost, EVERYWHERE).passed is not True
     assert not gates.truth({"plan": (lost, False)}, EVERYWHERE).passed
@@ -149,6 +150,9 @@ def test_numbers_are_json(found):
         ({"samples": 2}, "samples=2 is out of range"),
         ({"horizons": (16,)}, "16 is out of range; they must be above 0 and below horizon=16"),
         ({"steps": 30}, "steps=30 is too few"),
+        ({"estimators": ("zeroth_simulator", "model")}, "lacks simulator"),
+        ({"levels": ("actor",)}, "lacks plan"),
+        ({"levels": ("plan",)}, "add actor to --levels, or leave it out with --no-landscape"),
     ],
 )
 def test_sizes_out_of_range_are_refused_by_name(change, message):

@@ -19,10 +19,11 @@ from mjxwm.gradients import (
     results,
     subject,
     summary,
+    sums,
 )
 from mjxwm.gradients.bootstrap import Interval
+from mjxwm.gradients.pooled import cells
 from mjxwm.gradients.sampling import Measured
-from mjxwm.gradients.sums import summarize
 
 NAMES = (laboratory.TRUTH, "simulator", "model")
 
@@ -33,7 +34,7 @@ def measured(states: int, what: str):
         x = 1.0 + rng.normal(size=(states, 64, 4)) if what == "numbers" else None
         if x is None:
             x = np.full((states, 64, 4), 0.0 if what == "zeros" else np.nan)
-        kept = summarize(x)[0]
+        kept = sums.of(x)
         norms = np.linalg.norm(x, axis=-1)
         found[name] = Measured(kept, kept.mean, norms, norms)
     return found
@@ -72,7 +73,21 @@ def made(states: int, what: str, horizons: tuple[int, ...] = (1, 4)) -> results.
             landscape.Improvement(n, 8, [gain] * len(landscape.SIZES), 0.1, gain)
             for n in (*NAMES, f"{laboratory.TRUTH}, all samples")
         ],
+        states=summary.states(by_horizon, ["free"] * states),
     )
+
+
+def test_a_report_of_action_sequences_alone_has_nothing_else():
+    """As the cells of a study are: the rest was not measured, and is not spoken of."""
+    found = made(6, "numbers")._replace(actor={}, lines=[], improvements=[])
+    text = findings.paragraph(found)
+    assert "action sequences" in text
+    assert "policy parameters" not in text
+    assert "A step along" not in text
+    page = report.render(found, {}, text)
+    assert page.count("<svg") == 3
+    for name in ("policy", "landscape", "steps"):
+        assert f'id="{name}"' not in page
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -104,8 +119,10 @@ def test_the_numbers_are_on_disk_before_anything_is_drawn(tmp_path, monkeypatch)
     def render(*arguments):
         raise RuntimeError("nothing draws here")
 
-    algo = SimpleNamespace(steps_per_iteration=128)
-    config = SimpleNamespace(algo=algo, task="cartpole-swingup", task_fields={}, action_repeat=2)
+    algo = SimpleNamespace(steps_per_iteration=128, iterations=6)
+    config = SimpleNamespace(
+        algo=algo, task="cartpole-swingup", task_fields={}, action_repeat=2, seed=7
+    )
     policy = SimpleNamespace(config=config, arrays=(), iteration=3)
     monkeypatch.setattr(command, "_policy", lambda options: (policy, tmp_path / "run", 0))
     monkeypatch.setattr(subject, "take", lambda algo, state: None)
@@ -116,4 +133,12 @@ def test_the_numbers_are_on_disk_before_anything_is_drawn(tmp_path, monkeypatch)
     places = ["--html", str(tmp_path / "page.html"), "--json", str(target)]
     with pytest.raises(RuntimeError, match="nothing draws"):
         command.gradients(["cartpole-swingup", *places])
-    assert "they need 5 start states or more" in json.loads(target.read_text())["findings"]
+    written = json.loads(target.read_text())
+    assert "they need 5 start states or more" in written["findings"]
+    assert written["cell"] == {
+        "body": "cartpole-swingup", "contact_time": None, "share": 0.5, "seed": 7,
+        "training": {"data": 0, "window": 0, "values": 0},
+    }  # fmt: skip
+    (cell,) = cells.read([target])
+    assert cell.condition.training.words == "as trained"
+    assert "Truth failed" in cell.faults[4][0]

@@ -53,6 +53,19 @@ def same(one, other):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_policy_of_a_share_of_the_run_is_found_or_those_that_there_are_are_named(
+    arrays, tmp_path
+):
+    for name, iteration in (("at-2.5", 3), ("at-20", 20), ("at-100", 100), ("last", 100)):
+        policy_files.write(tmp_path / "policy" / name, header(iteration), arrays)
+    assert policies.of_run(tmp_path, at=0.025).iteration == 3
+    assert policies.of_run(tmp_path / "policy", at=0.2).iteration == 20
+    with pytest.raises(ConfigError, match=r"no policy of 0.8 of .* There are: 0.025, 0.2, 1$"):
+        policies.of_run(tmp_path, at=0.8)
+    with pytest.raises(ConfigError, match="of --stages, and has none"):
+        policies.of_run(tmp_path / "nothing", at=0.8)
+
+
 def test_a_policy_comes_back_and_acts_as_before(place, arrays):
     policy = policies.load(place)
     same(policy.arrays, arrays)
@@ -84,28 +97,6 @@ def test_the_best_policy_is_one_of_whole_episodes(arrays, tmp_path, monkeypatch)
         kept = policy_files.read_header(run.policy / "best").iteration
         assert kept == {1: 1, 2: 1, 3: 3, 4: 3}[iteration]
         assert policy_files.read_header(run.policy / "last").iteration == iteration
-
-
-def test_stages_keep_the_policy_of_the_first_evaluation_from_there_on(
-    arrays, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(policies, "_header", lambda trainer, index, i, mean: header(i))
-    trainer: Any = SimpleNamespace(
-        config=dataclasses.replace(CONFIG, stages=(0.1, 0.35, 1.0)),
-        seeds=None,
-        env=None,
-        algorithm=SimpleNamespace(policy=jax.device_put, iterations=10),
-    )
-    returns: Any = np.ones(3)
-    evaluation = Evaluation(returns, returns, returns, None, diverged=returns < 0)
-    for iteration in range(1, 11):
-        evaluated = [evaluation] if iteration % 2 == 0 else None
-        policies.save(trainer, [RunFolder(tmp_path)], arrays, iteration, evaluated)
-    names = {share: policies.stage_folder(share) for share in trainer.config.stages}
-    assert list(names.values()) == ["at-10", "at-35", "at-100"]
-    kept = {s: policy_files.read_header(tmp_path / "policy" / n) for s, n in names.items()}
-    assert {share: one.iteration for share, one in kept.items()} == {0.1: 2, 0.35: 4, 1.0: 10}
-    assert policy_files.folder(tmp_path / "policy" / "at-10") == tmp_path / "policy" / "at-10"
 
 
 def test_each_of_50_damages_is_one_line_that_names_the_file(place):

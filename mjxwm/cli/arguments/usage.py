@@ -23,6 +23,7 @@ USAGE = """usage: mjxwm COMMAND ...
   compare --task TASK                  several algorithms under equal conditions, over seeds
   study FILE                           a matrix of tasks, algorithms and seeds, and one page of it
   gradients TASK [--policy RUN]        gradients of model and simulator side by side: a report
+  pool CELL [CELL ...]                 reports of several tasks, stages, seeds: one figure, findings
   bench sim                            collection against the bare simulator
   bench replay                         inserts and batches, against flashbax and numpy
   bench learner                        parameters and updates/s, against torch
