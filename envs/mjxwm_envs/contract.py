@@ -5,8 +5,6 @@ computed.
 """
 
 import operator
-import traceback
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,6 +15,7 @@ import numpy as np
 from mjxwm_envs.core import Initial, Physics
 from mjxwm_envs.engines.engine import Engine
 from mjxwm_envs.task import Task
+from mjxwm_envs.task_errors import called, check_names, check_signature
 
 _SIZES = {"qpos": "nq", "qvel": "nv", "act": "na"}
 _WHOLE_NUMBERS = (
@@ -40,6 +39,7 @@ def check_task(task: Task, engine: Engine) -> None:
             its name, the result and what was expected.
     """
     model, dtype = engine.model, jnp.result_type(float)
+    check_names(task)
     initial = _traced(task, "initial", jax.random.key(0))
     check_initial(initial, model)
     _check_fields(initial.fields, engine)
@@ -97,11 +97,11 @@ def check_model(task: Task) -> mujoco.MjModel:
         value: Any = getattr(task, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ValueError(f"{name}={value!r}: seconds above 0 are expected")
-    derived: Any = _called(task, "derived", lambda: task.derived)
+    derived: Any = called(task, "derived", lambda: task.derived)
     is_list = isinstance(derived, tuple | list)
     if not is_list or not all(isinstance(name, str) for name in derived):
         raise ValueError(f"derived: {derived!r}; a tuple of names is expected, as ('xpos',)")
-    model: Any = _called(task, "model", task.model)
+    model: Any = called(task, "model", task.model)
     if not isinstance(model, mujoco.MjModel):
         raise ValueError(f"model: returns {_kind(model)}, not a mujoco.MjModel")
     return model
@@ -197,36 +197,8 @@ def _check_type(what: str, value: Any, kinds: str) -> None:
 
 
 def _traced(task: Task, what: str, *args: Any) -> Any:
-    return _called(task, what, lambda: jax.eval_shape(getattr(task, what), *args))
-
-
-def _called(task: Task, what: str, function: Callable[[], Any]) -> Any:
-    try:
-        return function()
-    except NotImplementedError as error:
-        if str(error):
-            raise ValueError(f"{what}: {_one_line(error)}") from error
-        raise ValueError(f"{what}: {type(task).__name__} does not define it") from error
-    except (Exception, SystemExit, GeneratorExit) as error:  # a user's task may raise anything
-        raise ValueError(f"{what}: {_one_line(error)}{_place(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    """An error as one line: its type and message; of a `ValueError` the message only."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    message = " ".join(lines[:2]) if lines else ""
-    if type(error) is ValueError and message:
-        return message
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _place(error: BaseException) -> str:
-    """File and line of the task's code that failed; empty if no frame is in the user's code."""
-    ours = str(__file__).removesuffix("contract.py")
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if "site-packages" not in frame.filename and not frame.filename.startswith((ours, "<")):
-            return f" ({frame.filename}, line {frame.lineno})"
-    return ""
+    check_signature(task, what, len(args))
+    return called(task, what, lambda: jax.eval_shape(getattr(task, what), *args))
 
 
 def _is_array(value: Any) -> bool:

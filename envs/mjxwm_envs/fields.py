@@ -16,9 +16,9 @@ _LARGEST = 2**31 - 1
 
 
 def nearest(name: str, known_names: Iterable[str]) -> str:
-    """The words "; did you mean ...?" if a known name is similar to `name`, else nothing."""
+    """The words " (did you mean ...?)" if a known name is similar to `name`, else nothing."""
     close = difflib.get_close_matches(name, list(known_names), n=3)
-    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    return f" (did you mean {' or '.join(repr(c) for c in close)}?)" if close else ""
 
 
 def checked(field: str, value: object, default: object) -> Any:

@@ -90,7 +90,8 @@ def _check(args: list[str]) -> int:
         if not names:
             raise ConfigError(f"nothing to check: {', '.join(options.names)} has no tasks")
         for name in names:
-            findings[name] = check.check(name, options.config, **fields)
+            with progress.step(f"checks   {name}: compiles and steps it"):
+                findings[name] = check.check(name, options.config, **fields)
             print(name)
             for finding in findings[name]:
                 mark = {True: "ok", False: "WRONG", None: "-"}[finding.ok]

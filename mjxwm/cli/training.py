@@ -193,7 +193,7 @@ def report(result: Any, target: Path | None) -> int:
         write(summary, target)  # before pictures, which may fail
         summary |= outcome.artifacts(result.config, run, result.evaluation)
         print(_sentence(result.evaluation, f"after {result.env_steps:,} env steps"))
-        print(f"{result.seconds / 60:.1f} minutes. Look closer:")
+        print(f"{result.seconds / 60:.1f} minutes{_cut(result)}. Look closer:")
         for name in ("report", "curve", "video"):
             if name in summary:
                 print(f"  {folders.quoted(summary[name])}")
@@ -207,6 +207,15 @@ def report(result: Any, target: Path | None) -> int:
         print(f"finished, but {saved(result)}")
     write(summary, target)
     return result.status
+
+
+def _cut(result: Any) -> str:
+    """How much of its budget a run had when its time was up, in words; "" if it had all of it."""
+    algo = result.config.algo
+    if result.iteration >= algo.iterations:
+        return ""
+    share = result.iteration / algo.iterations
+    return f", of which there are {result.config.minutes:g}: {share:.0%} of the budget of env steps"
 
 
 def saved(result: Any) -> str:

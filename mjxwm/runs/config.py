@@ -45,7 +45,8 @@ class Config:
     """Devices that worlds, replay and batches are spread over."""
     minutes: float | None = None
     """Wall-clock time after which the run ends, whatever is left of its budget; by default never.
-    Evaluations and checkpoints are spread over the budget all the same."""
+    Evaluations, checkpoints and falling learning rates are spread over the budget of env steps all
+    the same: choose that to fit."""
     evaluations: int = 20
     """Evaluations, evenly over the run, the last of them at its end; also with 0 there is that."""
     episodes: int = 10

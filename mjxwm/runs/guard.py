@@ -44,6 +44,8 @@ _WORDS = {
     "losses": "losses or their gradient were not finite",
     "parameters": "parameters are not finite",
 }
+_OF_THE_TASK = ("obs", "reward")
+"""Stages whose numbers a task's own functions give: no learning rate mends them."""
 
 
 def stage(metrics: dict[str, Any]) -> str:
@@ -154,7 +156,12 @@ class Guard:
             write = functools.partial(dump.write, run, self._trainer, index, event)
             keeping.attempt(run, "the dump", write)
         advice = self._trainer.config.algo.advice(history[iteration])
-        return "; ".join([what, *([advice] if advice else []), _way_out(run, last_good)])
+        change = "a lower learning rate"
+        if streak.stage in _OF_THE_TASK:
+            name = folders.quoted(self._trainer.config.task)
+            change = f"a change of the task: `mjxwm envs check {name}` says which term it is"
+        way_out = _way_out(run, last_good, change)
+        return "; ".join([what, *([advice] if advice else []), way_out])
 
     def due(self, runs: Iterable[RunFolder], stopping: bool, state: Any) -> list[RunFolder]:
         """The runs whose state is to be saved now, among those whose checkpoint is due.
@@ -199,18 +206,18 @@ _COLLECTED = ("worlds", "replay", "buffer", "plans")
 elsewhere; an engine's own fields may be infinite, for "no bound"."""
 
 
-def _way_out(run: RunFolder, last_good: int | None) -> str:
+def _way_out(run: RunFolder, last_good: int | None, change: str) -> str:
     path = folders.quoted(run.path)
     look = f"`mjxwm replay {path}` repeats it and says where it begins"
     if last_good is None:
         return (
-            f"there is no checkpoint before it. {look}; then train anew under another name, with a "
-            "lower learning rate, say"
+            f"there is no checkpoint before it. {look}; then train anew under another name, with "
+            f"{change}"
         )
     return (
         f"the last good state is the checkpoint of iteration {last_good}. {look}; "
-        f"`mjxwm train --resume {path}` goes on from there, after a change in its config.yaml, "
-        "such as a lower learning rate"
+        f"`mjxwm train --resume {path}` goes on from there, with {change}"
+        f"{'' if 'task' in change else ', say, in its config.yaml'}"
     )
 
 

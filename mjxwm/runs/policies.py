@@ -38,7 +38,7 @@ class Policy(NamedTuple):
     """Its networks and normalisation, which the agent takes."""
 
 
-def of_run(path: Path, best: bool = False, at: float | None = None) -> Policy:
+def of_run(path: Path | str, best: bool = False, at: float | None = None) -> Policy:
     """The policy of a run: by itself, or in a run of an earlier version its checkpoint's.
 
     Args:
@@ -49,6 +49,7 @@ def of_run(path: Path, best: bool = False, at: float | None = None) -> Policy:
     Raises:
         ConfigError: there is no such policy, or it is damaged.
     """
+    path = Path(path)
     place = policy_files.folder(path, best) if at is None else policy_files.stage(path, at)
     if place is not None:
         policy = load(place)

@@ -207,7 +207,7 @@ def run(*args):
         ("pretrain mt4-cpu --data {folder}/none", "is not a data set"),
         ("pretrain mt4-cpu --tasks mt5", "task set 'mt5' is unknown"),
         ("pretrain mt4-cpu --batch 0", "batch=0 is out of range"),
-        ("pretrain mt4", "multi-task preset 'mt4' is unknown; did you mean"),
+        ("pretrain mt4", "multi-task preset 'mt4' is unknown (did you mean"),
         ("collect nothing-like-it", "multi-task preset 'nothing-like-it' is unknown"),
         ("collect mt4-cpu --only cup-catsh", "did you mean 'cup-catch'"),
         ("eval --suite mt30 --model {model}", "does not know walker-stand"),

@@ -34,7 +34,7 @@ def test_the_parts_that_help_lists_are_those_there_are():
     [
         (["bench"], "bench needs a benchmark. There are: sim"),
         (["import"], "import needs to know what. There are: checkpoint, data"),
-        (["import", "dat"], "'dat' cannot be imported; did you mean 'data'"),
+        (["import", "dat"], "'dat' cannot be imported (did you mean 'data'"),
         (["import", "data"], "import data needs files"),
         (["envs", "check"], "envs check needs a task or a suite"),
         (["envs", "check", "registered"], "nothing to check: registered has no tasks"),

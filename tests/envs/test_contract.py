@@ -1,6 +1,7 @@
 """What a task returns is looked at when it is made: name, what came, what was expected."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -134,6 +135,21 @@ FAULTS = [
     ({"derived": 3}, "derived: 3; a tuple of names is expected"),
     ({"derived": property(lambda task: 1 / 0)}, "derived: ZeroDivisionError"),
     ({"observe": lambda task, p: exit(3)}, "observe: SystemExit: 3"),
+    # mistakes that are often made, with the way out
+    ({"termintaed": lambda task, p: p.time > 1}, "termintaed: Faulty.* envs.Task calls terminated"),
+    ({"sucess": lambda task, p: p.time > 1}, "sucess: .*calls success"),
+    ({"observe": lambda task: None}, r"observe: takes .*it is called as observe\(physics\)"),
+    ({"reward": lambda task, b, a: (0.0, {})}, r"it is called as reward\(before, action, after\)"),
+    ({"observe": lambda task, p: p.derived["sensordata"]}, r"derived names: \('sensordata',\)"),
+    (
+        {"initial": start(goal=()), "observe": lambda task, p: p.qpos - p.goal},
+        r"observe: TypeError: .*; physics\.goal is an empty tuple .* gives no goal=\.\.\.",
+    ),
+    ({"observe": lambda task, p: p.qpos if p.time > 0 else p.qvel}, "observe: .*take jnp.where"),
+    (
+        {"mjcf": lambda task: Path("missing.xml").read_text(encoding="utf-8")},
+        r"model: FileNotFoundError: .*missing\.xml' \(.*test_contract\.py, line",
+    ),
     ({"derived": ("xposs",)}, "derived field 'xposs' is no field of MjData; did you mean 'xpos'"),
     ({"episode_length": 5.0}, "episode_length=5.0: a whole number"),
     ({"episode_length": 0}, "episode_length=0: a whole number of at least 1"),

@@ -84,7 +84,7 @@ def test_a_length_that_is_none_is_refused(length):
 def test_an_environment_without_any_limit_needs_one():
     with pytest.raises(ValueError, match="endless has no time limit; give episode_length"):
         envs.from_gymnasium(Endless, "endless")
-    with pytest.raises(ValueError, match="no field 'succes'; did you mean 'success'"):
+    with pytest.raises(ValueError, match=r"no field 'succes. .did you mean 'success'"):
         envs.from_gymnasium(Endless, "endless", 5, succes="success")
 
 

@@ -31,10 +31,10 @@ def test_every_name_makes_an_environment_that_steps(names, key):
     [
         (
             {"name": "hoper"},
-            "'hoper' is unknown; did you mean 'hopper'.* .mjxwm envs. lists all",
+            "'hoper' is unknown .did you mean 'hopper'.* .mjxwm envs. lists all",
         ),
-        ({"name": "hopper", "engine": "wrap"}, "'wrap' is unknown; did you mean 'warp'"),
-        ({"name": "hopper", "fall_hight": 1}, "no field 'fall_hight'; did you mean 'fall_height'"),
+        ({"name": "hopper", "engine": "wrap"}, "'wrap' is unknown .did you mean 'warp'"),
+        ({"name": "hopper", "fall_hight": 1}, "no field 'fall_hight. .did you mean 'fall_height'"),
         ({"name": "hopper", "episode_length": 0}, "episode_length=0 is out of range"),
         ({"name": "hopper", "episode_length": 2.5}, "episode_length=2.5 is not a whole number"),
         ({"name": "hopper", "episode_length": "long"}, "episode_length='long' is not a finite"),

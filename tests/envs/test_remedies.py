@@ -13,6 +13,10 @@ from mjxwm_envs.packages import not_imported
         ("import absent_thing", r"has_tasks imports the module 'absent_thing', which is neither"),
         ("from json import absent", "cannot import name 'absent' from 'json'"),
         ("Other = 1", "has no attribute 'Walk'"),
+        (
+            "import mjxwm_envs as envs\nclass Walker(envs.Task): pass",
+            r"no attribute 'Walk' .did you mean 'Walker'.*Its tasks are: Walker",
+        ),
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
     ],
 )
@@ -31,6 +35,12 @@ def test_a_module_that_is_not_there_is_said_with_the_folder(name, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     says = rf"No module named 'no_such_\w+', neither in the current folder \({tmp_path}\)"
     with pytest.raises(ValueError, match=says):
+        envs.make(name)
+
+
+@pytest.mark.parametrize("name", ["walk.py:Walk", "./walk:Walk", "robots/walk.py:Walk"])
+def test_a_file_s_name_is_answered_with_the_module_s(name):
+    with pytest.raises(ValueError, match=r"a module is named as in Python.*: walk:Walk"):
         envs.make(name)
 
 

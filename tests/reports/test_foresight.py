@@ -55,6 +55,25 @@ def test_a_model_that_is_right_has_no_error(tmp_path, monkeypatch):
         assert title in page
 
 
+def test_returns_that_are_compared_with_values_do_not_depend_on_how_episodes_end():
+    steps, gamma = 40, 0.9
+    terminated = np.zeros((steps, 2), bool)
+    terminated[19::20, 1] = True  # the second world falls after 20 steps, the first never
+    done = terminated.copy()
+    done[-1] = True
+    obs = np.zeros((steps, 2, 5))
+    episodes = foresight._Episodes(
+        obs, obs, np.zeros((steps, 2, 1)), np.ones((steps, 2)), terminated, done
+    )
+    exact = 1 / (1 - gamma)
+    outlook = EXACT._replace(gamma=gamma, value=lambda policy, obs: jnp.full(len(obs), exact))
+    pairs = foresight._value(looking(outlook), episodes)["values"]
+    real, never = np.array(pairs["real"]), np.isclose(pairs["real"], exact, rtol=1e-3)
+    assert real[~never].max() == pytest.approx((1 - gamma**20) / (1 - gamma), rel=1e-3)
+    assert never.sum() == 34, "the states of the first world with 7 steps or more before them"
+    assert (~never).sum() == 40, "none of the other world's is near its time limit of 40 steps"
+
+
 def test_a_policy_without_model_and_critics_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(policies, "of_run", lambda path: looking(None))
     run = recorded(tmp_path / "run")

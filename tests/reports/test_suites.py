@@ -7,6 +7,7 @@ import mjxwm_envs as envs
 import numpy as np
 import pytest
 from mjxwm_envs import check, registry
+from mjxwm_envs.check import episodes
 from mjxwm_envs.registry import listing
 from mjxwm_envs.tasks.dm_control.pendulum import Pendulum
 
@@ -71,7 +72,7 @@ def test_a_sound_task_is_found_sound_on_two_engines(tmp_path):
     found = {f["what"]: f["ok"] for f in json.loads(target.read_text())["pendulum-swingup"]}
     assert found == {
         **dict.fromkeys(("runs", "shapes", "finite", "repeats", "mjx = native"), True),
-        **dict.fromkeys(("speed", "contacts"), None),
+        **dict.fromkeys(("speed", "contacts", "doing nothing", "random actions"), None),
     }
 
 
@@ -84,8 +85,29 @@ class Wild(Pendulum):
 
 def test_a_task_of_your_own_that_is_not_sound_is_found_out(monkeypatch):
     monkeypatch.setitem(registry.SUITES, "registered", {"wild": Wild})
-    found = {f.what: f.ok for f in check.check("wild", SMALL)}
-    assert found["finite"] is False
+    found = {f.what: f for f in check.check("wild", SMALL, episode_length=5)}
+    assert found["finite"].ok is False
+    assert found["finite"].text == "0.0% of steps; not finite: reward"
+
+
+class Falls(Pendulum):
+    """Each step is worth 2, and the third is the last."""
+
+    def reward(self, before, action, after):
+        return after.time * 0 + 2.0, {"alive": after.time * 0 + 2.0}
+
+    def terminated(self, physics):
+        return physics.time > 2.5 * self.ctrl_dt
+
+
+def test_it_says_what_doing_nothing_returns_and_how_episodes_end(monkeypatch):
+    monkeypatch.setitem(registry.SUITES, "registered", {"falls": Falls})
+    env = envs.make_task("falls", "native", episode_length=5)
+    text = episodes.describe(env, scale=0.0, seed=0)
+    assert text == (
+        "return 6.0; episodes end after 3 of 5 steps, 100% of them by terminated; terms of a "
+        "step: alive 2"
+    )
 
 
 def test_a_refused_engine_is_no_fault():

@@ -56,8 +56,8 @@ def test_presets_are_read_and_survive_a_round_trip(name, tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rat": 1.0}, "field 'rat' is unknown; did you mean 'rate'"),
-        ({"inner": {"size": [1]}}, "inner: field 'size' is unknown; did you mean 'sizes'"),
+        ({"rat": 1.0}, "field 'rat' is unknown .did you mean 'rate'"),
+        ({"inner": {"size": [1]}}, "inner: field 'size' is unknown .did you mean 'sizes'"),
         ({"inner": {"kind": "c"}}, "kind='c'; choose 'a' or 'b'"),
         ({"inner": {"sizes": [1, "two"]}}, "sizes='two' is not of type int"),
         ({"inner": {"sizes": 64}}, "sizes=64 is not of type"),
@@ -79,7 +79,7 @@ def test_mistakes_are_named(values, message):
 
 
 def test_an_unknown_preset_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"'debgu' is unknown; did you mean 'debug'.*There are:"):
+    with pytest.raises(ConfigError, match=r"'debgu' is unknown .did you mean 'debug'.*There are:"):
         presets.load_preset(RunConfig, "debgu")
 
 

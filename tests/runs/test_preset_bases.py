@@ -53,7 +53,7 @@ def test_a_saved_configuration_stands_alone(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("base: debgu\n", r"mine\.yaml: base: preset 'debgu' is unknown; did you mean 'debug'"),
+        ("base: debgu\n", r"mine\.yaml: base: preset 'debgu' is unknown .did you mean 'debug'"),
         ("base: other.yaml\n", r"other\.yaml: there is no such file"),
         ("base: 3\n", r"base=3 is not the name of a preset"),
         ("base: mine.yaml\n", r"round in a circle: .*mine\.yaml -> .*mine\.yaml; take it out"),

@@ -76,7 +76,7 @@ def test_shipped_studies_can_be_planned(name, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"algoritms": {}}, "'algoritms' is unknown; did you mean 'algorithms'"),
+        ({"algoritms": {}}, "'algoritms' is unknown (did you mean 'algorithms'"),
         ({"algorithms": {"pwm": {"presset": "debug"}}}, "pwm: field 'presset' is unknown"),
         ({"algorithms": {"pwm": {"preset": "debgu"}}}, "did you mean 'debug'"),
         ({"algorithms": {"pwm": {}}}, "names no preset for task 'cartpole-swingup'"),

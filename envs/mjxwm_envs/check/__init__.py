@@ -2,7 +2,7 @@
 
 It is stepped with random actions in compiled programs. Checked are shapes, finite numbers, equal
 results for equal keys, steps per second, and that engines agree on a control step from the same
-states.
+states. Of our tasks and a user's it says what doing nothing and random actions return.
 """
 
 import dataclasses
@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxwm_envs import engines, seeds
-from mjxwm_envs.check import contact_counts
-from mjxwm_envs.core import Source, State
+from mjxwm_envs.batch import FAULTS
+from mjxwm_envs.check import contact_counts, episodes
+from mjxwm_envs.core import Source, State, Step
 from mjxwm_envs.env import Env
 from mjxwm_envs.registry import make
 
@@ -78,7 +79,7 @@ def check(name: str, config: Config = Config(), **fields: Any) -> list[Finding]:
     except Exception as error:  # a user's own task may raise anything
         return [Finding("runs", False, first_cause(error))]
     if isinstance(env, Env):
-        findings.append(_contacts(env, config))
+        findings += [_contacts(env, config), *_episodes(env, config)]
         for engine in config.engines:
             if engine not in ("native", env.engine.name):
                 findings.append(_agreement(env, engine, config))
@@ -125,14 +126,30 @@ def _rollout(env: Source, config: Config) -> list[Finding]:
     )
     valid = float(np.asarray(step.valid).mean())
     finite = bool(np.isfinite(numbers).all()) and valid > 0.99
+    faults = "" if valid == 1 or step.fault is None else f"; not finite: {_faults(step)}"
     rate = config.steps * config.worlds / seconds
     failures = env.failures()
     return [
         Finding("runs", not failures, str(failures[0]) if failures else f"engine {spec.engine}"),
         Finding("shapes", sizes, f"{spec.obs_size} observations, {spec.action_size} actions"),
-        Finding("finite", finite, f"{valid:.1%} of steps"),
+        Finding("finite", finite, f"{valid:.1%} of steps{faults}"),
         Finding("repeats", same, "the same key, the same numbers" if same else "numbers differ"),
         Finding("speed", None, f"{rate:,.0f} steps/s of {config.worlds} worlds"),
+    ]
+
+
+def _faults(step: Step) -> str:
+    """What was not finite, and the terms of the reward that were not."""
+    codes = [int(code) for code in np.unique(np.asarray(step.fault)) if code]
+    what = ", ".join("observation" if FAULTS[c - 1] == "obs" else FAULTS[c - 1] for c in codes)
+    terms = [n for n, values in step.terms.items() if not np.isfinite(np.asarray(values)).all()]
+    return f"{what} (terms: {', '.join(terms)})" if terms else what
+
+
+def _episodes(env: Env, config: Config) -> list[Finding]:
+    return [
+        Finding(what, None, episodes.describe(env, scale, config.seed))
+        for what, scale in (("doing nothing", 0.0), ("random actions", 1.0))
     ]
 
 

@@ -65,7 +65,7 @@ def make(
     if name.startswith("mw-"):
         name = f"metaworld/{name}"
     suite, slash, env_id = name.partition("/")
-    is_foreign = slash and ":" not in suite
+    is_foreign = slash and (suite in FOREIGN or ":" not in name)
     task = None if is_foreign else _call_factory(name)
     randomise = None if randomise == Randomisation() else randomise
     if isinstance(task, Task):
@@ -163,7 +163,7 @@ def _factory(name: str) -> Callable[[], Any]:
         return user_tasks.imported_factory(*name.rsplit(":", 1))
     raise ValueError(
         f"task {name!r} is unknown{nearest(name, names())}. `mjxwm envs` lists all; foreign ones "
-        f"are {', '.join(f'{suite}/...' for suite in FOREIGN)}, your own module:attribute"
+        f"are {', '.join(f'{suite}/...' for suite in FOREIGN)}, one of your own is module:Class"
     )
 
 

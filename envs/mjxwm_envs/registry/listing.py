@@ -179,7 +179,7 @@ def expand(item: str) -> list[tuple[str, str]]:
     choices = [*SUITES, *FOREIGN, *names()]
     raise ValueError(
         f"{item!r} is neither a task nor a suite{nearest(item, choices)}. "
-        f"Suites are: {', '.join([*SUITES, *FOREIGN])}"
+        f"Suites are: {', '.join([*SUITES, *FOREIGN])}; a task of your own is module:Class"
     )
 
 

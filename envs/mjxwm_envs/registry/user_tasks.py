@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mjxwm_envs.fields import nearest
 from mjxwm_envs.task import Task
 
 _NAME = re.compile(r"\w([\w.-]*\w)?")
@@ -89,10 +90,17 @@ def imported(module: str, attribute: str) -> Any:
     Raises:
         ValueError: there is no such module or attribute, or it cannot be imported.
     """
+    if module.endswith(".py") or "/" in module:
+        name = module.removesuffix(".py").rpartition("/")[2]
+        where = f" in the folder {module.rpartition('/')[0]}" if "/" in module else ""
+        raise ValueError(
+            f"{module}:{attribute}: a module is named as in Python, without folder and .py: "
+            f"{name}:{attribute}{where}"
+        )
     path = list(sys.path)
     sys.path[:0] = [*_first_folders, str(Path.cwd())]
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return _attribute(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         raise ValueError(_import_message(module, attribute, error.name or "")) from error
     except (ImportError, AttributeError) as error:
@@ -102,6 +110,20 @@ def imported(module: str, attribute: str) -> Any:
         raise ValueError(f"{module}:{attribute} cannot be imported: {what}") from error
     finally:
         sys.path[:] = path
+
+
+def _attribute(module: Any, name: str) -> Any:
+    if not hasattr(module, name):
+        tasks = [key for key, value in vars(module).items() if _is_task_class(value)]
+        listed = f". Its tasks are: {', '.join(tasks)}" if tasks else ""
+        raise AttributeError(
+            f"module {module.__name__!r} has no attribute {name!r}{nearest(name, tasks)}{listed}"
+        )
+    return getattr(module, name)
+
+
+def _is_task_class(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Task) and value is not Task
 
 
 @contextlib.contextmanager

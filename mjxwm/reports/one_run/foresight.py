@@ -23,8 +23,10 @@ FILE = "foresight.json"
 _EPISODES, _STARTS, _HORIZON = 4, 96, 16
 _LEAST = 1.0
 """Minutes of learning from which on a run measures this at its end by itself."""
-_LEFT = 0.1
-"""Largest discount at the end of an episode that is cut off, for its return to count as known."""
+_LEFT = 0.5
+"""Largest discount between a state and its episode's time limit: beyond that the critics' own value
+stands for what followed. States are chosen by their time alone, never by how their episodes end:
+else those before a fall would be all that is compared."""
 _POINTS = 200
 """Points of a figure of single states, at most."""
 
@@ -33,6 +35,8 @@ class _Episodes(NamedTuple):
     """Episodes of the policy, [T, N]."""
 
     obs: NDArray
+    next_obs: NDArray
+    """After the step and before a reset."""
     action: NDArray
     reward: NDArray
     terminated: NDArray
@@ -90,7 +94,8 @@ def _run(policy: Policy, env: Any) -> _Episodes:
         action = policy.agent.act(policy.arrays, obs, None)
         state, result = worlds.step(state, action)
         done = result.terminated | result.truncated | ~result.valid
-        return state, (obs, action, result.reward, result.terminated & result.valid, done)
+        terminated = result.terminated & result.valid
+        return state, (obs, result.next_obs, action, result.reward, terminated, done)
 
     def run(key: jax.Array) -> Any:
         return jax.lax.scan(step, worlds.reset(key), None, env.spec.episode_length)[1]
@@ -142,23 +147,28 @@ def _model(policy: Policy, episodes: _Episodes) -> dict[str, Any]:
 
 
 def _value(policy: Policy, episodes: _Episodes) -> dict[str, Any]:
-    """Values of the critics beside the discounted returns that followed."""
+    """Values of the critics beside the discounted returns that followed.
+
+    A return that was cut off by the time limit ends in the critics' value of the last state.
+    """
     outlook = policy.agent.outlook
     assert outlook is not None
-    total, weight = np.zeros(episodes.reward.shape[1]), np.ones(episodes.reward.shape[1])
-    returns, left = np.zeros_like(episodes.reward), np.zeros_like(episodes.reward)
-    for i in range(len(episodes.reward) - 1, -1, -1):
-        done, terminated = episodes.done[i], episodes.terminated[i]
-        total = episodes.reward[i] + outlook.gamma * np.where(done, 0, total)
-        # What is left out of a return that was cut off is not more than this share of a value.
-        weight = outlook.gamma * np.where(done, np.where(terminated, 0, 1), weight)
-        returns[i], left[i] = total, weight
-    t, world = np.nonzero(left <= _LEFT)
-    if not len(t):
-        return {}
+    values = jax.jit(outlook.value)
+    shape = episodes.reward.shape
+    flat = jnp.asarray(episodes.next_obs.reshape(-1, episodes.next_obs.shape[-1]))
+    cut = np.asarray(values(policy.arrays, flat)).reshape(shape)
+    returns, total, age = np.zeros(shape), cut[-1], np.zeros(shape, int)
+    for i in reversed(range(len(returns))):
+        after = np.where(episodes.done[i], cut[i], total)
+        total = episodes.reward[i] + outlook.gamma * np.where(episodes.terminated[i], 0, after)
+        returns[i] = total
+    for i in range(1, len(age)):
+        age[i] = np.where(episodes.done[i - 1], 0, age[i - 1] + 1)
+    left = outlook.gamma ** (len(age) - age)
+    t, world = np.nonzero(left <= max(_LEFT, left.min()))
     chosen = np.linspace(0, len(t) - 1, min(_POINTS, len(t))).astype(int)
     t, world = t[chosen], world[chosen]
-    value = np.asarray(jax.jit(outlook.value)(policy.arrays, jnp.asarray(episodes.obs[t, world])))
+    value = np.asarray(values(policy.arrays, jnp.asarray(episodes.obs[t, world])))
     return {"values": {"value": _listed(value), "real": _listed(returns[t, world])}}
 
 

@@ -72,6 +72,7 @@ def _pairs(pairs: dict[str, list[float]], name: str, title: str, real: str) -> H
     return page.figure(
         f"{title} against the {real}",
         Chart(lines, f"real {real} from there on"),
-        "What the critics expect of single states, and what followed.",
+        "What the critics expect of single states, and the discounted rewards that followed. Where "
+        "the time limit cut an episode off, their value of its last state stands for the rest.",
         "points above the line: the critics are too hopeful, and the policy is led by it.",
     )
