@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from mjxwm.cli.arguments.options import parse, write
-from mjxwm.runs import progress
+from mjxwm.runs import output, progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def study(args: list[str]) -> int:
         write(numbers, options.json)
         return 0
     for line in studies.cost_lines(place):
-        print(line, flush=True)
+        print(line, flush=True) if options.dry_run else output.say(line)
     if options.dry_run:
         return 0
     status = studies.run(place, options.again)

@@ -163,7 +163,8 @@ def save(
         mean = None if evaluation is None else evaluation.mean_return
         mean = None if mean is None or math.isnan(mean) else mean
         header = _header(trainer, i, iteration, mean)
-        names = ["last", *(_stages(trainer, run, iteration) if evaluation else [])]
+        # Evaluations come after the same iterations of a run that was stopped in between.
+        names = ["last", *([] if evaluation is None else _stages(trainer, run, iteration))]
         # An episode that physics cut short has a return of a part, which may be above a whole one.
         whole = evaluation is not None and not evaluation.lost
         if whole and mean is not None and mean > _best_return(run.policy / "best"):

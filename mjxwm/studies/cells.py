@@ -26,7 +26,9 @@ class Cost(NamedTuple):
     minutes: float | None = None
     """Wall-clock time at most; None if nothing limits it."""
     size: int = 0
-    """Disk [bytes]."""
+    """Disk that its result takes [bytes]."""
+    peak: int = 0
+    """Disk that it takes while it runs [bytes]."""
 
 
 class Cell(Protocol):

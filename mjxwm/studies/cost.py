@@ -24,7 +24,9 @@ class Left(NamedTuple):
     unlike: tuple[str, ...]
     """Tasks and algorithms whose time nothing tells yet."""
     size: int
-    """Disk [bytes]."""
+    """Disk that their results take [bytes]."""
+    peak: int
+    """Disk that the largest of them takes beside that while it runs [bytes]."""
     free: int | None
     """Disk that is free [bytes]."""
 
@@ -60,6 +62,7 @@ def left(
         minutes,
         tuple(dict.fromkeys(unlike)),
         sum(cost.size for cost in costs),
+        max((cost.peak - cost.size for cost in costs), default=0),
         keeping.free(folder),
     )
 
@@ -111,7 +114,7 @@ def lines(what: Left, jobs: int, machine: str) -> Iterator[str]:
         names = ", ".join(what.unlike[:6]) + (", ..." if len(what.unlike) > 6 else "")
         yield f"time     not known before a first run: {names}"
     free = "" if what.free is None else f"; {keeping.size(what.free)} are free"
-    yield f"disk     about {keeping.size(what.size)}{free}"
+    yield f"disk     about {keeping.size(what.size + jobs * what.peak)}{free}"
 
 
 def _time(minutes: float) -> str:

@@ -42,7 +42,7 @@ def curves(runs: Sequence[dict[str, Any]], colours: dict[str, int]) -> Iterator[
         title = f"{runs[0]['world']}: return against {words.partition(',')[0]}"
         shows, bad = (_SHOWS, _BAD) if axis == "env_steps" else ("", "")
         chart = Chart(lines, words)
-        figure = page.figure(title, chart, shows, bad, wide=axis == "env_steps")
+        figure = page.figure(title, chart, shows, bad)
         yield of_clock(figure) if axis == "minutes" else figure
 
 

@@ -67,7 +67,7 @@ class GradientCell:
 
     def cost(self) -> Cost:
         """See `cells.Cell`."""
-        return Cost(size=_SIZE)
+        return Cost(size=_SIZE, peak=_SIZE)
 
     def command(self) -> list[str]:
         """See `cells.Cell`."""

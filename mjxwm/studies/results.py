@@ -13,7 +13,7 @@ from mjxwm.reports.one_run import material
 from mjxwm.runs import record
 from mjxwm.runs.config import Config as RunConfig
 from mjxwm.runs.folders import RunFolder
-from mjxwm.studies import scores
+from mjxwm.studies import scores, training
 from mjxwm.studies.cells import Cell, Standing
 from mjxwm.studies.config import Config
 from mjxwm.studies.gradients import GradientCell
@@ -60,16 +60,19 @@ def _runs(
     parts = {"world": [cell.task], "method": [cell.algorithm]}
     parts["world" if in_world else "method"].append(cell.variant)
     for run, config in zip(cell.runs, cell.configs, strict=True):
+        # Of a program of several seeds one may have failed alone.
+        whole = standing.word == "failed" and training.done(run, config)
+        now = Standing("done") if whole else standing
         yield {
             "name": run.path.name,
             **{name: ", ".join(filter(None, words)) for name, words in parts.items()},
             "task": cell.task,
             "algorithm": config.algorithm,
             "seed": config.seed,
-            "state": standing.word,
-            "why": standing.why,
+            "state": now.word,
+            "why": now.why,
             "folder": run.path.relative_to(folder).as_posix(),
-            **_learned(run, config, standing),
+            **_learned(run, config, now),
         }
 
 

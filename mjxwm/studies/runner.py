@@ -59,6 +59,8 @@ class Runner:
         """
         with stops.interruptible() as signals:
             self._look()
+            for name in self._others():
+                self._say(f"waits    a process of before still saves {name}")
             while not signals:
                 ended = self._reap()
                 if ended or (self._others() and time.monotonic() - self._looked > _LOOK):
@@ -85,10 +87,11 @@ class Runner:
         self._now = standings.of_all(self._cells, self._journal, names, self._now)
         self._looked = time.monotonic()
 
-    def _others(self) -> bool:
-        """Whether processes of an earlier call still save cells, which go on afterwards."""
+    def _others(self) -> list[str]:
+        """Names of cells that processes of before still save, and that go on afterwards."""
         workers = {worker.cell.name for worker in self._workers}
-        return any(one.word == "running" and name not in workers for name, one in self._now.items())
+        running = [name for name, one in self._now.items() if one.word == "running"]
+        return [name for name in running if name not in workers]
 
     def _status(self) -> int:
         """That of the first cell that is not done."""
@@ -137,7 +140,7 @@ class Runner:
             if not self._may_begin(cell):
                 continue
             fresh = self._now[cell.name].word == "waiting"
-            if keeping.lacks_room(self._folder, _LEAST + fresh * cell.cost().size):
+            if keeping.lacks_room(self._folder, _LEAST + fresh * cell.cost().peak):
                 self._stop_beginning(f"{self._folder}: the disk is full")
                 break
             try:

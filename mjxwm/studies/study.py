@@ -1,11 +1,12 @@
 """A study on this machine: its cells, its folder, and what commands do with them."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mjxwm import ConfigError
-from mjxwm.runs import locks, presets
+from mjxwm.runs import locks, output, presets
 from mjxwm.runs.folders import quoted
 from mjxwm.studies import config as configs
 from mjxwm.studies import cost, machine, plan, report
@@ -106,10 +107,9 @@ def run(study: Study, again: bool = False) -> int:
     locks.acquire(study.folder, "study")
     try:
         presets.save_yaml(study.config, study.folder / "study.yaml")
-        runner = Runner(
-            study.cells, study.journal, study.folder, study.slots, again, lambda: _redraw(study)
-        )
-        status = runner.run()
+        cells, journal, folder, slots = study.cells, study.journal, study.folder, study.slots
+        draw_again = functools.partial(_redraw, study)
+        status = Runner(cells, journal, folder, slots, again, draw_again, output.say).run()
         if failed := [name for name, one in _standings(study).items() if one.word == "failed"]:
             print(f"failed   {len(failed)} cells, which --again tries again: {', '.join(failed)}")
         return status

@@ -58,8 +58,8 @@ class TrainCell:
         edits = [text for run, config, has in pairs if has and (text := _edits(run, config))]
         if edits:
             return Standing("changed", "; ".join(edits))
-        done = all(map(_done, self.runs, self.configs))
-        return Standing("done" if done else "stopped")
+        whole = all(map(done, self.runs, self.configs))
+        return Standing("done" if whole else "stopped")
 
     def cost(self) -> Cost:
         """See `cells.Cell`."""
@@ -68,7 +68,9 @@ class TrainCell:
         minutes = self.config.minutes
         if minutes is not None:
             minutes = max(0.0, minutes - max(taken(run)[1] for run in self.runs))
-        return Cost(steps, minutes, len(self.seeds) * _bytes(self.config))
+        peak = len(self.seeds) * _bytes(self.config)
+        left = peak if self.keep_checkpoints else len(self.seeds) * _SMALL
+        return Cost(steps, minutes, left, peak)
 
     def command(self) -> list[str]:
         """See `cells.Cell`; writes the preset that it is trained with."""
@@ -116,7 +118,7 @@ def _edits(run: RunFolder, config: Config) -> str:
     return f"{'; '.join(edits)} (the study's value is the second): {way}"
 
 
-def _done(run: RunFolder, config: Config) -> bool:
+def done(run: RunFolder, config: Config) -> bool:
     """Whether a run has come to its end and is kept whole: its last row and that policy."""
     if not folders.learned(run.path) or not finished(run, config):
         return False

@@ -99,6 +99,28 @@ def test_the_best_policy_is_one_of_whole_episodes(arrays, tmp_path, monkeypatch)
         assert policy_files.read_header(run.policy / "last").iteration == iteration
 
 
+def test_stages_keep_the_policy_of_the_first_evaluation_from_there_on(
+    arrays, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(policies, "_header", lambda trainer, index, i, mean: header(i))
+    trainer: Any = SimpleNamespace(
+        config=dataclasses.replace(CONFIG, stages=(0.1, 0.35, 1.0)),
+        seeds=None,
+        env=None,
+        algorithm=SimpleNamespace(policy=jax.device_put, iterations=10),
+    )
+    returns: Any = np.ones(3)
+    evaluation = Evaluation(returns, returns, returns, None, diverged=returns < 0)
+    for iteration in range(1, 11):
+        evaluated = [evaluation] if iteration % 2 == 0 else None
+        policies.save(trainer, [RunFolder(tmp_path)], arrays, iteration, evaluated)
+    names = {share: policy_files.stage_folder(share) for share in trainer.config.stages}
+    assert list(names.values()) == ["at-10", "at-35", "at-100"]
+    kept = {s: policy_files.read_header(tmp_path / "policy" / n) for s, n in names.items()}
+    assert {share: one.iteration for share, one in kept.items()} == {0.1: 2, 0.35: 4, 1.0: 10}
+    assert policy_files.folder(tmp_path / "policy" / "at-10") == tmp_path / "policy" / "at-10"
+
+
 def test_each_of_50_damages_is_one_line_that_names_the_file(place):
     for file, what in damage.damages(place, 50):
         with pytest.raises(ConfigError) as refusal:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class FakeCell:
         return Standing("waiting" if self.result.read() is None else "done")
 
     def cost(self) -> Cost:
-        return Cost(10, 1.0, 1)
+        return Cost(10, 1.0, 1, 1)
 
     def command(self) -> list[str]:
         return [str(self.result.partial), self.what]
@@ -101,3 +102,8 @@ def _learned(run: RunFolder, config, end: float, part: float, minutes: float) ->
         rows.log({**row, "eval/return": end * i / last})
     header = policy_files.describe(config, last)
     policy_files.write(run.policy / "last", header, {"w": np.zeros(2, np.float32)})
+
+
+def without_clock(page: str) -> str:
+    """A study's page without what depends on the clock."""
+    return re.sub(r"<!--clock-->.*?<!--/clock-->", "", page, flags=re.S)

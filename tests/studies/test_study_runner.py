@@ -127,7 +127,12 @@ sys.exit(Runner([cell], Journal(place / "journal.jsonl"), place, [SLOT]).run())
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    ("number", "status"),
+    [
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
 )
 def test_no_process_outlives_its_study(number, status, tmp_path):
     script = tmp_path / "child.py"

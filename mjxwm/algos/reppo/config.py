@@ -96,6 +96,11 @@ class Config(AlgorithmConfig):
         """Updates of the policy and of the critic per iteration."""
         return self.epochs * self.minibatches
 
+    @property
+    def gradient_steps(self) -> int:
+        """See `AlgorithmConfig`: of critic and policy, in each update."""
+        return 2 * self.updates
+
 
 def validate(config: Config) -> None:
     """Raises ConfigError on the first setting that is out of range."""
