@@ -108,7 +108,14 @@ def algorithm(model, **changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"finetune": True, "pessimism": 2.0}, {"imitation": 1.0}], ids=str
+    "changes",
+    [
+        {"conservatism": 0.1},
+        {"finetune": True, "pessimism": 2.0},
+        {"imitation": 1.0},
+        {"disagreement": 1.0, "data_values": True},
+    ],
+    ids=str,
 )
 def test_extraction_changes_what_it_should(model, changes):
     algo, env = algorithm(model, **changes)
@@ -129,7 +136,9 @@ def test_extraction_changes_what_it_should(model, changes):
     assert (state.q is None) == ("pessimism" not in changes)
     assert all(np.isfinite(x) for x in metrics.values())
     assert ("model/loss" in metrics) == finetuned
-    assert ("imitation/effective_sample" in metrics) == ("imitation" in changes)
+    on_data = "imitation" in changes or "data_values" in changes
+    assert ("imitation/effective_sample" in metrics) == on_data
+    assert (state.ensemble is None) == ("disagreement" not in changes)
     obs = jnp.zeros((4, env.spec.obs_size))
     policy = algo.policy(state)
     assert algo.act(policy, obs).shape == (4, env.spec.action_size)
@@ -145,6 +154,10 @@ def test_extraction_changes_what_it_should(model, changes):
     ("changes", "message"),
     [
         ({"pessimism": 1.0, "imitation": 2.0}, "exclude each other: under imitation"),
+        ({"pessimism": 1.0, "disagreement": 2.0}, "both lower rewards"),
+        ({"conservatism": 1.0, "data_values": True}, "conservatism=1.0 has no effect"),
+        ({"disagreement": 1.0, "ensemble": 9}, "ensemble=9"),
+        ({"ensemble": 1}, "ensemble=1 is out of range"),
         ({"expectile": 1.0}, "expectile=1.0 is out of range"),
         ({"temperature": 0.0}, "temperature=0.0 is out of range"),
     ],

@@ -99,6 +99,17 @@ class Extract:
     pessimism: float = 0.0
     """Standard deviations of the ensemble of Qs that are subtracted from rewards, so that states
     and actions that the data do not cover are worth less. 0 in PWM."""
+    disagreement: float = 0.0
+    """Standard deviations that are subtracted from rewards: of the next state's value, over an
+    ensemble of dynamics that is trained beside on the task's data, see `disagreement`. 0 in PWM."""
+    ensemble: int = 4
+    """Members of that ensemble."""
+    conservatism: float = 0.0
+    """Weight of a loss that lowers values of imagined states and raises those of the data's, see
+    `conservative`. 0 in PWM."""
+    data_values: bool = False
+    """Whether critics are trained on the data's own steps instead of imagined ones, see
+    `in_sample`; always so under `imitation`."""
     imitation: float = 0.0
     """Weight of the squared distance from the policy's mean to the data's better actions, relative
     to returns divided by their standard deviation. Above 0, critics are trained on the data's own
@@ -122,6 +133,11 @@ class Extract:
     """Updates per call of the compiled program."""
     policy: actor_critic.Config = actor_critic.Config()
     """Sizes of actor and critics."""
+
+    @property
+    def learns_from_steps(self) -> bool:
+        """Whether updates need the data's steps, not only its states."""
+        return bool(self.finetune or self.imitation or self.data_values or self.disagreement)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,15 +224,36 @@ def validate_extract(config: Extract) -> None:
         config, "updates", "batch", "horizon", "critic_steps", "model_lr", "actor_lr", "critic_lr",
         "updates_per_iteration", "temperature",
     )  # fmt: skip
-    ranges.at_least(config, 0, "entropy", "pessimism", "imitation")
+    ranges.at_least(config, 0, "entropy", "pessimism", "imitation", "disagreement", "conservatism")
+    ranges.at_least(config, 2, "ensemble")
     if config.pessimism and config.imitation:
         raise ValueError(
             f"pessimism={config.pessimism} and imitation={config.imitation} exclude each "
             "other: under imitation values are the data's, which pessimism does not reach. One "
             "must be 0"
         )
+    _validate_caution(config)
     if not 0 < config.expectile < 1:
         raise ValueError(
             f"expectile={config.expectile} is out of range; it must be above 0 and below 1"
         )
     ranges.shares(config, "lam", "gamma")
+
+
+def _validate_caution(config: Extract) -> None:
+    """Raises ValueError for ways of staying near the data of which one would have no effect."""
+    if config.pessimism and config.disagreement:
+        raise ValueError(
+            f"pessimism={config.pessimism} and disagreement={config.disagreement} both lower "
+            "rewards by an ensemble's doubt: one must be 0"
+        )
+    if config.conservatism and (config.imitation or config.data_values):
+        raise ValueError(
+            f"conservatism={config.conservatism} has no effect on values that are trained on the "
+            "data's steps alone (imitation, data_values): it must be 0"
+        )
+    if config.disagreement and config.batch < config.ensemble:
+        raise ValueError(
+            f"batch={config.batch} windows cannot be shared among ensemble={config.ensemble} "
+            "members; each needs one at least"
+        )

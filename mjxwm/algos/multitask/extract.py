@@ -9,40 +9,28 @@ model, fine-tuning of the model works, and pessimism or imitation of the data ar
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 from mjxwm_envs.core import Source
 
 from mjxwm import data
 from mjxwm.algos import pwm, tdmpc2
-from mjxwm.algos.multitask import in_sample
+from mjxwm.algos.multitask import disagreement
 from mjxwm.algos.multitask.config import Extract, validate_extract
 from mjxwm.algos.multitask.config import Extraction as Config
 from mjxwm.algos.multitask.model import Card, Model, new_networks
-from mjxwm.algos.multitask.pessimism import Pessimistic
+from mjxwm.algos.multitask.policy_updates import TrainState, iterate
 from mjxwm.algos.multitask.tasks import task_index
 from mjxwm.algos.pwm import Learner
-from mjxwm.data import TaskInfo, Windows, replay
-from mjxwm.maths import finite, moments
+from mjxwm.data import TaskInfo, Windows
+from mjxwm.maths import moments
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Actor
-from mjxwm.models.nets import MLP
 from mjxwm.models.world_model import Conditioned
 from mjxwm.types import Agent, Algorithm, Metrics, Sizes
-
-
-class TrainState(NamedTuple):
-    """Everything that changes during training; this is what a checkpoint holds."""
-
-    iteration: Int[Array, ""]
-    learner: Learner
-    """PWM's learner; its world model is the pre-trained one, conditioned on the task."""
-    q: MLP | None
-    """The pre-trained ensemble of Q functions; None unless pessimism is used."""
-    key: PRNGKeyArray
 
 
 def agent(config: Config, sizes: Sizes, card: Card) -> Agent:
@@ -63,7 +51,7 @@ def agent(config: Config, sizes: Sizes, card: Card) -> Agent:
         model = tdmpc2.for_task(new_networks(card, key_model), card.task_table, 0).model
         return _networks(config.settings, card, model, sizes.action_size, key_actor, key_critic)
 
-    pwm_config = _pwm_config(config.settings, card, sizes.episode_length)
+    pwm_config = as_pwm(config.settings, card, sizes.episode_length)
     return pwm.learner.agent(pwm_config, sizes.action_size, init)._replace(card=card)
 
 
@@ -80,14 +68,14 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
     """
     validate_extract(config.settings)
     model_task = _matching_task(model, env)
-    pwm_config = _pwm_config(config.settings, model.card, env.spec.episode_length)
+    pwm_config = as_pwm(config.settings, model.card, env.spec.episode_length)
     tx = pwm.learner.optimizers(pwm_config)
 
     def init(key: PRNGKeyArray) -> TrainState:
         return _init(config.settings, pwm_config, tx, model, env, key)
 
-    def iterate(state: TrainState, windows: Windows) -> tuple[TrainState, Metrics]:
-        return _iterate(config.settings, pwm_config, tx, state, windows)
+    def update(state: TrainState, windows: Windows) -> tuple[TrainState, Metrics]:
+        return iterate(config.settings, pwm_config, tx, state, windows)
 
     @contextlib.contextmanager
     def batches(iteration: int) -> Iterator[Iterator[tuple[Windows]]]:
@@ -100,7 +88,7 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
 
     return Algorithm(
         init=init,
-        iterate=iterate,
+        iterate=update,
         agent=agent(config, Sizes.of(env.spec), model.card.of_task(env.name)),
         policy=lambda state: pwm.learner.networks(state.learner),
         iterations=config.iterations,
@@ -158,13 +146,13 @@ def stream(config: Config, card: Card, task: TaskInfo, iteration: int) -> data.S
         _task_data(config, card, task),
         config.updates,
         policy_config.batch,
-        policy_config.horizon + 1 if policy_config.finetune or policy_config.imitation else 1,
+        policy_config.horizon + 1 if policy_config.learns_from_steps else 1,
         config.seed + 1_000_003 * iteration,  # a resumed run draws others than its first part
         total=policy_config.updates - iteration * config.updates,
     )
 
 
-def _pwm_config(config: Extract, card: Card, episode_length: int) -> pwm.Config:
+def as_pwm(config: Extract, card: Card, episode_length: int) -> pwm.Config:
     """The configuration with which PWM's updates make the updates that `config` asks for."""
     gamma = config.gamma
     if gamma is None:
@@ -207,7 +195,14 @@ def _init(
         returns=moments.init(),
     )
     q = networks.q if config.pessimism else None
-    state = TrainState(jnp.zeros((), jnp.int32), learner, q, key)
+    ensemble = None
+    if config.disagreement:
+        key, key_ensemble = jax.random.split(key)
+        ensemble = disagreement.create(
+            disagreement.optimizer(config.critic_lr), networks.model, config.ensemble,
+            env.action_size, key=key_ensemble,
+        )  # fmt: skip
+    state = TrainState(jnp.zeros((), jnp.int32), learner, q, key, ensemble)
     # What is restored is bound to its device; a state half bound would be compiled for twice.
     return jax.device_put(state, jax.devices()[0])
 
@@ -231,61 +226,3 @@ def _networks(
         obs=None,
         reward=moments.init(),
     )
-
-
-def _iterate(
-    config: Extract, pwm_config: pwm.Config, tx: Any, state: TrainState, windows: Windows
-) -> tuple[TrainState, Metrics]:
-    key, key_updates = jax.random.split(state.key)
-
-    def step(learner: Learner, batch: tuple[Windows, Any]) -> tuple[Learner, Metrics]:
-        rows, key = batch
-        sequence = replay.from_flags(rows.obs, rows.action, rows.reward, rows.flags)
-        model_metrics: Metrics = {}
-        if config.finetune:
-            learner, model_metrics = pwm.update_model(pwm_config, tx, learner, sequence)
-            learner = learner._replace(model=_project_embedding(learner.model))
-        model = learner.model
-        if state.q is not None and isinstance(model, Conditioned):
-            # Qs are returns, about 1 / (1 - gamma) rewards; this is the penalty on one reward.
-            weight = jnp.asarray(config.pessimism * (1 - pwm_config.gamma))
-            learner = learner._replace(model=Pessimistic(model, state.q, weight))
-        if config.imitation:
-            learner, metrics = _update_with_imitation(
-                config, pwm_config, tx, learner, sequence, key
-            )
-        else:
-            learner, metrics = pwm.update_policy(pwm_config, tx, learner, sequence, key)
-        return learner._replace(model=model), {**model_metrics, **metrics}
-
-    keys = jax.random.split(key_updates, windows.task.shape[0])
-    learner = pwm.learner.packed(tx, state.learner)
-    learner, metrics = jax.lax.scan(step, learner, (windows, keys))
-    learner = pwm.learner.unpacked(tx, learner)
-    state = state._replace(iteration=state.iteration + 1, learner=learner, key=key)
-    return state, finite.over_updates(metrics)
-
-
-def _update_with_imitation(
-    config: Extract,
-    pwm_config: pwm.Config,
-    tx: Any,
-    learner: Learner,
-    windows: replay.Sequence,
-    key: PRNGKeyArray,
-) -> tuple[Learner, Metrics]:
-    learner, data_actions, critic_metrics = in_sample.update(
-        pwm_config, config.expectile, config.temperature, tx, learner, windows
-    )
-
-    def imitation_loss(actor: Actor) -> Array:
-        return config.imitation * data_actions.distance(actor)
-
-    learner, _, metrics = pwm.update_actor(pwm_config, tx, learner, windows, key, imitation_loss)
-    return learner, {**metrics, **critic_metrics}
-
-
-def _project_embedding(model: Any) -> Conditioned:
-    """The model with its task embedding scaled down to a norm of at most 1, as in pre-training."""
-    norm = jnp.linalg.norm(model.embedding)
-    return model._replace(embedding=model.embedding / jnp.maximum(norm, 1))

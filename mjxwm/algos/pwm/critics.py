@@ -21,10 +21,15 @@ from mjxwm.types import Metrics
 
 
 def update_critic(
-    config: Config, tx: Optimizers, learner: Learner, imagined: Imagined, windows: Sequence
+    config: Config,
+    tx: Optimizers,
+    learner: Learner,
+    imagined: Imagined,
+    windows: Sequence,
+    extra_loss: Callable[[Critic], Float[Array, ""]] | None = None,
 ) -> tuple[Learner, Metrics]:
     """Trains the critics on TD(lambda) targets of imagined rollouts and, with weight
-    `config.critic_replay`, of replayed windows.
+    `config.critic_replay`, of replayed windows; plus `extra_loss` of the critics.
     """
     imagined = jax.lax.stop_gradient(imagined)
     target_critics = computing_in(config.compute, learner.target)
@@ -48,7 +53,7 @@ def update_critic(
             share * (weight * (actor_critic.values_of_each(critic, z) - target) ** 2).mean()
             for z, (share, _, target, weight) in zip(inputs, parts, strict=True)
         )
-        return total
+        return total if extra_loss is None else total + extra_loss(critic)
 
     learner, errors, skipped = fit_critic(config, tx, learner, loss)
     return learner, {

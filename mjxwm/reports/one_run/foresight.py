@@ -31,7 +31,7 @@ _POINTS = 200
 """Points of a figure of single states, at most."""
 
 
-class _Episodes(NamedTuple):
+class Episodes(NamedTuple):
     """Episodes of the policy, [T, N]."""
 
     obs: NDArray
@@ -82,12 +82,13 @@ def _measured(policy: Policy) -> dict[str, Any]:
     if env.spec.on_host:
         return {"reason": "foreign worlds are not run once more for it."}
     policies.check_sizes(policy, env.spec)
-    episodes = _run(policy, env)
+    episodes = run_episodes(policy, env, _EPISODES)
     return {**_model(policy, episodes), **_value(policy, episodes)}
 
 
-def _run(policy: Policy, env: Any) -> _Episodes:
-    worlds = env.batch(_EPISODES)
+def run_episodes(policy: Policy, env: Any, count: int) -> Episodes:
+    """So many episodes of the policy, deterministic, from the start states of its evaluations."""
+    worlds = env.batch(count)
 
     def step(state: Any, _: None) -> tuple[Any, tuple[Any, ...]]:
         obs = state.obs
@@ -101,10 +102,10 @@ def _run(policy: Policy, env: Any) -> _Episodes:
         return jax.lax.scan(step, worlds.reset(key), None, env.spec.episode_length)[1]
 
     key = start.eval_key(policy.config.seed)
-    return _Episodes(*(np.asarray(x) for x in jax.device_get(jax.jit(run)(key))))
+    return Episodes(*(np.asarray(x) for x in jax.device_get(jax.jit(run)(key))))
 
 
-def _starts(episodes: _Episodes, horizon: int) -> tuple[NDArray, NDArray]:
+def starts(episodes: Episodes, horizon: int) -> tuple[NDArray, NDArray]:
     """Times and worlds, evenly over those states that are followed by so many steps."""
     steps = len(episodes.done) - horizon
     if steps < 1:
@@ -115,12 +116,12 @@ def _starts(episodes: _Episodes, horizon: int) -> tuple[NDArray, NDArray]:
     return chosen[:, 0], chosen[:, 1]
 
 
-def _model(policy: Policy, episodes: _Episodes) -> dict[str, Any]:
+def _model(policy: Policy, episodes: Episodes) -> dict[str, Any]:
     """Errors of the model against the horizon, and imagined sums of rewards beside real ones."""
     outlook = policy.agent.outlook
     assert outlook is not None
     horizon = min(_HORIZON, len(episodes.done) - 1)
-    t, world = _starts(episodes, horizon)
+    t, world = starts(episodes, horizon)
     if outlook.follow is None or outlook.imagine is None or not len(t):
         return {}
     ahead = t + np.arange(horizon + 1)[:, None]
@@ -146,7 +147,7 @@ def _model(policy: Policy, episodes: _Episodes) -> dict[str, Any]:
     }
 
 
-def _value(policy: Policy, episodes: _Episodes) -> dict[str, Any]:
+def _value(policy: Policy, episodes: Episodes) -> dict[str, Any]:
     """Values of the critics beside the discounted returns that followed.
 
     A return that was cut off by the time limit ends in the critics' value of the last state.
