@@ -110,7 +110,7 @@ def _errors(policy: Policy, windows: Windows) -> dict[str, list[float]]:
 def _distances(policy: Policy, lived: Episodes, rows: Windows) -> dict[str, float]:
     """Median distances to the nearest of some thousand states, and steps, of the data.
 
-    States are latents, steps are latents and actions side by side. The data's own are those between
+    States are latents, steps are latents and actions side by side. The data's are those between
     one half of the rows and the other.
     """
     rng = np.random.default_rng(0)
@@ -119,14 +119,14 @@ def _distances(policy: Policy, lived: Episodes, rows: Windows) -> dict[str, floa
     z, action = np.asarray(encode(rows.obs[0])), rows.action[0]
     t = rng.integers(0, len(lived.obs), _NEIGHBOURS)
     world = rng.integers(0, lived.obs.shape[1], _NEIGHBOURS)
-    there, taken = np.asarray(encode(lived.obs[t, world])), lived.action[t, world]
-    known, steps = z[:half], np.concatenate([z, action], axis=1)[:half]
-    own = slice(half, half + _NEIGHBOURS)
+    visited, taken = np.asarray(encode(lived.obs[t, world])), lived.action[t, world]
+    states, steps = z[:half], np.concatenate([z, action], axis=1)[:half]
+    other = slice(half, half + _NEIGHBOURS)
     return {
-        "state": _nearest(there, known),
-        "state_of_data": _nearest(z[own], known),
-        "step": _nearest(np.concatenate([there, taken], axis=1), steps),
-        "step_of_data": _nearest(np.concatenate([z, action], axis=1)[own], steps),
+        "state": _nearest(visited, states),
+        "state_of_data": _nearest(z[other], states),
+        "step": _nearest(np.concatenate([visited, taken], axis=1), steps),
+        "step_of_data": _nearest(np.concatenate([z, action], axis=1)[other], steps),
     }
 
 
@@ -143,9 +143,9 @@ def _expected(policy: Policy, lived: Episodes) -> dict[str, Any]:
     imagined otherwise than they were; the value of the imagined last state beside that of the real
     one; the value of the real one beside the return that followed.
     """
-    settings, nets = policy.config.algo.settings, policy.arrays
-    config = extract.as_pwm(settings, policy.agent.card, policy.sizes.episode_length)
-    horizon, gamma = settings.horizon, config.gamma
+    extraction, nets = policy.config.algo.settings, policy.arrays
+    config = extract.as_pwm(extraction, policy.agent.card, policy.sizes.episode_length)
+    horizon, gamma = extraction.horizon, config.gamma
     real = _returns(lived, gamma)
     # What is left out of a return that was cut off is less than 10 % of a value.
     last = max(len(lived.reward) - int(np.log(0.1) / np.log(gamma)), horizon + 1) - horizon

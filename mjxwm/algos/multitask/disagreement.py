@@ -123,13 +123,13 @@ def update(
 
     z = jax.lax.stop_gradient(model.encode(windows.obs))
     action = windows.action[:-1]
-    known = (windows.mask[:-1] & windows.next_mask[:-1]).astype(z.dtype)
-    inputs = tuple(shares(x) for x in (z[:-1], action, z[1:], known))
+    valid = (windows.mask[:-1] & windows.next_mask[:-1]).astype(z.dtype)
+    inputs = tuple(shares(x) for x in (z[:-1], action, z[1:], valid))
 
     def loss(members: MLP) -> Array:
-        def error(member: MLP, z: Array, action: Array, after: Array, known: Array) -> Array:
+        def error(member: MLP, z: Array, action: Array, after: Array, valid: Array) -> Array:
             apart = ((member.joined(z, action) - after) ** 2).sum(axis=-1)
-            return (known * apart).sum() / jnp.maximum(known.sum(), 1)
+            return (valid * apart).sum() / jnp.maximum(valid.sum(), 1)
 
         return jax.vmap(error)(members, *inputs).sum()
 
