@@ -62,7 +62,7 @@ def test_returns_that_are_compared_with_values_do_not_depend_on_how_episodes_end
     done = terminated.copy()
     done[-1] = True
     obs = np.zeros((steps, 2, 5))
-    episodes = foresight._Episodes(
+    episodes = foresight.Episodes(
         obs, obs, np.zeros((steps, 2, 1)), np.ones((steps, 2)), terminated, done
     )
     exact = 1 / (1 - gamma)
