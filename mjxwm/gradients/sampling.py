@@ -122,7 +122,7 @@ def _block(
     shape: list[int],
     tick: Callable[[], None],
 ) -> tuple[Sums, Sums, NDArray, NDArray]:
-    """Sums and lengths of a block's start states: [B, K, d] and [N, B, K]."""
+    """Sums and lengths of a block's start states: [B, K, d] and [B, N, K]."""
     block = len(parameters.plan)
     root = jax.random.fold_in(seeds.key(sampling.seed), first)
     state, lengths = None, []
@@ -136,7 +136,7 @@ def _block(
         lengths.append(jax.device_get(length))
         tick()
     assert state is not None
-    norms, heads = (np.concatenate(x) for x in zip(*lengths, strict=True))
+    norms, heads = (np.concatenate(x, axis=1) for x in zip(*lengths, strict=True))
     return sums.finished(state.every), sums.finished(state.early), norms, heads
 
 
@@ -167,13 +167,12 @@ def _chunk(estimator: Estimator, levels: tuple[Level, ...], head: int) -> Callab
 
 
 def _summed(
-    gradient: Float[Array, "B C K d"], head: int, left: Array
-) -> tuple[_State, tuple[Float[Array, "C B K"], Float[Array, "C B K"]]]:
-    samples = jnp.moveaxis(gradient, 1, 0)
+    samples: Float[Array, "B C K d"], head: int, left: Array
+) -> tuple[_State, tuple[Float[Array, "B C K"], Float[Array, "B C K"]]]:
     norms = sums.lengths(samples)
     finite = jnp.isfinite(norms)
     every = sums.summed(samples, finite)
-    first = finite & (jnp.arange(len(samples)) < left)[:, None, None]
+    first = finite & (jnp.arange(samples.shape[1]) < left)[:, None]
     early = jax.lax.cond(
         left > 0, lambda: sums.summed(samples, first), lambda: jax.tree.map(jnp.zeros_like, every)
     )
@@ -192,5 +191,5 @@ def _whole(parts: list[tuple[Sums, Sums, NDArray, NDArray]], k: int, number: int
     every, early, norms, heads = zip(*parts, strict=True)
     joined = Sums(*map(np.concatenate, zip(*map(column, every), strict=True)))
     first = np.concatenate([column(x).mean for x in early])
-    lengths = (np.concatenate([x[:, :, k].T for x in xs])[:number] for xs in (norms, heads))
+    lengths = (np.concatenate([x[:, :, k] for x in xs])[:number] for xs in (norms, heads))
     return Measured(Sums(*(x[:number] for x in joined)), first[:number], *lengths)

@@ -46,15 +46,15 @@ def lengths(samples: Float[Array, "*s d"]) -> Float[Array, "*s"]:
     return jnp.sqrt((samples**2).sum(axis=-1))
 
 
-def summed(samples: Float[Array, "C *s d"], kept: Bool[Array, "C *s"]) -> Running:
-    """Sums of a chunk of C samples of each group, of those that are kept."""
-    count = kept.sum(axis=0).astype(samples.dtype)
+def summed(samples: Float[Array, "S C *s d"], kept: Bool[Array, "S C *s"]) -> Running:
+    """Sums of a chunk of C samples of each group [S, *s], of those that are kept."""
+    count = kept.sum(axis=1).astype(samples.dtype)
     number = jnp.maximum(count, 1)[..., None]
-    base = jnp.where(kept[..., None], samples, 0).sum(axis=0) / number
-    apart = jnp.where(kept[..., None], samples - base, 0)
+    base = jnp.where(kept[..., None], samples, 0).sum(axis=1) / number
+    apart = jnp.where(kept[..., None], samples - base[:, None], 0)
     # The mean was rounded: what is left of the distances to it says by how much.
-    offset = apart.sum(axis=0) / number
-    return Running(base, offset, (apart**2).sum(axis=0) - number * offset**2, count)
+    offset = apart.sum(axis=1) / number
+    return Running(base, offset, (apart**2).sum(axis=1) - number * offset**2, count)
 
 
 def joined(one: Running, other: Running) -> Running:
@@ -84,5 +84,5 @@ def finished(running: Running) -> Sums:
 
 def of(samples: Float[NDArray, "S K d"]) -> Sums:
     """Sums of samples that are all there."""
-    chunk = jnp.moveaxis(jnp.asarray(samples), 1, 0)
+    chunk = jnp.asarray(samples)
     return finished(summed(chunk, jnp.isfinite(lengths(chunk))))

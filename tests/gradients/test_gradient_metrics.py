@@ -26,7 +26,7 @@ def in_chunks(samples, size):
     """Sums of samples [S, K, d] that come in chunks, as float32, and what float64 makes of them."""
     found, narrow = None, samples.astype(np.float32)
     for start in range(0, samples.shape[1], size):
-        chunk = jnp.moveaxis(jnp.asarray(narrow[:, start : start + size]), 1, 0)
+        chunk = jnp.asarray(narrow[:, start : start + size])
         part = sample_sums.summed(chunk, jnp.isfinite(sample_sums.lengths(chunk)))
         found = part if found is None else JOINED(found, part)
     return sample_sums.finished(found), narrow.astype(float)
