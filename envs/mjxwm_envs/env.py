@@ -187,6 +187,10 @@ class Env:
         constants = derived_constants(self.engine.model, initial.fields)
         return initial._replace(fields={**initial.fields, **constants})
 
+    def measure(self, state: State) -> dict[str, Float[Array, ""]]:
+        """`Task.measure` in a world's state."""
+        return self.task.measure(state.sim.physics)
+
     def to_ctrl(self, action: Float[Array, " a"]) -> Float[Array, " nu"]:
         """Scales [-1, 1] to the control ranges; of actuators without a range, action is control."""
         model, action = self.engine.model, self.task.shape(action)

@@ -77,6 +77,13 @@ class Task:
         """Whether the task is solved in this state; None if the task does not define success."""
         return None
 
+    def measure(self, physics: Physics) -> dict[str, Float[Array, ""]]:
+        """Numbers about an episode by name, read in its last state: a distance, a height.
+
+        Evaluations report their means over episodes as `eval/NAME`; nothing learns from them.
+        """
+        return {}
+
     def show(self, model: mujoco.MjModel, goal: Any) -> Sequence[Marker]:
         """Adds an episode's goal to its pictures.
 

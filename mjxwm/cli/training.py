@@ -234,10 +234,13 @@ def _sentence(evaluation: Any, when: str) -> str:
     solved = "" if evaluation.success is None else f"success {evaluation.success.mean():.0%}, "
     lost = evaluation.lost
     ends = f", {lost} of which physics that diverged cut short," if lost else ""
+    if evaluation.ended is not None and evaluation.ended.any():
+        ends = f" ({evaluation.ended.mean():.0%} ended before the time limit){ends}"
+    numbers = "".join(f"; {name} {x.mean():.3g}" for name, x in evaluation.measures.items())
     return (
         f"{solved}return {r.mean():.1f} +- {r.std():.1f} (least {r.min():.1f}, most {r.max():.1f}) "
         f"over {len(r)} episodes of {evaluation.length.mean():.0f} steps{ends} {when}; "
-        "deterministic, closed loop"
+        f"deterministic, closed loop{numbers}"
     )
 
 

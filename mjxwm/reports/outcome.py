@@ -23,15 +23,18 @@ from mjxwm.runs.start import eval_key
 
 
 def returns(evaluation: Any) -> dict[str, Any]:
-    """Returns, lengths and success of an evaluation, as JSON has them."""
-    each, success = [float(r) for r in evaluation.episode_return], evaluation.success
+    """Returns, lengths, ends, success and the task's own numbers of an evaluation, as JSON."""
+    returned, success = [float(r) for r in evaluation.episode_return], evaluation.success
     return {
         "eval_return_mean": evaluation.mean_return,
         "eval_return_std": float(evaluation.episode_return.std()),
-        "eval_returns": each,
+        "eval_returns": returned,
         "eval_length_mean": float(evaluation.length.mean()),
         **({} if success is None else {"eval_success": float(success.mean())}),
         **({"eval_diverged": evaluation.lost} if evaluation.lost else {}),
+        **({} if evaluation.ended is None else {"eval_ended": float(evaluation.ended.mean())}),
+        "eval_lengths": [int(n) for n in evaluation.length],
+        **{f"eval_{name}": [float(x) for x in each] for name, each in evaluation.measures.items()},
     }
 
 

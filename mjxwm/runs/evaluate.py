@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from mjxwm_envs.core import Source, Worlds
+from mjxwm_envs.env import Env
 
 
 class Evaluation(NamedTuple):
@@ -27,6 +28,11 @@ class Evaluation(NamedTuple):
     """The goal of the first episode (`Physics.goal`), to look at it."""
     diverged: Bool[Array, " N"] | bool = False
     """Whether the episode ended because physics diverged: its return is of a part."""
+    ended: Bool[Array, " N"] | None = None
+    """Whether the episode ended before its time limit with nothing to follow, as by a fall; None in
+    worlds that never do."""
+    measures: dict[str, Float[Array, " N"]] = {}  # noqa: RUF012  never written to
+    """The task's own numbers (`Task.measure`) in the last state before the end."""
 
     @property
     def lost(self) -> int:
@@ -44,7 +50,17 @@ class Evaluation(NamedTuple):
         return float(np.mean(self.episode_return)) if self.steps else float("nan")
 
 
-_Carry = tuple[Any, Worlds, Array, Array, Array, Array, Array | None, Array]
+class _Carry(NamedTuple):
+    memory: Any
+    state: Worlds
+    alive: Bool[Array, " N"]
+    total: Float[Array, " N"]
+    length: Int[Array, " N"]
+    shown: Float[Array, " nq"]
+    success: Bool[Array, " N"] | None
+    diverged: Bool[Array, " N"]
+    ended: Bool[Array, " N"] | None
+    measures: dict[str, Float[Array, " N"]]
 
 
 def evaluate(
@@ -82,29 +98,60 @@ def evaluate_with_memory(
     """
     worlds = env.batch(episodes)
     state = worlds.reset(key)
+    measure = _measure(env)
 
     def step(carry: _Carry, _: None) -> tuple[_Carry, Array]:
-        memory, state, alive, total, length, shown, success, diverged = carry
+        memory, state, alive, total, length, shown, success, diverged, ended, measures = carry
         memory, action = act(memory, state.obs)
         state, result = worlds.step(state, action)
         total = total + jnp.where(alive, result.reward, 0)
         if success is not None and result.success is not None:
             success = jnp.where(alive, result.success, success)
+        if ended is not None:
+            ended = ended | (alive & result.terminated)
         length = length + alive
         diverged = diverged | (alive & ~result.valid)
         alive = alive & ~result.terminated & ~result.truncated
         qpos = jnp.where(alive[0], state.state.sim.physics.qpos[0], shown)
-        return (memory, state, alive, total, length, qpos, success, diverged), qpos
+        # Where an episode ended the state is of the next one.
+        now = measure(state.state)
+        measures = jax.tree.map(lambda new, old: jnp.where(alive, new, old), now, measures)
+        carry = _Carry(
+            memory, state, alive, total, length, qpos, success, diverged, ended, measures
+        )
+        return carry, qpos
 
     first = state.state.sim.physics.qpos[0]
-    zero = jnp.zeros(episodes)
-    lengths, success = zero.astype(jnp.int32), state.state.success
-    false = jnp.zeros(episodes, bool)
-    start = (memory, state, ~false, zero, lengths, first, success, false)
-    (_, _, _, total, length, _, success, diverged), qpos = jax.lax.scan(
-        step, start, None, env.spec.episode_length
+    zero, false = jnp.zeros(episodes), jnp.zeros(episodes, bool)
+    start = _Carry(
+        memory=memory,
+        state=state,
+        alive=~false,
+        total=zero,
+        length=zero.astype(jnp.int32),
+        shown=first,
+        success=state.state.success,
+        diverged=false,
+        ended=None if env.spec.terminates is False else false,
+        measures=measure(state.state),
     )
+    end, qpos = jax.lax.scan(step, start, None, env.spec.episode_length)
     sim = state.state.sim
     fields, goal = jax.tree.map(lambda x: x[0], (sim.fields, sim.physics.goal))
     qpos = jnp.concatenate([first[None], qpos])
-    return Evaluation(total, length, qpos, success, fields, goal, diverged)
+    return Evaluation(
+        episode_return=end.total,
+        length=end.length,
+        qpos=qpos,
+        success=end.success,
+        fields=fields,
+        goal=goal,
+        diverged=end.diverged,
+        ended=end.ended,
+        measures=end.measures,
+    )
+
+
+def _measure(env: Source) -> Callable[[Any], dict[str, Array]]:
+    """`Env.measure` of N worlds; foreign worlds have none."""
+    return jax.vmap(env.measure) if isinstance(env, Env) else lambda state: {}

@@ -156,6 +156,9 @@ def evaluation_row(result: Evaluation) -> dict[str, float]:
     }
     if result.lost:
         row["eval/diverged"] = result.lost / len(result.length)
+    if result.ended is not None:
+        row["eval/ended"] = float(result.ended.mean())
+    row |= {f"eval/{name}": float(x.mean()) for name, x in result.measures.items()}
     return row if result.success is None else {**row, "eval/success": float(result.success.mean())}
 
 

@@ -12,6 +12,7 @@ from brax_small import SMALL_PPO, SMALL_SAC
 pytest.importorskip("brax")
 
 from mjxwm.algos.baselines import ppo, sac
+from mjxwm.algos.baselines.config import validate
 from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer
 
 
@@ -182,3 +183,18 @@ def assert_near(ours, theirs):
 
 def far(a, b):
     return max(jax.tree.leaves(jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), a, b))) > 0.01
+
+
+def test_ppo_starts_with_the_deviation_that_is_set_and_means_near_0(key):
+    config = dataclasses.replace(SMALL_PPO, init_std=0.1)
+    algorithm = ppo.make(config, probes.make(probes.OBSERVATION))
+    policy = algorithm.policy(algorithm.init(key))
+    obs = jax.random.normal(key, (2000, 2))
+    assert jnp.abs(algorithm.agent.act(policy, obs)).max() < 0.05
+    drawn = jnp.arctanh(algorithm.agent.act(policy, obs, key))
+    assert drawn.std() == pytest.approx(0.1, rel=0.1)
+
+
+def test_a_deviation_below_the_least_is_refused():
+    with pytest.raises(ValueError, match=r"init_std=0.001 is out of range; it must be above 0.001"):
+        validate(dataclasses.replace(SMALL_PPO, init_std=0.001))

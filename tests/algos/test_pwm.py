@@ -70,6 +70,24 @@ def test_without_a_key_actions_are_deterministic(program, three):
     assert (sampled != first).any()
 
 
+def test_each_world_has_its_share_of_the_noise_in_collection(three):
+    state = three[0]
+    env = probes.make(probes.BOTH).batch(TINY.worlds)
+    steps = state.replay.head + jnp.arange(TINY.unroll)
+    noise = {}
+    for most in (0.0, 1.0):
+        config = tweak(noise_range=(0.01 * most, most))
+        after, _ = jax.jit(lambda key, c=config: pwm.collect(c, env, state, key))(jax.random.key(0))
+        columns, _ = after.replay.at(steps)
+        mean = pwm.learner.act(state.learner, columns.obs, None)
+        noise[most] = np.abs(np.arctanh(columns.action) - np.arctanh(mean)).mean(axis=(0, 2))
+    assert noise[0.0].max() < 1e-5
+    plain = TINY.policy.init_std
+    assert noise[1.0][0] < 0.03 * plain
+    assert noise[1.0][1] < 0.3 * plain
+    assert noise[1.0][2] > 0.3 * plain
+
+
 @pytest.mark.parametrize("updates", [1, 2])
 def test_the_replay_is_written_in_place_by_the_whole_program(updates):
     config = tweak(update_ratio=float(updates))

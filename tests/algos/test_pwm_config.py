@@ -90,3 +90,10 @@ def test_a_warmup_shorter_than_a_window_is_refused_with_both_remedies():
 def test_a_capacity_below_one_window_is_refused_with_the_least():
     with pytest.raises(ValueError, match=r"capacity=11 is out of range; it must be at least 12"):
         pwm.validate(tweak(capacity=11))
+
+
+@pytest.mark.parametrize("factors", [(2.0, 1.0), (-1.0, 1.0), (0.0, 1.0)])
+def test_factors_of_the_noise_that_make_no_ladder_are_refused(factors):
+    with pytest.raises(ValueError, match=r"noise_range=\(.*\) is out of range; it must be two"):
+        pwm.validate(tweak(noise_range=factors))
+    pwm.validate(tweak(noise_range=(0.0, 0.0)))

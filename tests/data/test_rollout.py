@@ -1,13 +1,18 @@
 """Collection and evaluation are closed loop, and count the first end of an episode only."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import mjxwm_envs as envs
 import numpy as np
+import probes
 import pytest
+from mjxwm_envs.env import Env
 
 from mjxwm.data import rollout
 from mjxwm.runs.evaluate import evaluate
+from mjxwm.runs.log import evaluation_row
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +73,33 @@ def test_evaluation_stops_at_the_first_end(key):
     end = int(result.length[0])
     np.testing.assert_array_equal(result.qpos[end:], jnp.tile(result.qpos[-1], (201 - end, 1)))
     assert (result.qpos[: end - 1] != result.qpos[1:end]).any(axis=1).all()
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured(probes.Probe):
+    """A probe that says how late it is and what sign it has."""
+
+    def measure(self, physics):
+        return {"time": physics.time, "sign": physics.qpos[0]}
+
+
+@pytest.mark.parametrize(("steps", "last", "ended"), [(2.0, 1.0, True), (9.0, 2.0, False)])
+def test_evaluation_says_who_ended_early_and_what_the_task_measures(steps, last, ended, key):
+    # An episode is cut after three steps; the state before its last one is the last that is seen.
+    numbers = probes.ENDLESS._replace(steps=steps, sign=1.0)
+    env = Env("probe", Measured(numbers=numbers), probes.Analytic())
+    result = evaluate(env, lambda obs: jnp.zeros((len(obs), 1)), key, 4)
+    assert result.ended is not None
+    np.testing.assert_array_equal(result.ended, ended)
+    np.testing.assert_array_equal(result.measures["time"], last)
+    assert result.measures["sign"][0] == result.qpos[0, 0]
+    row = evaluation_row(result)
+    assert (row["eval/ended"], row["eval/time"]) == (ended, last)
+
+
+def test_worlds_that_cannot_end_early_have_no_share_of_ends(key):
+    env = envs.make("cartpole-swingup", engine="native", episode_length=3)
+    result = evaluate(env, lambda obs: jnp.zeros((len(obs), 1)), key, 2)
+    assert result.ended is None
+    assert result.measures == {}
+    assert "eval/ended" not in evaluation_row(result)

@@ -98,14 +98,24 @@ def physics(task, quat=(1, 0, 0, 0), height=0.93, linear=(0, 0, 0), x=0.0, time=
 def test_the_reward_is_the_sum_of_its_hand_computed_terms():
     task = MuscleWalk(speed=2.0, speed_weight=3.0, bend=0.5, effort=0.2)
     # Yawed by 60 degrees; walking backwards at a quarter of the speed; the spine bent by 0.1 rad.
-    state = physics(task, (np.cos(np.pi / 6), 0, 0, np.sin(np.pi / 6)), linear=(-0.5, 9, 9))
+    yawed = np.cos(np.pi / 6), 0, 0, np.sin(np.pi / 6)
+    state = physics(task, yawed, linear=(-0.5, 9, 9), time=3.0)
     state = state._replace(qpos=state.qpos.at[21:].add(jnp.array([0.1, 0, 0])))
     reward, terms = task.reward(state, jnp.ones(152), state)
-    expected = {"up": 1.0, "speed": -0.75, "heading": 0.1, "bend": -0.005, "effort": -0.2}
+    effort = -0.2 * np.mean((1 - load_model(task).key_ctrl[0]) ** 2)
+    expected = {"up": 1.0, "speed": -0.75, "heading": 0.1, "bend": -0.005, "effort": effort}
     assert terms == {k: pytest.approx(v, abs=1e-6) for k, v in expected.items()}
     assert reward == pytest.approx(sum(expected.values()), abs=1e-6)
-    fast = task.reward(state, jnp.ones(152), physics(task, linear=(50, 0, 0)))[1]["speed"]
-    assert fast == pytest.approx(3)
+    for time, expected in ((0.0, 0), (0.5, 0.75), (2.0, 3), (9.0, 3)):
+        fast = physics(task, linear=(50, 0, 0), time=time)
+        assert task.reward(state, jnp.ones(152), fast)[1]["speed"] == pytest.approx(expected)
+    still = task.reward(state, jnp.zeros(152), state)[1]
+    assert still["effort"] == pytest.approx(0, abs=1e-9)
+
+
+def test_an_evaluation_is_told_distance_and_time():
+    task = MuscleWalk()
+    assert task.measure(physics(task, x=1.5, time=4.0)) == {"distance": 1.5, "upright": 4.0}
 
 
 def test_a_fall_is_a_low_or_a_tilted_pelvis():

@@ -6,6 +6,9 @@ from typing import Literal
 from mjxwm.algos.budget import AlgorithmConfig
 from mjxwm.maths import ranges
 
+MIN_STD = 1e-3
+"""The policies' least standard deviation before tanh; fixed in Brax, too."""
+
 Activation = Literal["swish", "relu", "tanh", "elu", "gelu"]
 
 
@@ -55,6 +58,10 @@ class PPO(AlgorithmConfig):
     """Hidden layers of the critic [value_hidden_layer_sizes]."""
     activation: Activation = "swish"
     """Activation of both networks [activation]."""
+    init_std: float | None = None
+    """Standard deviation of the Gaussian before tanh at the start, in every state; means are near 0
+    then, as the last layer's weights begin at a hundredth. null: Brax's, about 0.7 and different
+    from state to state, with means of the same order."""
 
     @property
     def segments(self) -> int:
@@ -171,6 +178,11 @@ def validate(config: PPO | SAC) -> None:
 
 def _validate_ppo(config: PPO) -> None:
     ranges.above_zero(config, "max_grad_norm")
+    if config.init_std is not None and config.init_std <= MIN_STD:
+        raise ValueError(
+            f"init_std={config.init_std} is out of range; it must be above {MIN_STD}, the least "
+            "that the policy has"
+        )
     if config.segments % config.worlds:
         raise ValueError(
             f"batch={config.batch} x minibatches={config.minibatches} = {config.segments} segments "

@@ -3,6 +3,7 @@
 # optax types parameters as trees of arrays; brax's classes are such trees, but no type says so.
 # pyright: reportArgumentType=false, reportCallIssue=false
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from mjxwm_envs.core import Source
 
 from mjxwm.algos.baselines import tanh_gaussian
-from mjxwm.algos.baselines.config import PPO
+from mjxwm.algos.baselines.config import MIN_STD, PPO
 from mjxwm.algos.baselines.env import BraxWorlds, init_normalizer, observed
 from mjxwm.data.rollout import step_metrics
 from mjxwm.maths import finite
@@ -97,7 +98,7 @@ def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
     """The state before the first iteration: fresh worlds and networks."""
     key, key_worlds, key_policy, key_value = jax.random.split(key, 4)
     params = losses.PPONetworkParams(
-        policy=parts.nets.policy_network.init(key_policy),
+        policy=_quiet(parts, parts.nets.policy_network.init(key_policy)),
         value=parts.nets.value_network.init(key_value),
     )
     return TrainState(
@@ -108,6 +109,21 @@ def init(parts: Parts, key: PRNGKeyArray) -> TrainState:
         opt=parts.tx.init(params),
         key=key,
     )
+
+
+def _quiet(parts: Parts, policy: Any) -> Any:
+    """The policy's first parameters with `init_std`, if it is set."""
+    std = parts.config.init_std
+    if std is None:
+        return policy
+    layers = policy["params"]
+    name = f"hidden_{len(layers) - 1}"
+    last = layers[name]
+    actions = last["bias"].shape[0] // 2
+    # Brax's deviation is softplus(x) + MIN_STD.
+    bias = last["bias"].at[actions:].set(math.log(math.expm1(std - MIN_STD)))
+    quiet = {"kernel": 0.01 * last["kernel"], "bias": bias}
+    return {**policy, "params": {**layers, name: quiet}}
 
 
 def iterate(parts: Parts, state: TrainState) -> tuple[TrainState, Metrics]:

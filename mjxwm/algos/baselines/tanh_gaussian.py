@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from mjxwm.algos.baselines.config import PPO, SAC, validate
+from mjxwm.algos.baselines.config import MIN_STD, PPO, SAC, validate
 from mjxwm.types import Agent, Sizes
 
-_MIN_STD = 1e-3  # fixed in Brax, too
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "swish": jax.nn.swish,
     "relu": jax.nn.relu,
@@ -70,7 +69,7 @@ def agent(config: PPO | SAC, sizes: Sizes) -> Agent:
         if key is None:
             return jnp.tanh(mean)
         noise = jax.random.normal(key, mean.shape)
-        return jnp.tanh(noise * (jax.nn.softplus(raw) + _MIN_STD) + mean)
+        return jnp.tanh(noise * (jax.nn.softplus(raw) + MIN_STD) + mean)
 
     return Agent(init, act)
 

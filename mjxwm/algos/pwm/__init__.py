@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 from mjxwm_envs.core import Source, WorldBatch, Worlds
 
@@ -152,7 +152,18 @@ def collect(
     def policy(obs: Array, noise: Array) -> Array:
         return learner.act(acting, obs, noise)
 
-    return _collect(config, env, policy, state, jax.random.normal(key, shape))
+    noise = jax.random.normal(key, shape)
+    if config.noise_range != (1.0, 1.0):
+        noise = _ladder(config)[:, None] * noise
+    return _collect(config, env, policy, state, noise)
+
+
+def _ladder(config: Config) -> Float[Array, " B"]:
+    """Each world's factor on the noise, see `Config.noise_range`."""
+    least, most = config.noise_range
+    if most == 0:
+        return jnp.zeros(config.worlds)
+    return jnp.geomspace(least, most, config.worlds)
 
 
 def _collect(

@@ -52,6 +52,11 @@ class Config(Replayed):
     act_in: Compute = "float32"
     """Type of the policy's matrix products in collection. The data hold the actions really taken,
     so rounding biases nothing; bfloat16 is faster on CPUs and GPUs with matrix units."""
+    noise_range: tuple[float, float] = (1.0, 1.0)
+    """Factors on the policy's noise in the first and in the last world in collection, with a
+    geometric ladder between them, as in Ape-X (Horgan et al. 2018, arXiv 1803.00933). A body that
+    falls under noise needs worlds with little of it, and the model some with much, to know what
+    other actions do. Imagination and evaluation are not concerned."""
     gamma: float = 0.99
     """Discount per agent step."""
     lam: float = 0.95
@@ -107,6 +112,12 @@ def validate(config: Config) -> None:
     )  # fmt: skip
     ranges.shares(config, "gamma", "lam", "target_tau")
     ranges.at_least(config, 0, "entropy", "final_lr", "critic_replay")
+    least, most = config.noise_range
+    if not 0 <= least <= most or (least == 0) != (most == 0):
+        raise ValueError(
+            f"noise_range={config.noise_range} is out of range; it must be two factors above 0, "
+            "the smaller one first, or [0, 0] for no noise"
+        )
     config.check_warmup()
     rounds = config.iterations * config.policy_updates
     ranges.countable("updates of a network", rounds * max(config.model_steps, config.critic_steps))
