@@ -21,7 +21,7 @@ from mjxwm_envs.tasks.locomotion.floating import observe, root
 
 @dataclasses.dataclass(frozen=True)
 class MuscleWalk(Task):
-    """Walk along +x. Reward: up + speed + 0.2 heading - trunk's bend - effort.
+    """Walk along +x. Reward: up + speed + 0.2 heading - the spine's bend - effort.
 
     Action: 0 is the activations of the stance, -1 none, 1 full ones; linear between. Observation:
     that of `MuscleHumanoid`.
@@ -37,7 +37,7 @@ class MuscleWalk(Task):
     speed_weight: float = 1.0
     """Reward at that velocity."""
     settle: float = 2.0
-    """Time from which on velocity earns fully [s]; from the start on its share grows with time. Else
+    """Time from which on velocity earns fully [s]; its share grows from the start until then. Else
     a fall forward is the first thing that pays."""
     bend: float = 0.5
     """Weight of the squared angles of the spine from the stance [1/rad^2]."""
