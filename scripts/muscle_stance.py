@@ -153,7 +153,7 @@ def main() -> None:
     rows = [measure(task) for task in TASKS]
     path = options.json
     if path:
-        path.write_text(json.dumps(rows, indent=1) + "\n")
+        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

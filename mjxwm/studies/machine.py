@@ -56,7 +56,9 @@ def _gpus() -> list[str]:
     if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [number for number in chosen.split(",") if number]
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, encoding="utf-8", check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return []
     return [str(i) for i in range(len(listed.stdout.splitlines()))]
