@@ -68,7 +68,8 @@ def members(model):
 def measured(model, critic, members):
     """What the tests look at, in one compiled program."""
     equal = jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), members)
-    learner: Any = pwm.Learner(model, None, critic, critic, *[None] * 6)
+    nothing: Any = None  # of what the penalty does not look at
+    learner = pwm.Learner(model, nothing, critic, critic, *[nothing] * 6)
     config = pwm.Config(gamma=0.9)
 
     @jax.jit

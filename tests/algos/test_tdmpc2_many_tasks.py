@@ -13,6 +13,8 @@ import pytest
 from mjxwm.algos import tdmpc2
 from mjxwm.models import world_model
 
+pytestmark = pytest.mark.slow
+
 GOALS = jnp.array([[0.5, -0.5], [-0.6, 0.0], [0.0, 0.6], [0.3, 0.0]])
 MASK = jnp.array([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
 TABLE = tdmpc2.TaskTable(MASK, jnp.full(4, 0.9))

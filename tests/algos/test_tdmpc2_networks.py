@@ -10,6 +10,7 @@ import pytest
 
 from mjxwm import interop
 from mjxwm.algos.tdmpc2 import config, networks, planner, updates
+from mjxwm.algos.tdmpc2 import entropy as entropies
 from mjxwm.models.world_model import Batch
 
 torch = pytest.importorskip("torch")
@@ -292,3 +293,24 @@ def test_the_entropy_counts_the_actions_that_a_task_has():
     np.testing.assert_allclose(entropy, expected, rtol=1e-6)
     other = updates.gaussian_entropy(log_std.at[2].set(9.0), noise.at[2].set(5.0), mask)
     assert entropy == other
+
+
+def test_the_entropy_after_tanh_is_that_of_the_action():
+    noise = jnp.linspace(-3, 3, 2001)[:, None]
+    mean, mask = jnp.array([0.3, 5.0]), jnp.array([1.0, 0.0])
+
+    def entropy(log_std):
+        log_std = jnp.array([log_std, 1.0])
+        u = mean + jnp.exp(log_std) * noise
+        return entropies.squashed_entropy(u, log_std, noise, mask)
+
+    a, std = np.tanh(0.3 + 0.5 * np.asarray(noise[:, 0])), 0.5
+    density = np.exp(-0.5 * noise[:, 0] ** 2) / (std * np.sqrt(2 * np.pi)) / (1 - a**2)
+    np.testing.assert_allclose(entropy(np.log(0.5)), -np.log(density), atol=1e-4)
+    # More noise than a deviation of 1 saturates tanh: that entropy falls, the Gaussian's does not.
+    weight = jnp.exp(-0.5 * noise[:, 0] ** 2)
+    slope = jax.grad(lambda x: (weight * entropy(x)).sum() / weight.sum())
+    assert slope(jnp.log(0.3)) > 0.1
+    assert slope(jnp.log(3.0)) < -0.1
+    plain = jax.grad(lambda x: entropies.gaussian_entropy(jnp.array([x, 1.0]), jnp.zeros(2), mask))
+    assert plain(jnp.log(3.0)) == 1.0

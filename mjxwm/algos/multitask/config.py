@@ -59,6 +59,10 @@ class Pretrain:
     """The target Qs move by this fraction towards the Qs per update."""
     entropy: float = 1e-4
     """Weight of the policy's entropy, relative to Qs divided by their 5 to 95 percentile range."""
+    squashed: bool = True
+    """Whether that is the entropy of the action after tanh. Without, it is that of the Gaussian
+    before it times the number of actions, as in TD-MPC2's code, under which the policy of `mt4-cpu`
+    was nothing but noise."""
     updates_per_iteration: int = 50
     """Updates per call of the compiled program."""
 

@@ -161,6 +161,7 @@ def rates(config: Pretrain) -> tdmpc2.Rates:
         config.entropy,
         config.networks.value,
         config.final_lr,
+        config.squashed,
     )
 
 

@@ -80,7 +80,14 @@ class TrainState(NamedTuple):
 
 def rates(config: Config) -> Rates:
     """The part of the configuration that an update takes."""
-    return Rates(config.lr, config.encoder_lr, config.tau, config.entropy, config.networks.value)
+    return Rates(
+        config.lr,
+        config.encoder_lr,
+        config.tau,
+        config.entropy,
+        config.networks.value,
+        squashed=config.squashed,
+    )
 
 
 def agent(config: Config, sizes: Sizes) -> Agent:

@@ -129,6 +129,10 @@ class Config(Replayed):
     """The target Qs move by this fraction towards the Qs per update."""
     entropy: float = 1e-4
     """Weight of the policy's entropy, relative to Qs divided by their 5 to 95 percentile range."""
+    squashed: bool = False
+    """Whether that is the entropy of the action after tanh; else that of the Gaussian before it,
+    times the number of actions, as in TD-MPC2's code. See `entropy.gaussian_entropy` for what goes
+    wrong with that; with a planner the policy only proposes."""
     collect_with: str = "planner"
     """What chooses actions in collection and evaluation: planner or policy."""
     networks: NetworkConfig = NetworkConfig()

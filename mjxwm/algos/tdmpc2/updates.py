@@ -16,6 +16,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from mjxwm_envs import shards
 
+from mjxwm.algos.tdmpc2.entropy import gaussian_entropy, squashed_entropy
 from mjxwm.algos.tdmpc2.networks import Networks, TaskTable, for_task, project, two_of
 from mjxwm.maths import finite, platform, returns, twohot
 from mjxwm.models import world_model
@@ -39,6 +40,9 @@ class Rates(NamedTuple):
     """Weight of the Qs' loss."""
     final_lr: float = 1.0
     """Learning rate after the last update, as a fraction of `lr`."""
+    squashed: bool = False
+    """Whether `entropy` weighs the entropy of the action after tanh; else that of the Gaussian
+    before it, times the number of actions, as in TD-MPC2's code."""
 
 
 class Learner(NamedTuple):
@@ -206,11 +210,15 @@ def update_policy(
     def loss(policy: MLP) -> tuple[Array, Any]:
         nets = for_task(networks._replace(policy=policy), tasks, task)
         mean, log_std = nets.gaussian(z)
-        action = nets.squash(mean + jnp.exp(log_std) * noise)
+        u = mean + jnp.exp(log_std) * noise
+        action = nets.squash(u)
         logits = nets.value_logits(z, action, which, masks)
         value = twohot.decode(logits).mean(axis=0)
         scale = _range(learner.scale, jax.lax.stop_gradient(value[0]))
-        entropy = gaussian_entropy(log_std, noise, nets.model.action_mask)
+        mask = nets.model.action_mask
+        entropy = gaussian_entropy(log_std, noise, mask)
+        if rates.squashed:
+            entropy = squashed_entropy(u, log_std, noise, mask)
         worth = rates.entropy * entropy + value / scale
         total = -world_model.mean_error(config, worth, reached, count)
         return total, (scale, value.mean(), entropy.mean())
@@ -234,14 +242,6 @@ def update_policy(
         "policy/grad_norm": norm(grads),
         "guard/policy": skipped,
     }
-
-
-def gaussian_entropy(
-    log_std: Float[Array, "*s a"], noise: Float[Array, "*s a"], mask: Float[Array, "*b a"]
-) -> Float[Array, "*s"]:
-    """A sample of the entropy before tanh, times the number of actions, as in TD-MPC2's code."""
-    log_prob = -0.5 * noise**2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
-    return -jnp.where(mask > 0, log_prob, 0).sum(axis=-1) * mask.sum(axis=-1)
 
 
 def _normal(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "T N a"]:
