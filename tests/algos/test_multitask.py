@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -119,7 +120,8 @@ def algorithm(model, **changes):
 )
 def test_extraction_changes_what_it_should(model, changes):
     algo, env = algorithm(model, **changes)
-    state = algo.init(jax.random.key(0))
+    init: Any = algo.init
+    state = init.lower(jax.random.key(0)).compile()(jax.random.key(0))  # as the loop calls it
     before = jax.tree.map(np.array, state.learner)
     with algo.batches(0) as batches:
         state, metrics = jax.jit(algo.iterate)(state, *next(batches))

@@ -87,7 +87,7 @@ def make(config: Config, env: Source, model: Model) -> Algorithm:
         return {"world model": learned.model, "actor": learned.actor, "critics": learned.critic}
 
     return Algorithm(
-        init=init,
+        init=jax.jit(init),
         iterate=update,
         agent=agent(config, Sizes.of(env.spec), model.card.of_task(env.name)),
         policy=lambda state: pwm.learner.networks(state.learner),
@@ -202,9 +202,7 @@ def _init(
             disagreement.optimizer(config.critic_lr), networks.model, config.ensemble,
             env.action_size, key=key_ensemble,
         )  # fmt: skip
-    state = TrainState(jnp.zeros((), jnp.int32), learner, q, key, ensemble)
-    # What is restored is bound to its device; a state half bound would be compiled for twice.
-    return jax.device_put(state, jax.devices()[0])
+    return TrainState(jnp.zeros((), jnp.int32), learner, q, key, ensemble)
 
 
 def _networks(
