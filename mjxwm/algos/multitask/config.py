@@ -62,7 +62,7 @@ class Pretrain:
     squashed: bool = True
     """Whether that is the entropy of the action after tanh. Without, it is that of the Gaussian
     before it times the number of actions, as in TD-MPC2's code, under which the policy of `mt4-cpu`
-    was nothing but noise."""
+    saturated."""
     updates_per_iteration: int = 50
     """Updates per call of the compiled program."""
 
