@@ -56,7 +56,7 @@ def test_extraction_s_rates_fall_over_exactly_the_updates_asked_for(updates):
     each, iterations = config.updates, config.iterations
     assert each * (iterations - 1) < updates <= each * iterations
     env = envs.make("pendulum-swingup", engine="native", action_repeat=2)
-    pwm = extract._pwm_config(policy_config, _model().card, env.spec.episode_length)
+    pwm = extract.as_pwm(policy_config, _model().card, env.spec.episode_length)
     assert pwm.iterations * pwm.policy_updates == updates
     assert pwm.iterations * pwm.updates == updates  # of a model that goes on learning
 

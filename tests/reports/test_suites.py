@@ -112,7 +112,7 @@ def test_it_says_what_doing_nothing_returns_and_how_episodes_end(monkeypatch):
 
 def test_a_refused_engine_is_no_fault():
     config = check.Config(worlds=2, steps=2, engines=("mjx",))
-    last = check.check("dog-stand", config)[-1]
+    last = check.check("dog-stand", config, episode_length=4)[-1]
     assert (last.what, last.ok) == ("mjx = native", None)
     assert "noslip" in last.text
 
