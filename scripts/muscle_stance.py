@@ -33,7 +33,8 @@ class Body:
 
     def __init__(self, task: str, repeat: int) -> None:
         """`task` is one of `TASKS`."""
-        self.model = load_model(TASKS[task]())
+        walk = TASKS[task]()
+        self.model, self.reach = load_model(walk), walk.reach
         self.data = mujoco.MjData(self.model)
         self.repeat = repeat
         self.stance = self.model.key_qpos[0].copy()
@@ -111,13 +112,11 @@ def episode(
     x[6 : body.model.nv] = rng.uniform(-0.02, 0.02, body.model.nv - 6)  # as the task's starts
     x[body.model.nv : 2 * body.model.nv] = rng.uniform(-0.025, 0.025, body.model.nv)
     body.place(x)
-    below, above = np.maximum(body.held, 1e-9), np.maximum(1 - body.held, 1e-9)
     noise = rng.normal(size=body.model.nu)
     for t in range(0, STEPS, body.repeat):
-        change = np.clip(body.held - gains @ body.state(), 0, 1) - body.held
-        action = np.clip(change / np.where(change < 0, below, above), -0.99, 0.99)
+        action = np.clip(-gains @ body.state() / body.reach, -0.99, 0.99)
         action = np.tanh(np.arctanh(action) + std * noise)
-        body.step(body.held + np.where(action < 0, below, above) * action)
+        body.step(np.clip(body.held + body.reach * action, 0, 1))
         if body.fallen():
             return t
         fresh = rng.normal(size=body.model.nu)

@@ -66,10 +66,21 @@ def test_an_action_changes_the_stance_s_activations():
     assert isinstance(env, envs.Env)
     held = load_model(MuscleWalk()).key_ctrl[0]
     np.testing.assert_allclose(env.to_ctrl(jnp.zeros(152)), held, atol=1e-6)
-    np.testing.assert_allclose(env.to_ctrl(-jnp.ones(152)), 0, atol=1e-6)
-    np.testing.assert_allclose(env.to_ctrl(jnp.ones(152)), 1, atol=1e-6)
-    np.testing.assert_allclose(env.to_ctrl(jnp.full(152, -0.5)), held / 2, atol=1e-6)
-    np.testing.assert_allclose(env.to_ctrl(jnp.full(152, 0.5)), (1 + held) / 2, atol=1e-6)
+    for action in (-1, -0.5, 0.1, 1):
+        expected = np.clip(held + 0.5 * action, 0, 1)
+        np.testing.assert_allclose(env.to_ctrl(jnp.full(152, action)), expected, atol=1e-6)
+
+
+def test_noise_in_actions_does_not_change_the_mean_tension(key):
+    """Equal slopes: what a policy learns under noise holds for its mean, too."""
+    env = envs.make("muscle-humanoid-walk", engine="native")
+    assert isinstance(env, envs.Env)
+    held = load_model(MuscleWalk()).key_ctrl[0]
+    actions = jnp.tanh(0.2 * jax.random.normal(key, (4000, 152)))
+    mean = jax.jit(jax.vmap(env.to_ctrl))(actions).mean(axis=0)
+    inside = (held > 0.2) & (held < 0.8)
+    assert inside.sum() > 76
+    np.testing.assert_allclose(mean[inside], held[inside], atol=0.01)
 
 
 @each

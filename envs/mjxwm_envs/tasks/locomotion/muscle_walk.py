@@ -23,8 +23,8 @@ from mjxwm_envs.tasks.locomotion.floating import observe, root
 class MuscleWalk(Task):
     """Walk along +x. Reward: up + speed + 0.2 heading - the spine's bend - effort.
 
-    Action: 0 is the activations of the stance, -1 none, 1 full ones; linear between. Observation:
-    that of `MuscleHumanoid`.
+    Action: a change of the activations from those of the stance, in units of `reach`; activations
+    stay within [0, 1]. Observation: that of `MuscleHumanoid`.
     """
 
     ctrl_dt: float = 1 / 60
@@ -32,6 +32,9 @@ class MuscleWalk(Task):
     episode_length: int = 1000
     body: str = "direct"
     """One of `muscle_body.BODIES` but "full"."""
+    reach: float = 0.5
+    """Change of a muscle's activation at an action of 1, and of -1: equal ones, so that noise in
+    actions does not change the muscles' mean tension where activations are not clipped."""
     speed: float = 1.0
     """Forward velocity of the pelvis that earns the most [m/s]; more of it earns the same."""
     speed_weight: float = 1.0
@@ -72,8 +75,7 @@ class MuscleWalk(Task):
     def shape(self, action: Float[Array, " a"]) -> Float[Array, " a"]:
         """See `Task`: 0 is mapped to the activations of the stance."""
         held = jnp.asarray(_standing(self.body)[0].key_ctrl[0], float)
-        activation = held + jnp.where(action < 0, held, 1 - held) * action
-        return 2 * activation - 1
+        return 2 * jnp.clip(held + self.reach * action, 0, 1) - 1
 
     def observe(self, physics: Physics) -> Float[Array, " o"]:
         """See `Task`."""
