@@ -113,7 +113,8 @@ def test_the_reward_is_the_sum_of_its_hand_computed_terms():
     state = physics(task, yawed, linear=(-0.5, 9, 9), time=3.0)
     state = state._replace(qpos=state.qpos.at[21:].add(jnp.array([0.1, 0, 0])))
     reward, terms = task.reward(state, jnp.ones(152), state)
-    effort = -0.2 * np.mean((1 - load_model(task).key_ctrl[0]) ** 2)
+    held = load_model(task).key_ctrl[0]
+    effort = -0.2 * np.mean((np.minimum(held + 0.5, 1) - held) ** 2)
     expected = {"up": 1.0, "speed": -0.75, "heading": 0.1, "bend": -0.005, "effort": effort}
     assert terms == {k: pytest.approx(v, abs=1e-6) for k, v in expected.items()}
     assert reward == pytest.approx(sum(expected.values()), abs=1e-6)
