@@ -17,6 +17,7 @@ from mjxwm_envs.core import Initial, Physics
 from mjxwm_envs.task import Task
 from mjxwm_envs.tasks.locomotion import muscle_body, start
 from mjxwm_envs.tasks.locomotion.floating import observe, root
+from mjxwm_envs.tasks.locomotion.muscle_body import stance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class MuscleWalk(Task):
     episode_length: int = 1000
     body: str = "direct"
     """One of `muscle_body.BODIES` but "full"."""
+    stiffness: float = 23.4
+    """Short-range stiffness of the muscles of the direct law, see `stance.stiffened`; 0: none."""
     reach: float = 0.5
     """Change of a muscle's activation at an action of 1, and of -1: equal ones, so that noise in
     actions does not change the muscles' mean tension where activations are not clipped."""
@@ -64,7 +67,7 @@ class MuscleWalk(Task):
         Raises:
             ValueError: the body is unknown, or myo-sim is missing or of another version.
         """
-        return muscle_body.standing(self.body)
+        return stance.stiffened(muscle_body.standing(self.body), self.stiffness)
 
     def initial(self, key: PRNGKeyArray) -> Initial:
         """See `Task`: the stance with noise, its activations, and no foot deep in the floor."""
@@ -86,9 +89,9 @@ class MuscleWalk(Task):
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """See `Task`."""
         r, most = root(after.qpos, after.qvel), self.speed
-        stance = _standing(self.body)[0]
-        change = (self.shape(action) + 1) / 2 - stance.key_ctrl[0]
-        spine = after.qpos[21:] - stance.key_qpos[0, 21:]
+        standing = _standing(self.body)[0]
+        change = (self.shape(action) + 1) / 2 - standing.key_ctrl[0]
+        spine = after.qpos[21:] - standing.key_qpos[0, 21:]
         weight = self.speed_weight * jnp.minimum(after.time / self.settle, 1)
         terms = {
             "up": r.up,

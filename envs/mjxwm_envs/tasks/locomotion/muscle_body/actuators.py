@@ -18,11 +18,16 @@ Law = Callable[[mujoco.MjsActuator, Muscle], None]
 
 
 def direct(actuator: mujoco.MjsActuator, muscle: Muscle) -> None:
-    """Tension = 0.36 F0 a, independent of length and velocity; the control is the activation."""
+    """Tension = 0.36 F0 a, independent of length and velocity; the control is the activation.
+
+    The numbers that say the fibres' length are kept where this law does not read them.
+    """
     actuator.gaintype = mujoco.mjtGain.mjGAIN_FIXED
     actuator.biastype = mujoco.mjtBias.mjBIAS_NONE
     actuator.dyntype = mujoco.mjtDyn.mjDYN_NONE
-    actuator.gainprm = [-DIRECT_SCALE * muscle.peak] + 9 * [0]  # a tendon's pull is negative
+    fibres = list(muscle.gain[:2])  # a tendon's pull is negative
+    actuator.gainprm = [-DIRECT_SCALE * muscle.peak, *fibres] + 7 * [0]
+    actuator.lengthrange = muscle.length_range
 
 
 def dynamic(actuator: mujoco.MjsActuator, muscle: Muscle) -> None:
