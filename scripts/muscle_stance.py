@@ -2,13 +2,14 @@
 
     python scripts/muscle_stance.py --json docs/results/muscle-stance.json
 
-The body of `muscle-humanoid-walk` in C MuJoCo, without learning: with the stance's activations and
-no feedback; and under a linear-quadratic regulator of all activations, made of finite differences
-of a control step. Its actions get noise as a policy's do: a = tanh(u + std x noise), new in every
+The body of `muscle-humanoid-walk`, but for its muscles' short-range stiffness, in C MuJoCo and
+without learning: with the stance's activations and no feedback; and under a linear-quadratic
+regulator of all activations, made of finite differences of a control step. Its actions get noise as a policy's do: a = tanh(u + std x noise), new in every
 step or correlated in time.
 """
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ class Body:
 
     def __init__(self, task: str, repeat: int) -> None:
         """`task` is one of `TASKS`."""
-        walk = TASKS[task]()
+        walk = dataclasses.replace(TASKS[task](), stiffness=0.0)
         self.model, self.reach = load_model(walk), walk.reach
         self.data = mujoco.MjData(self.model)
         self.repeat = repeat

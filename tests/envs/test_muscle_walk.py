@@ -1,5 +1,7 @@
 """The walking task of the 152 muscles: a stance that is held, its actions, reward and ends."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import mjxwm_envs as envs
@@ -21,10 +23,7 @@ _FEET = [f"{part}{i}_{side}" for side in "rl" for part, i in
 
 def standing(name: str) -> tuple[mujoco.MjModel, mujoco.MjData]:
     model = load_model(TASKS[name]())
-    data = mujoco.MjData(model)
-    mujoco.mj_resetDataKeyframe(model, data, 0)
-    mujoco.mj_forward(model, data)
-    return model, data
+    return model, _placed(model)
 
 
 @each
@@ -51,6 +50,50 @@ def test_activations_of_the_direct_law_hold_the_stance_in_equilibrium(name):
     data.ctrl[:] = 0
     mujoco.mj_step(model, data, nstep=60)
     assert np.abs(data.qpos - start).max() > 0.05
+
+
+@direct
+def test_stiff_muscles_hold_the_same_stance_for_longer(name):
+    """The ankles are about as stiff as would balance the weight if all else were rigid."""
+    model, data = standing(name)
+    slack = load_model(dataclasses.replace(TASKS[name](), stiffness=0.0))
+    np.testing.assert_array_equal(model.key_ctrl, slack.key_ctrl)
+    np.testing.assert_allclose(data.qacc, _placed(slack).qacc, atol=1e-6)
+    moment = np.zeros((model.nu, model.nv))
+    mujoco.mju_sparse2dense(
+        moment, data.actuator_moment.ravel(), data.moment_rownnz, data.moment_rowadr,
+        data.moment_colind.ravel(),
+    )  # fmt: skip
+    ankles = [model.joint(f"leg/ankle_angle_{side}").dofadr[0] for side in "rl"]
+    spring = -(moment[:, ankles] ** 2 * model.actuator_biasprm[:, 1:2]).sum()
+    height = data.subtree_com[0, 2] - data.xpos[model.body("leg/talus_r").id, 2]
+    assert 0.8 < spring / (model.body_mass.sum() * 9.81 * height) < 1.4
+    assert _steps_up(model) > 2 * _steps_up(slack)
+
+
+def test_stiff_muscles_only_pull():
+    model, data = standing("muscle-humanoid-walk")
+    data.qpos[7:] += 0.5
+    mujoco.mj_forward(model, data)
+    assert data.actuator_force.max() <= 0
+
+
+def _placed(model: mujoco.MjModel) -> mujoco.MjData:
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    mujoco.mj_forward(model, data)
+    return data
+
+
+def _steps_up(model: mujoco.MjModel) -> int:
+    """Control steps until the pelvis is below 0.7 m, at most 300, without feedback."""
+    data = _placed(model)
+    data.qvel[0] = 0.05
+    for step in range(300):
+        mujoco.mj_step(model, data, nstep=4)
+        if data.qpos[2] < 0.7:
+            return step
+    return 300
 
 
 def test_muscles_of_mujoco_hold_it_for_half_a_second():

@@ -123,7 +123,7 @@ def _standing(body: str) -> tuple[mujoco.MjModel, start.Start]:
     return model, start.of(model)
 
 
-TASKS: dict[str, Callable[[], Task]] = {
+TASKS: dict[str, Callable[[], MuscleWalk]] = {
     "muscle-humanoid-walk": MuscleWalk,
     "muscle-humanoid-walk-muscle": functools.partial(MuscleWalk, body="muscle"),
     "muscle-humanoid-walk-legs": functools.partial(MuscleWalk, body="legs"),
