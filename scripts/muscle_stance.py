@@ -4,8 +4,8 @@
 
 The body of `muscle-humanoid-walk`, but for its muscles' short-range stiffness, in C MuJoCo and
 without learning: with the stance's activations and no feedback; and under a linear-quadratic
-regulator of all activations, made of finite differences of a control step. Its actions get noise as a policy's do: a = tanh(u + std x noise), new in every
-step or correlated in time.
+regulator of all activations, made of finite differences of a control step. Its actions get noise as
+a policy's do: a = tanh(u + std x noise), new in every step or correlated in time.
 """
 
 import argparse
