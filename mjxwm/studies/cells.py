@@ -113,9 +113,14 @@ class ResultFile(NamedTuple):
     def keep(self, config: dict[str, Any]) -> None:
         """Puts what the process has written into its place, beside the configuration.
 
+        Where that has happened already nothing is done.
+
         Raises:
             OSError, ValueError: it is not there, is no JSON, or the disk is full.
         """
+        kept = None if self.partial.is_file() else self.read()
+        if kept is not None and kept["config"] == config:
+            return
         numbers = json.loads(self.partial.read_text(encoding="utf-8"))
         whole = {"config": config, "result": numbers}
         checksums.replace(self.path, json.dumps(json_rows.plain(whole), indent=1) + "\n")

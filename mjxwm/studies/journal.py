@@ -56,6 +56,11 @@ class Journal:
             return None
         return Ended(int(rows[-1].get("status", 1)), str(rows[-1].get("message", "")))
 
+    def open(self, cell: str) -> bool:
+        """Whether the newest attempt at a cell has no end: it runs, or its study was killed."""
+        rows = [row for row in self.rows if row["cell"] == cell]
+        return bool(rows) and rows[-1]["event"] == "began"
+
     def attempts(self, cell: str) -> int:
         """How often a process of a cell has begun."""
         return sum(row["cell"] == cell and row["event"] == "began" for row in self.rows)

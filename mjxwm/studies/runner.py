@@ -86,6 +86,9 @@ class Runner:
         names = [worker.cell.name for worker in self._workers]
         self._now = standings.of_all(self._cells, self._journal, names, self._now)
         self._looked = time.monotonic()
+        for cell in self._cells:
+            if self._now[cell.name].word == "done" and self._journal.open(cell.name):
+                self._end(cell, self._finished(cell), 0.0)  # it came to its end without its study
 
     def _others(self) -> list[str]:
         """Names of cells that processes of before still save, and that go on afterwards."""
@@ -110,13 +113,15 @@ class Runner:
         for worker, end in over:
             self._workers.remove(worker)
             ended = end if end.status else self._finished(worker.cell)
-            seconds = round(worker.seconds, 1)
-            fields = {"status": ended.status, "message": ended.message, "seconds": seconds}
-            self._note(worker.cell, "ended", **fields)
-            word = "failed" if ended.failed else "stopped" if ended.status else "done"
-            reason = f": {ended.message}" if ended.message else ""
-            self._say(f"{word:8} {worker.cell.name} after {seconds / 60:.1f} minutes{reason}")
+            self._end(worker.cell, ended, round(worker.seconds, 1))
         return bool(over)
+
+    def _end(self, cell: Cell, ended: Ended, seconds: float) -> None:
+        fields = {"status": ended.status, "message": ended.message, "seconds": seconds}
+        self._note(cell, "ended", **fields)
+        word = "failed" if ended.failed else "stopped" if ended.status else "done"
+        reason = f": {ended.message}" if ended.message else ""
+        self._say(f"{word:8} {cell.name} after {seconds / 60:.1f} minutes{reason}")
 
     def _finished(self, cell: Cell) -> Ended:
         """How a cell ends whose process has ended with status 0: its result may be missing."""

@@ -68,6 +68,16 @@ def test_what_a_signal_has_ended_goes_on_with_the_next_start(place):
     assert [event[0] for event in events(place)] == ["a", "a", "b", "b", "a", "a"]
 
 
+def test_a_cell_that_came_to_its_end_after_its_study_was_killed_is_not_run_again(place):
+    cell = FakeCell("a", place)
+    cell.result.partial.write_text("{}")
+    cell.finish()
+    Journal(place / "journal.jsonl").add("a", "began", process=1)
+    assert run(place, [cell])[0] == exits.DONE
+    assert events(place) == [("a", "began"), ("a", "ended")]
+    assert run(place, [cell]) == (exits.DONE, [])
+
+
 def test_a_process_that_leaves_no_result_has_failed(place):
     status, said = run(place, [FakeCell("a", place, "writes nothing")])
     assert status == exits.UNWRITTEN
