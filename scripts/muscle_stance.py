@@ -153,7 +153,8 @@ def main() -> None:
     rows = [measure(task) for task in TASKS]
     path = options.json
     if path:
-        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        lines = ",\n".join(json.dumps(row) for row in rows)
+        path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ LAYERS = [
     ["mjxwm.types"],
     ["mjxwm.maths"],
     ["mjxwm.models", "mjxwm.data"],
-    ["mjxwm.algos.budget"],
+    ["mjxwm.algos.budget", "mjxwm.algos.on_policy"],
     [
         *("mjxwm.algos.pwm", "mjxwm.algos.shac", "mjxwm.algos.tdmpc2", "mjxwm.algos.reppo"),
         "mjxwm.algos.baselines",

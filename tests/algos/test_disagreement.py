@@ -10,6 +10,7 @@ import pytest
 
 from mjxwm.algos import pwm
 from mjxwm.algos.multitask import disagreement
+from mjxwm.algos.multitask.pessimism import Pessimistic
 from mjxwm.data.replay import Sequence
 from mjxwm.models import actor_critic, world_model
 from mjxwm.models.world_model import Conditioned, WorldModel
@@ -77,10 +78,11 @@ def measured(model, critic, members):
         z = model.encode(obs)
         wary = disagreement.wary(config, learner, disagreement.Ensemble(members, ()), 2.0)
         each = [jax.tree.map(lambda x, i=i: x[i], members).joined(z, action) for i in range(4)]
-        same = disagreement.Wary(model, equal, critic, jnp.ones(()))
+        doubt = disagreement.OfNextValues(members, critic)
+        same = Pessimistic(model, disagreement.OfNextValues(equal, critic), jnp.ones(()))
         return {
-            "on the data": disagreement.disagreement(members, critic, z, action),
-            "elsewhere": disagreement.disagreement(members, critic, z, -action),
+            "on the data": doubt(model, z, action),
+            "elsewhere": doubt(model, z, -action),
             "penalty": model.reward(z, action) - wary.reward(z, action),
             "values": jnp.stack([actor_critic.value(critic, after) for after in each]),
             "slope of equal members": jax.grad(lambda a: same.reward(z, a).sum())(action),

@@ -177,14 +177,15 @@ def test_pessimism_lowers_rewards_by_the_ensembles_deviation(model):
     q = jax.tree.unflatten(tree, apart)
     z = nets.model.encode(jnp.ones((3, 6)))
     action = jnp.full((3, 2), 0.3)
-    wary = pessimism.Pessimistic(nets.model, q, jnp.asarray(0.5))
+    wary = pessimism.Pessimistic(nets.model, pessimism.OfQs(q), jnp.asarray(0.5))
     values = nets._replace(q=q).values(z, action)
     assert (values.std(axis=0) > 0).all()
     np.testing.assert_allclose(
         wary.reward(z, action), nets.model.reward(z, action) - 0.5 * values.std(axis=0), rtol=1e-4
     )
     # Where all Qs are equal their deviation has no slope: no NaN may come of it.
-    same = wary._replace(q=jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), q))
+    equal = jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), q)
+    same = wary._replace(doubt=pessimism.OfQs(equal))
     assert jnp.isfinite(jax.grad(lambda a: same.reward(z, a).sum())(action)).all()
     np.testing.assert_array_equal(wary.predict(z, action), nets.model.predict(z, action))
 

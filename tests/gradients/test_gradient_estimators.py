@@ -1,205 +1,27 @@
-"""Every estimator of the laboratory on a linear system with quadratic rewards, whose gradient is
-known: expectations over the noise of two steps are integrals that Gauss-Hermite quadrature does.
+"""Every estimator of the laboratory on a linear system whose gradient is known.
 
 The stand-in model is the system itself, so model and simulator have one gradient.
 """
 
-import dataclasses
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import mjxwm_envs as envs
-import mujoco
 import numpy as np
 import pytest
-from mjxwm_envs.core import Initial, Physics, SimState
-from mjxwm_envs.env import Env
-from mjxwm_envs.task import Task
-
-from mjxwm.gradients import (
-    engine_gates,
-    estimators,
-    experiment,
-    gates,
-    laboratory,
-    metrics,
-    paths,
-    sampling,
-    strata,
+from linear_system import (
+    ESTIMATORS,
+    INITIAL,
+    PLAN,
+    START,
+    SUBJECT,
+    WORLDS,
+    exact,
+    sampled,
+    simulate,
 )
-from mjxwm.gradients.config import Config
-from mjxwm.gradients.subject import Parameters, Subject, switches
-from mjxwm.maths.moments import Moments
 
-A = jnp.array([[1.0, 0.3], [-0.2, 0.9]])
-B = jnp.array([[0.1], [0.8]])
-Q = jnp.array([1.0, 0.5])
-R = 0.2
-GAMMA = 0.9
-STD = 0.4
-WORLDS = 3
-
-
-def move(x, a):
-    return A @ x + B @ a
-
-
-def gain(x, a):
-    """Reward of a step that leads to x."""
-    return -(Q @ x**2) - R * a @ a
-
-
-class Linear:
-    """An engine: qpos and qvel are the state."""
-
-    name = "linear"
-    n_substeps = 1
-    differentiable = True
-    model = mujoco.MjModel.from_xml_string("""
-        <mujoco>
-          <worldbody><body><joint name="j"/><geom size=".1"/></body></worldbody>
-          <actuator><motor joint="j" ctrllimited="true" ctrlrange="-1 1"/></actuator>
-        </mujoco>""")
-
-    def reset(self, initial):
-        zero = jnp.zeros(())
-        physics = Physics(zero, initial.qpos, initial.qvel, initial.act, jnp.zeros(1), {})
-        return SimState(physics, ())
-
-    def step(self, sim, ctrl):
-        x = move(jnp.concatenate([sim.physics.qpos, sim.physics.qvel]), ctrl)
-        return sim._replace(physics=sim.physics._replace(qpos=x[:1], qvel=x[1:], ctrl=ctrl))
-
-
-@dataclasses.dataclass(frozen=True)
-class Regulate(Task):
-    ctrl_dt: float = 1.0
-    sim_dt: float = 1.0
-    episode_length: int = 100
-
-    def observe(self, physics):
-        return jnp.concatenate([physics.qpos, physics.qvel])
-
-    def reward(self, before, action, after):
-        return gain(self.observe(after), action), {}
-
-
-class System(NamedTuple):
-    """The system in the place of a learned model."""
-
-    def encode(self, obs):
-        return obs
-
-    def predict(self, z, action):
-        return move(z, action)
-
-    def reward(self, z, action):
-        return gain(move(z, action), action)
-
-    def going_on(self, z):
-        return jax.nn.sigmoid(jnp.full(z.shape[:-1], 50.0))
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass
-class Feedback:
-    """A linear policy in the place of an actor."""
-
-    weight: jax.Array
-
-    def mean_net(self, z):
-        return (z @ self.weight)[..., None]
-
-    def std(self):
-        return jnp.full(1, STD)
-
-
-class Square(NamedTuple):
-    """A critic: its value is -|z|^2."""
-
-    scale: Any = jnp.ones(1)
-
-    def __call__(self, z):
-        return -self.scale[0] * (z**2).sum(axis=-1)
-
-
-SUBJECT = Subject(
-    actor=Feedback(jnp.array([0.3, -0.5])),  # type: ignore[arg-type]
-    critic=jax.tree.map(lambda x: x[None], Square()),  # type: ignore[arg-type]
-    model=System(),  # type: ignore[arg-type]
-    obs=Moments(jnp.zeros(2), jnp.full(2, 1 - 1e-5), jnp.ones(())),
-    reward_scale=jnp.ones(()),
-    value_unit=jnp.ones(()),
-    gamma=jnp.asarray(GAMMA),
-)
-ENV = Env("linear", Regulate(), Linear())  # type: ignore[arg-type]
-START = jnp.array([[1.0, 0.0], [-0.5, 0.8], [0.2, -1.0]])
-INITIAL = Initial(START[:, :1], START[:, 1:], jnp.zeros((WORLDS, 0)))
-PLAN = jnp.array([[[0.2], [-0.4]], [[0.0], [0.3]], [[-0.6], [0.1]]])
-
-
-def simulate(s, p, w, n, h):
-    return paths.through_simulator(ENV, s, p, w, n, h)
-
-
-def mix(s, p, w, n, h):
-    return paths.hybrid(ENV, s, p, w, n, h)
-
-
-def soft(s, p, w, n, h):
-    return paths.through_simulator(ENV, s, p, w, n, h, paths.softened(ENV, ENV))
-
-
-ESTIMATORS = {
-    "zeroth order, simulator": (estimators.zeroth_order(simulate), False),
-    "zeroth order, model": (estimators.zeroth_order(paths.through_model), True),
-    "simulator": (estimators.first_order(simulate), False),
-    "model": (estimators.first_order(paths.through_model), True),
-    "hybrid": (estimators.first_order(mix), False),
-    "soft": (estimators.first_order(soft), False),
-    "smoothed by nothing": (estimators.first_order(simulate, lambda w, key, size: w), False),
-}
-
-
-def exact(level, bootstrap):
-    """The gradient of the expected return at every start, by quadrature over both steps' noise."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    weights = jnp.asarray(np.outer(weights, weights) / weights.sum() ** 2).reshape(-1)
-    noise = jnp.stack(jnp.meshgrid(nodes, nodes, indexing="ij"), -1).reshape(-1, 2)
-
-    def total(weight, plan, x, noise):
-        value = 0.0
-        for t in range(2):
-            mean = plan[t] + (x @ weight if level == "actor" else 0.0)
-            a = jnp.tanh(mean + STD * noise[t])
-            x = move(x, a)
-            value += GAMMA**t * gain(x, a)
-        return value - bootstrap * GAMMA**2 * (x**2).sum()
-
-    def expected(weight, plan, x):
-        return weights @ jax.vmap(lambda n: total(weight, plan, x, n))(noise)
-
-    plan = PLAN if level == "plan" else jnp.zeros_like(PLAN)
-    slopes = jax.vmap(jax.grad(expected, argnums=(0, 1)), (None, 0, 0))
-    found = slopes(SUBJECT.actor.weight, plan, START)
-    return np.asarray(found[0 if level == "actor" else 1]).reshape(WORLDS, -1)
-
-
-def sampled(name, level, bootstrap, attached=True, samples=512):
-    estimator, in_model = ESTIMATORS[name]
-    plan = PLAN if level == "plan" else jnp.zeros_like(PLAN)
-    (found,) = sampling.measure(
-        estimator,
-        SUBJECT,
-        Parameters(SUBJECT.actor, plan),
-        START if in_model else INITIAL,
-        switches(2, feedback=level == "actor", attached=attached, bootstrap=bootstrap),
-        sampling.Sampling(samples, chunk=64, seed=3),
-        level=level,
-        levels=("plan", "actor"),
-    )
-    return found
+from mjxwm.gradients import estimators, gates, metrics, paths, sampling
+from mjxwm.gradients.subject import Parameters, switches
 
 
 @pytest.mark.parametrize("bootstrap", [False, True])
@@ -336,64 +158,3 @@ def test_a_hybrid_gradient_needs_none_of_the_engine():
     )  # fmt: skip
     assert np.isfinite(found.norms).all()
     assert (found.norms > 0).all()
-
-
-@pytest.fixture
-def laboratory_of_the_system(monkeypatch):
-    """The experiment with this system in the place of engines, and gates that need engines out."""
-    four: Any = jax.tree.map(lambda x: jnp.tile(x, (4, 1)), INITIAL)
-    starts = strata.Starts(four, ("free",) * 12)
-    monkeypatch.setattr(experiment, "worlds", lambda *_: laboratory.Worlds(ENV, ENV, ENV))
-    monkeypatch.setattr(experiment, "check_sizes", lambda *_: None)
-    monkeypatch.setattr(experiment, "_engine_gates", lambda *_: [])
-    monkeypatch.setattr(strata, "play", lambda *_: None)
-    monkeypatch.setattr(strata, "choose", lambda *_: starts)
-
-
-def test_a_report_of_the_system_says_that_model_and_simulator_are_one(laboratory_of_the_system):
-    config = Config(
-        horizon=2, horizons=(1,), estimators=("zeroth_simulator", "simulator", "model"),
-        levels=("plan",), landscape=False, states=5, samples=64, truth=2048, steps=10,
-    )  # fmt: skip
-    ticks = []
-    found = experiment.run(config, experiment.Task("linear", {}, 1), SUBJECT, ticks.append)
-    assert len(ticks) == laboratory.ticks(config, laboratory.entries(config, ENGINES)) == 48
-    assert {g.name: g.passed for g in found.gates} == {
-        "G3 single step": True, "G5 finite": True, "Truth": True,
-    }  # fmt: skip
-    assert dict(found.gates[-1].by_horizon) == {1: True, 2: True}
-    for horizon in (1, 2):
-        for name in ("simulator", "model"):
-            assert found.horizons[horizon][name]["cosine"].value == pytest.approx(1, abs=0.05)
-    ahead = found.ahead["plan"]["cosine"]
-    assert abs(ahead.value) < 1e-3  # one noise, one gradient
-    assert found.actor == {}
-    columns = found.states.horizons[1]["model"]
-    assert sorted(columns) == ["inner", "norm2", "variance"]
-    assert len(columns["inner"]) == len(found.states.stratum) == 12
-
-
-ENGINES = laboratory.Worlds(ENV, ENV, ENV)
-
-
-def test_resolution_is_judged_at_every_horizon(monkeypatch):
-    """Another engine with twice the gain of an action, in the place of half the physics step."""
-    monkeypatch.setattr(laboratory, "on", lambda env, model, substeps: (ENV, TWICE)[substeps == 2])
-    config = Config(horizon=2, horizons=(1,), levels=("plan",), states=3)
-    starts = strata.Starts(INITIAL, ("free",) * WORLDS)
-    bench = laboratory.Bench(SUBJECT, starts, START, PLAN)
-    gate = engine_gates.resolution(config, ENV, bench, ESTIMATORS["simulator"][0])
-    assert gate.passed is False
-    assert gate.verdict.endswith("limited by the time-stepper")
-    assert dict(gate.by_horizon) == {1: False, 2: False}
-    for row in gate.figures.values():
-        assert row["iterations"]["most"] == 0
-        assert row["step"]["median"] > 0.5
-
-
-class Twice(Linear):
-    def step(self, sim, ctrl):
-        return super().step(sim, 2 * ctrl)
-
-
-TWICE = dataclasses.replace(ENV, engine=Twice())

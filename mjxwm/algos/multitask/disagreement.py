@@ -10,7 +10,7 @@ Qs; penalties for errors of models: MOPO, Yu et al. 2020, arXiv 2005.13239). Rol
 model's own.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +18,14 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from mjxwm.algos import pwm
+from mjxwm.algos.multitask.pessimism import Pessimistic
 from mjxwm.algos.pwm import Learner
 from mjxwm.data.replay import Sequence
 from mjxwm.models import actor_critic
 from mjxwm.models.actor_critic import Critic
 from mjxwm.models.nets import MLP
 from mjxwm.models.optimizer import Optimizer
-from mjxwm.models.world_model import Conditioned, LatentModel
+from mjxwm.models.world_model import Conditioned
 from mjxwm.types import Metrics
 
 _HIDDEN = (256,)
@@ -39,44 +40,20 @@ class Ensemble(NamedTuple):
     opt: optax.OptState
 
 
-class Wary(NamedTuple):
-    """A world model whose reward is lowered where the members of an ensemble disagree."""
+class OfNextValues(NamedTuple):
+    """Disagreement of the members on the value of the next state, in the critics' unit."""
 
-    model: LatentModel
     members: MLP
     critic: Critic
     """Critics that say what the members' next states are worth."""
-    weight: Float[Array, ""]
-    """Reward that is subtracted per unit of the standard deviation of the critics' outputs."""
 
-    def encode(self, obs: Float[Array, "*s o"]) -> Float[Array, "*s z"]:
-        """See `LatentModel`."""
-        return self.model.encode(obs)
-
-    def predict(
-        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
-    ) -> Float[Array, "*s z"]:
-        """See `LatentModel`."""
-        return self.model.predict(z, action)
-
-    def reward_logits(
-        self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
-    ) -> Float[Array, "*s n"]:
-        """See `LatentModel`; the penalty is not included."""
-        return self.model.reward_logits(z, action)
-
-    def reward(self, z: Float[Array, "*s z"], action: Float[Array, "*s a"]) -> Float[Array, "*s"]:
-        """See `LatentModel`: the model's reward minus the penalty."""
-        doubt = disagreement(self.members, self.critic, z, action)
-        return self.model.reward(z, action) - self.weight * doubt
-
-    def going_on(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
-        """See `LatentModel`."""
-        return self.model.going_on(next_z)
-
-    def continue_logit(self, next_z: Float[Array, "*s z"]) -> Float[Array, "*s"]:
-        """See `LatentModel`."""
-        return self.model.continue_logit(next_z)
+    def __call__(
+        self, model: Any, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
+    ) -> Float[Array, "*s"]:
+        """See `pessimism.Doubt`; the model's own next state is not used."""
+        after = jax.vmap(lambda member: member.joined(z, action))(self.members)
+        # 1e-10: the square root has no gradient at 0, which is where all members are equal.
+        return jnp.sqrt(actor_critic.value(self.critic, after).var(axis=0) + 1e-10)
 
 
 def optimizer(lr: float) -> Optimizer:
@@ -99,15 +76,6 @@ def create(
 
     members = jax.vmap(member)(jax.random.split(key, size))
     return Ensemble(members, tx.init(members))
-
-
-def disagreement(
-    members: MLP, critic: Critic, z: Float[Array, "*s z"], action: Float[Array, "*s a"]
-) -> Float[Array, "*s"]:
-    """Standard deviation over the members of the value of the next state, in the critics' unit."""
-    after = jax.vmap(lambda member: member.joined(z, action))(members)
-    # 1e-10: the square root has no gradient at 0, which is where all members are equal.
-    return jnp.sqrt(actor_critic.value(critic, after).var(axis=0) + 1e-10)
 
 
 def update(
@@ -139,7 +107,7 @@ def update(
     return Ensemble(members, opt), metrics
 
 
-def wary(config: pwm.Config, learner: Learner, ensemble: Ensemble, weight: float) -> Wary:
+def wary(config: pwm.Config, learner: Learner, ensemble: Ensemble, weight: float) -> Pessimistic:
     """The learner's model, with `weight` standard deviations subtracted from rewards."""
     unit = jnp.asarray(weight * config.gamma * config.value_unit)
-    return Wary(learner.model, ensemble.members, learner.target, unit)
+    return Pessimistic(learner.model, OfNextValues(ensemble.members, learner.target), unit)

@@ -10,7 +10,7 @@ from mjxwm.algos import pwm
 from mjxwm.algos.multitask import disagreement, in_sample
 from mjxwm.algos.multitask.config import Extract
 from mjxwm.algos.multitask.disagreement import Ensemble
-from mjxwm.algos.multitask.pessimism import Pessimistic
+from mjxwm.algos.multitask.pessimism import OfQs, Pessimistic
 from mjxwm.algos.pwm import Learner
 from mjxwm.data import Windows, replay
 from mjxwm.data.replay import Sequence
@@ -62,7 +62,7 @@ def iterate(
         elif state.q is not None:
             # Qs are returns, about 1 / (1 - gamma) rewards; this is the penalty on one reward.
             weight = jnp.asarray(config.pessimism * (1 - pwm_config.gamma))
-            learner = learner._replace(model=Pessimistic(model, state.q, weight))
+            learner = learner._replace(model=Pessimistic(model, OfQs(state.q), weight))
         update = _on_data if config.imitation or config.data_values else _in_imagination
         learner, more = update(config, pwm_config, tx, learner, sequence, key)
         return (learner._replace(model=model), ensemble), {**metrics, **more}

@@ -7,22 +7,21 @@ multipliers, which are tuned, hold its entropy and this distance. No replay, no 
 Source: Voelcker et al. 2025 (arXiv 2507.11019), and the authors' configuration, see `config`.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 from mjxwm_envs import shards
-from mjxwm_envs.core import Source, WorldBatch, Worlds
+from mjxwm_envs.core import Source, WorldBatch
 
+from mjxwm.algos.on_policy import TrainState
 from mjxwm.algos.reppo import learner
 from mjxwm.algos.reppo.config import Config, NetworkConfig, validate
 from mjxwm.algos.reppo.learner import Learner, Networks, Optimizers, Policy
 from mjxwm.algos.reppo.networks import Actor, Critic, Gaussian
 from mjxwm.algos.reppo.updates import Batch, batch, critic_loss, learn, policy_loss, targets
 from mjxwm.data import rollout
-from mjxwm.data.replay import Replay
 from mjxwm.maths import hl_gauss, moments
 from mjxwm.types import Agent, Algorithm, Metrics, Outlook, Sizes
 
@@ -47,25 +46,6 @@ __all__ = [
     "targets",
     "validate",
 ]
-
-
-class TrainState(NamedTuple):
-    """Everything that changes during training; this is what a checkpoint holds."""
-
-    iteration: Int[Array, ""]
-    learner: Learner
-    worlds: Worlds
-    key: PRNGKeyArray
-
-    @property
-    def replay(self) -> Replay:
-        """The latest steps, of worlds that remember them (`mjxwm.data.recording`)."""
-        return self.worlds.replay  # pyright: ignore[reportAttributeAccessIssue]
-
-    def layout(self) -> "TrainState":
-        """How leaves are split over devices: along the axis of worlds; networks are copied."""
-        whole = jax.tree.map(lambda x: PartitionSpec(), self)
-        return whole._replace(worlds=self.worlds.layout())
 
 
 def agent(config: Config, sizes: Sizes) -> Agent:

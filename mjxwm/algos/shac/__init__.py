@@ -10,22 +10,21 @@ Each world's gradient is computed separately. Those that are not finite are drop
 others clipped, and then averaged, so that a world near a contact cannot dominate the update.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 from mjxwm_envs import shards
-from mjxwm_envs.core import Source, WorldBatch, Worlds
+from mjxwm_envs.core import Source, WorldBatch
 
+from mjxwm.algos.on_policy import TrainState
 from mjxwm.algos.shac import learner
 from mjxwm.algos.shac.config import Config, validate
 from mjxwm.algos.shac.learner import Learner, Networks, Optimizers
 from mjxwm.algos.shac.updates import targets, update_actor, update_critic, update_entropy
 from mjxwm.algos.shac.window import Window, combine, gradients, run, segments
 from mjxwm.data import rollout
-from mjxwm.data.replay import Replay
 from mjxwm.maths import moments
 from mjxwm.models import actor_critic
 from mjxwm.types import Agent, Algorithm, Metrics, Outlook, Sizes
@@ -49,25 +48,6 @@ __all__ = [
     "update_entropy",
     "validate",
 ]
-
-
-class TrainState(NamedTuple):
-    """Everything that changes during training; this is what a checkpoint holds."""
-
-    iteration: Int[Array, ""]
-    learner: Learner
-    worlds: Worlds
-    key: PRNGKeyArray
-
-    @property
-    def replay(self) -> Replay:
-        """The latest steps, of worlds that remember them (`mjxwm.data.recording`)."""
-        return self.worlds.replay  # pyright: ignore[reportAttributeAccessIssue]
-
-    def layout(self) -> "TrainState":
-        """How leaves are split over devices: along the axis of worlds; networks are copied."""
-        whole = jax.tree.map(lambda x: PartitionSpec(), self)
-        return whole._replace(worlds=self.worlds.layout())
 
 
 def agent(config: Config, sizes: Sizes) -> Agent:
