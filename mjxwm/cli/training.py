@@ -215,7 +215,8 @@ def _cut(result: Any) -> str:
     if result.iteration >= algo.iterations:
         return ""
     share = result.iteration / algo.iterations
-    return f", of which there are {result.config.minutes:g}: {share:.0%} of the budget of env steps"
+    limit = f"--minutes {result.config.minutes:g}"
+    return f" ({limit} was over at {share:.0%} of its env steps)"
 
 
 def saved(result: Any) -> str:

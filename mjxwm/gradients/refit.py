@@ -8,6 +8,8 @@ in nothing else; what the encoder leaves out of an observation none of them can 
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -127,15 +129,16 @@ def fit_model(
         actor_opt=(), critic_opt=(), returns=networks.reward,
     )  # fmt: skip
 
-    @jax.jit
-    def update(learner: pwm.Learner, keys: PRNGKeyArray) -> tuple[pwm.Learner, Any]:
+    @jax.jit  # data are an argument: what a function closes over becomes part of its program
+    def update(buffer: Any, learner: pwm.Learner, keys: PRNGKeyArray) -> tuple[pwm.Learner, Any]:
         def step(learner: pwm.Learner, key: PRNGKeyArray) -> tuple[pwm.Learner, Any]:
             windows = replay.sample(buffer, key, run.batch, longer.horizon + 1)
             return pwm.update_model(longer, tx, learner, windows)
 
         return jax.lax.scan(step, learner, keys)
 
-    learned, metrics = _in_parts(update, start, key, config.refit_updates)
+    draw = functools.partial(update, buffer)
+    learned, metrics = _in_parts(draw, start, key, config.refit_updates)
     assert isinstance(learned.model, WorldModel)
     names = ("model/consistency", "model/reward", "model/continuation")
     errors = {n.removeprefix("model/"): float(metrics[n].mean()) for n in names if n in metrics}
@@ -170,17 +173,36 @@ def fit_values(
     fresh = actor_critic.make_critics(run.policy, z.shape[-1], key=key_init)
     schedule = optax.cosine_decay_schedule(run.critic_lr, config.refit_updates)
     tx = Optimizer(optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule)))
-    counts = flat.valid.reshape(-1).astype(float)
+    states, counts = z.reshape(-1, z.shape[-1]), flat.valid.reshape(-1).astype(float)
+
+    draw = functools.partial(_value_update(tx), states, counts)
+    critic, state = networks.target, (fresh, tx.init(fresh))
+    errors, target = jnp.zeros(1), jnp.zeros(1)
+    for part in jax.random.split(key, _ROUNDS):
+        ahead = actor_critic.value(critic, after) * unit
+        target = (returns_of(flat, ahead, run.gamma) / unit).reshape(-1)
+        updates = -(-config.refit_updates // _ROUNDS)
+        (critic, opt, _), errors = _in_parts(draw, (*state, target), part, updates)
+        state = critic, opt
+    return critic, {"unexplained": float(errors.mean() / jnp.maximum(target.var(), 1e-12))}
+
+
+def _value_update(tx: Optimizer) -> Callable[..., tuple[Any, Array]]:
+    """Compiled updates of critics, one for each key: a function of latents [N, z], of which of them
+    count [N], of (critics, optimiser's state, targets [N]), and of the keys.
+    """
 
     @jax.jit
-    def update(carry: tuple[Critic, Any, Array], keys: PRNGKeyArray) -> tuple[Any, Array]:
+    def update(
+        states: Array, counts: Array, carry: tuple[Critic, Any, Array], keys: PRNGKeyArray
+    ) -> tuple[Any, Array]:
         target = carry[2]
 
         def step(carry: tuple[Critic, Any], key: PRNGKeyArray) -> tuple[Any, Array]:
             ids = jax.random.randint(key, (_STATES,), 0, len(target))
 
             def loss(critic: Critic) -> Array:
-                values = actor_critic.values(critic, z.reshape(-1, z.shape[-1])[ids])
+                values = actor_critic.values(critic, states[ids])
                 return (counts[ids] * (values - target[ids]) ** 2).mean()
 
             critic, opt = carry
@@ -191,15 +213,7 @@ def fit_values(
         (critic, opt), errors = jax.lax.scan(step, carry[:2], keys)
         return (critic, opt, target), errors
 
-    critic, state = networks.target, (fresh, tx.init(fresh))
-    errors, target = jnp.zeros(1), jnp.zeros(1)
-    for part in jax.random.split(key, _ROUNDS):
-        ahead = actor_critic.value(critic, after) * unit
-        target = (returns_of(flat, ahead, run.gamma) / unit).reshape(-1)
-        updates = -(-config.refit_updates // _ROUNDS)
-        (critic, opt, _), errors = _in_parts(update, (*state, target), part, updates)
-        state = critic, opt
-    return critic, {"unexplained": float(errors.mean() / jnp.maximum(target.var(), 1e-12))}
+    return update
 
 
 def returns_of(record: Trajectory, ahead: Float[Array, "T B"], gamma: float) -> Float[Array, "T B"]:

@@ -156,7 +156,7 @@ class Guard:
             write = functools.partial(dump.write, run, self._trainer, index, event)
             keeping.attempt(run, "the dump", write)
         advice = self._trainer.config.algo.advice(history[iteration])
-        change = "a lower learning rate"
+        change = "a lower learning rate, say"
         if streak.stage in _OF_THE_TASK:
             name = folders.quoted(self._trainer.config.task)
             change = f"a change of the task: `mjxwm envs check {name}` says which term it is"
@@ -216,8 +216,8 @@ def _way_out(run: RunFolder, last_good: int | None, change: str) -> str:
         )
     return (
         f"the last good state is the checkpoint of iteration {last_good}. {look}; "
-        f"`mjxwm train --resume {path}` goes on from there, with {change}"
-        f"{'' if 'task' in change else ', say, in its config.yaml'}"
+        f"`mjxwm train --resume {path}` goes on from there, after a change in its config.yaml or "
+        f"code: {change}"
     )
 
 

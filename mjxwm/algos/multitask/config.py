@@ -110,7 +110,7 @@ class Extract:
     """Members of that ensemble."""
     conservatism: float = 0.0
     """Weight of a loss that lowers values of imagined states and raises those of the data's, see
-    `conservative`. 0 in PWM."""
+    `policy_updates.optimism`. 0 in PWM."""
     data_values: bool = False
     """Whether critics are trained on the data's own steps instead of imagined ones, see
     `in_sample`; always so under `imitation`."""
