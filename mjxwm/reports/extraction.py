@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
 
-from mjxwm import data
+from mjxwm import ConfigError, data
 from mjxwm.algos import pwm
 from mjxwm.algos.multitask import extract
 from mjxwm.data import replay
@@ -49,12 +49,18 @@ def measure(run: Path, episodes: int = 8) -> dict[str, Any]:
         episodes: episodes of the policy that are stepped.
 
     Raises:
-        ConfigError: the policy cannot be read, or its worlds cannot be made.
+        ConfigError: the policy cannot be read, its worlds cannot be made, or its episodes end
+            before their time limit.
         ValueError: its data set cannot be read.
     """
     policy = policies.of_run(run)
     env = build.make_env(build.on_engine(policy.config, None))
     lived = foresight.run_episodes(policy, env, episodes)
+    if lived.done[:-1].any():
+        raise ConfigError(
+            f"{run}: episodes of {policy.config.task} end before their time limit, and returns "
+            "here are of whole ones"
+        )
     along, taught = _of_episodes(lived), _of_data(policy, HORIZON)
     rows = _of_data(policy, 1, _ROWS)
     return {
