@@ -2,9 +2,9 @@
 
     python scripts/muscle_stance.py --json docs/results/muscle-stance.json
 
-The body of `muscle-humanoid-walk`, but for its muscles' short-range stiffness, in C MuJoCo and
-without learning: with the stance's activations and no feedback; and under a linear-quadratic
-regulator of all activations, made of finite differences of a control step. Its actions get noise as
+The body of `muscle-humanoid-walk` in C MuJoCo, without learning. With the stance's activations and
+no feedback, with and without the muscles' short-range stiffness; and, without it, under a
+linear-quadratic regulator of all activations, made of finite differences of a control step. Its actions get noise as
 a policy's do: a = tanh(u + std x noise), new in every step or correlated in time.
 """
 
@@ -32,9 +32,10 @@ COLUMNS = ((1, 0.0), (1, 0.1), (1, 0.2), (1, 0.5), (2, 0.0), (2, 0.1), (2, 0.2),
 class Body:
     """One world near the stance; `repeat` control steps per action."""
 
-    def __init__(self, task: str, repeat: int) -> None:
-        """`task` is one of `TASKS`."""
-        walk = dataclasses.replace(TASKS[task](), stiffness=0.0)
+    def __init__(self, task: str, repeat: int, stiff: bool = False) -> None:
+        """`task` is one of `TASKS`; `stiff` with the short-range stiffness that it has."""
+        walk = TASKS[task]()
+        walk = walk if stiff else dataclasses.replace(walk, stiffness=0.0)
         self.model, self.reach = load_model(walk), walk.reach
         self.data = mujoco.MjData(self.model)
         self.repeat = repeat
@@ -138,6 +139,9 @@ def measure(task: str) -> dict[str, Any]:
     bodies = {repeat: Body(task, repeat) for repeat in (1, 2)}
     gains = {repeat: regulator(body) for repeat, body in bodies.items()}
     add("no feedback", 1, 0.0, 0.0)
+    bodies[0], gains[0] = Body(task, 1, stiff=True), gains[1]
+    for std in (0.0, 0.2, 0.5):
+        add(f"no feedback, stiff muscles, std {std}", 0, 0.0, std)
     for repeat, std in COLUMNS:
         add(f"regulator, {60 // repeat} Hz, std {std}", repeat, 1.0, std)
     for correlation in (0.5, 0.9, 0.97):
