@@ -17,7 +17,7 @@ import jax
 from jax._src import hardware_utils, xla_bridge
 from jax.experimental import topologies
 from jax.experimental.compilation_cache import compilation_cache
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import AbstractDevice, AbstractMesh, SingleDeviceSharding, use_abstract_mesh
 
 from mjxwm import ConfigError
 from mjxwm.bench.meter.gpus import Gpu
@@ -106,6 +106,12 @@ def _gpus_are_cuda() -> Iterator[None]:
         yield
 
 
+def _where(gpu: Gpu) -> Any:
+    """Says to Pallas of JAX 0.11 and later for which GPU its kernels are."""
+    device = AbstractDevice(gpu.name, gpu.cores, platform="gpu")
+    return use_abstract_mesh(AbstractMesh((1,), ("gpu",), abstract_device=device))
+
+
 def compile_for(gpu: Gpu, function: Callable, *args: Any, donate: bool = True) -> Compiled:
     """`function` as a program for one GPU.
 
@@ -122,7 +128,8 @@ def compile_for(gpu: Gpu, function: Callable, *args: Any, donate: bool = True) -
     with no_cache(), platform.compiling_for_gpu(gpu.capability), _gpus_are_cuda():
         program = jax.jit(function, donate_argnums=donated, out_shardings=place)
         start = time.perf_counter()
-        lowered = program.lower(*abstract)
+        with _where(gpu):
+            lowered = program.lower(*abstract)
         tracing = time.perf_counter() - start
         done, seconds = _machine_code(lowered)
     return Compiled(done.as_text() or "", done.memory_analysis(), tracing + seconds)
