@@ -1,10 +1,12 @@
 """Kernels of Pallas against the plain form, on the device that is to learn with them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array
 
 from mjxwm.algos.pwm.config import Config
 from mjxwm.algos.pwm.updates import actor_loss
@@ -22,6 +24,8 @@ _TURNS = 3
 """Runs of the kernels: threads that do not wait for one another go wrong now and then."""
 _MULTIPLE = 16
 """Rows that a block of a kernel takes at least."""
+_OPTIONS: dict[str, Any] = {"xla_gpu_autotune_level": 0}
+"""Each form runs a few times: XLA need not try out which tilings of its products are fastest."""
 
 
 def trial(config: Config, sizes: Sizes, seeds: int = 1) -> str:
@@ -44,52 +48,62 @@ def trial(config: Config, sizes: Sizes, seeds: int = 1) -> str:
     if odd and config.compute == "bfloat16":
         sized = ", ".join(f"{name}={getattr(config, name)}" for name in odd)
         return f"{sized} is no multiple of {_MULTIPLE}, the rows of a block"
-    key = jax.random.key(0)
-    several = seeds > 1
-    keys = jax.random.split(key, seeds) if several else key
+    inputs = _inputs(config, sizes, seeds)
 
-    def gradients(key: PRNGKeyArray) -> Any:
-        return _gradients(config, *_inputs(config, sizes, key))
+    def gradients(*inputs: Any) -> Any:
+        return _gradients(config, *inputs)
 
-    # One function: each form is traced and compiled once, at its first call.
-    function = jax.jit(jax.vmap(gradients) if several else gradients)
-
-    def run() -> Any:
-        return jax.block_until_ready(function(keys))
-
+    function = jax.jit(gradients if seeds == 1 else jax.vmap(gradients))
     try:
         with platform.compiling_for("cpu"):  # which has no kernels of Pallas, wherever it runs
-            plain = run()
-        results = [difference(plain, run()) for _ in range(_TURNS)]
+            plain = function.lower(*inputs)
+        fast = function.lower(*inputs)
+        with ThreadPoolExecutor() as both:
+            plain, fast = both.map(
+                lambda form: form.compile(compiler_options=_OPTIONS), (plain, fast)
+            )
+        right = jax.block_until_ready(plain(*inputs))
+        results = [difference(right, jax.block_until_ready(fast(*inputs))) for _ in range(_TURNS)]
     except Exception as error:  # of a compiler or a driver: of any kind
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
     return next(filter(None, results), "")
 
 
-def _inputs(config: Config, sizes: Sizes, key: PRNGKeyArray) -> tuple[Any, Any, Array]:
-    """Networks of which no weight is 0, windows of random steps, and noise for the policy."""
-    keys = jax.random.split(key, 7)
-    latent, actions = config.model.latent, sizes.action_size
-    networks = (
-        WorldModel.create(config.model, sizes.obs_size, actions, key=keys[0]),
-        Actor.create(config.policy, latent, actions, key=keys[1]),
-        actor_critic.make_critics(config.policy, latent, key=keys[2]),
-    )
-    leaves, structure = jax.tree.flatten(networks)
-    draws = jax.random.split(keys[3], len(leaves))
-    noisy = [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, draws, strict=True)]
+def _inputs(config: Config, sizes: Sizes, seeds: int) -> tuple[Any, Any, Any]:
+    """Networks of which no weight is 0, windows of random steps, and noise for the policy.
+
+    Drawn on the host: a GPU's program that draws them takes longer to compile than the gradients.
+    """
+    rng, latent, actions = np.random.default_rng(0), config.model.latent, sizes.action_size
+    several = (seeds,) if seeds > 1 else ()
+
+    def normal(*shape: int) -> Any:
+        return rng.standard_normal((*several, *shape), np.float32)
+
+    def networks() -> Any:
+        keys = jax.random.split(jax.random.key(0), 3)
+        return (
+            WorldModel.create(config.model, sizes.obs_size, actions, key=keys[0]),
+            Actor.create(config.policy, latent, actions, key=keys[1]),
+            actor_critic.make_critics(config.policy, latent, key=keys[2]),
+        )
+
+    def weights(path: Any, leaf: Any) -> Any:
+        mean = 1.0 if jax.tree_util.keystr(path[-1:]) == ".scale" else 0.0  # of a normalisation
+        return np.asarray(mean + 0.1 * normal(*leaf.shape), leaf.dtype)
+
     steps, number = config.horizon, config.batch
-    ones = jnp.ones((steps, number))
+    ones = np.ones((*several, steps, number), np.float32)
     windows = world_model.Batch(
-        obs=jax.random.normal(keys[4], (steps + 1, number, sizes.obs_size)),
-        action=jax.random.uniform(keys[5], (steps, number, actions), minval=-1.0),
+        obs=normal(steps + 1, number, sizes.obs_size),
+        action=np.tanh(normal(steps, number, actions)),
         reward=ones,
-        terminated=jnp.zeros_like(ones),
+        terminated=np.zeros_like(ones),
         mask=ones,
         next_mask=ones,
     )
-    shape = (config.imagine_horizon, config.imagine_batch, actions)
-    return jax.tree.unflatten(structure, noisy), windows, jax.random.normal(keys[6], shape)
+    drawn = jax.tree_util.tree_map_with_path(weights, jax.eval_shape(networks))
+    return drawn, windows, normal(config.imagine_horizon, config.imagine_batch, actions)
 
 
 def _gradients(config: Config, networks: Any, windows: world_model.Batch, noise: Array) -> Any:
