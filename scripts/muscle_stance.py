@@ -4,8 +4,8 @@
 
 The body of `muscle-humanoid-walk` in C MuJoCo, without learning. With the stance's activations and
 no feedback, with and without the muscles' short-range stiffness; and, without it, under a
-linear-quadratic regulator of all activations, made of finite differences of a control step. Its actions get noise as
-a policy's do: a = tanh(u + std x noise), new in every step or correlated in time.
+linear-quadratic regulator of all activations, made of finite differences of a control step. Actions
+get noise as a policy's do: a = tanh(u + std x noise), new in every step or correlated in time.
 """
 
 import argparse

@@ -150,6 +150,14 @@ _WAY_OUT = (
 )
 
 
+_OTHER_VERSION = "The version that reads it is in the run's system.json"
+_OTHER_ENGINE = (
+    "Worlds go on only on the engine that they were on, and engine 'auto' is warp on an NVIDIA "
+    "GPU, native elsewhere: resume the run on such a machine; `mjxwm eval` takes its policy on any. "
+    "Or a version of mjxwm had other worlds: it is in the run's system.json"
+)
+
+
 def _newest_whole(folder: Path) -> int:
     """The newest checkpoint that is as it was written; one process looks for all."""
     whole, passed = -1, {}
@@ -209,10 +217,10 @@ def _check(folder: Path, saved: dict[str, Any], expected_arrays: dict[str, Any])
         stored, expected = array(saved, name), array(expected_arrays, name)
         # What stands for a random key on disk has a type and shape of its own.
         if stored != expected and not (name in keys and name in saved):
+            way = _OTHER_ENGINE if name.startswith(".worlds") else _OTHER_VERSION
             raise ConfigError(
                 f"{folder} was saved by another version of mjxwm or with other settings: {name} is "
-                f"{stored} there and {expected} here. The version that reads it is in the run's "
-                "system.json"
+                f"{stored} there and {expected} here. {way}"
             )
 
 
