@@ -153,8 +153,8 @@ _WAY_OUT = (
 _OTHER_VERSION = "The version that reads it is in the run's system.json"
 _OTHER_ENGINE = (
     "Worlds go on only on the engine that they were on, and engine 'auto' is warp on an NVIDIA "
-    "GPU, native elsewhere: resume the run on such a machine; `mjxwm eval` takes its policy on any. "
-    "Or a version of mjxwm had other worlds: it is in the run's system.json"
+    "GPU, native elsewhere: resume the run on such a machine; `mjxwm eval` takes its policy on "
+    "any. Or a version of mjxwm had other worlds: it is in the run's system.json"
 )
 
 
