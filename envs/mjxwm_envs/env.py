@@ -72,9 +72,7 @@ class Env:
             differentiable=self.engine.differentiable,
             obstacle=self._obstacle(),
             action_repeat=self.action_repeat,
-            terminates=type(self.task).terminated is not Task.terminated
-            # MyoSuite's tasks have a field that says so.
-            and getattr(self.task, "terminates", True),
+            terminates=self.task.terminates,
         )
 
     @property

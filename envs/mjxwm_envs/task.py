@@ -69,6 +69,11 @@ class Task:
         """
         return jnp.zeros((), bool)
 
+    @property
+    def terminates(self) -> bool:
+        """Whether `terminated` can be true at all: it is by default where a task defines it."""
+        return type(self).terminated is not Task.terminated
+
     def shape(self, action: Float[Array, " a"]) -> Float[Array, " a"]:
         """Transforms an action in [-1, 1], to [-1, 1], before it is scaled to control ranges."""
         return action
