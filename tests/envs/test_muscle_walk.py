@@ -150,7 +150,7 @@ def physics(task, quat=(1, 0, 0, 0), height=0.93, linear=(0, 0, 0), x=0.0, time=
 
 
 def test_the_reward_is_the_sum_of_its_hand_computed_terms():
-    task = MuscleWalk(speed=2.0, speed_weight=3.0, bend=0.5, effort=0.2)
+    task = MuscleWalk(up_weight=0.5, speed=2.0, speed_weight=3.0, bend=0.5, effort=0.2)
     # Yawed by 60 degrees; walking backwards at a quarter of the speed; the spine bent by 0.1 rad.
     yawed = np.cos(np.pi / 6), 0, 0, np.sin(np.pi / 6)
     state = physics(task, yawed, linear=(-0.5, 9, 9), time=3.0)
@@ -158,7 +158,7 @@ def test_the_reward_is_the_sum_of_its_hand_computed_terms():
     reward, terms = task.reward(state, jnp.ones(152), state)
     held = load_model(task).key_ctrl[0]
     effort = -0.2 * np.mean((np.minimum(held + 0.5, 1) - held) ** 2)
-    expected = {"up": 1.0, "speed": -0.75, "heading": 0.1, "bend": -0.005, "effort": effort}
+    expected = {"up": 0.5, "speed": -0.75, "heading": 0.1, "bend": -0.005, "effort": effort}
     assert terms == {k: pytest.approx(v, abs=1e-6) for k, v in expected.items()}
     assert reward == pytest.approx(sum(expected.values()), abs=1e-6)
     for time, expected in ((0.0, 0), (0.5, 0.75), (2.0, 3), (9.0, 3)):
@@ -166,6 +166,17 @@ def test_the_reward_is_the_sum_of_its_hand_computed_terms():
         assert task.reward(state, jnp.ones(152), fast)[1]["speed"] == pytest.approx(expected)
     still = task.reward(state, jnp.zeros(152), state)[1]
     assert still["effort"] == pytest.approx(0, abs=1e-9)
+
+
+def test_starts_move_ahead_by_up_to_the_start_speed(key):
+    keys = jax.random.split(key, 64)
+    still = jax.vmap(MuscleWalk().initial)(keys)
+    moving = jax.vmap(MuscleWalk(start_speed=0.6).initial)(keys)
+    ahead = moving.qvel - still.qvel
+    assert (ahead[:, 0] >= 0).all() and (ahead[:, 0] <= 0.6).all()
+    assert ahead[:, 0].mean() == pytest.approx(0.3, abs=0.1)
+    np.testing.assert_array_equal(ahead[:, 1:], 0)
+    np.testing.assert_array_equal(moving.qpos, still.qpos)
 
 
 def test_an_evaluation_is_told_distance_and_time():

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import mujoco
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
@@ -22,7 +23,7 @@ from mjxwm_envs.tasks.locomotion.muscle_body import stance
 
 @dataclasses.dataclass(frozen=True)
 class MuscleWalk(Task):
-    """Walk along +x. Reward: up + speed + 0.2 heading - the spine's bend - effort.
+    """Walk along +x. Reward: up + speed + 0.2 heading - the spine's bend - effort, with weights.
 
     Action: a change of the activations from those of the stance, in units of `reach`; activations
     stay within [0, 1]. Observation: that of `MuscleHumanoid`.
@@ -38,6 +39,8 @@ class MuscleWalk(Task):
     reach: float = 0.5
     """Change of a muscle's activation at an action of 1, and of -1: equal ones, so that noise in
     actions does not change the muscles' mean tension where activations are not clipped."""
+    up_weight: float = 1.0
+    """Reward for an upright pelvis, for each step."""
     speed: float = 1.0
     """Forward velocity of the pelvis that earns the most [m/s]; more of it earns the same."""
     speed_weight: float = 1.0
@@ -56,6 +59,9 @@ class MuscleWalk(Task):
     """It ends as well with the pelvis tilted by more than 45 degrees: cosine below this."""
     noise: float = 0.1
     """Scale of the start noise, `start.noisy`; 0 always starts in the stance."""
+    start_speed: float = 0.0
+    """The body starts with a forward velocity that is drawn uniformly from 0 to this [m/s], so that
+    episodes show falls that a step prevents."""
     success_time: float = 5.0
     """An episode succeeds by staying up for so long [s] ..."""
     success_distance: float = 2.0
@@ -73,6 +79,8 @@ class MuscleWalk(Task):
         """See `Task`: the stance with noise, its activations, and no foot deep in the floor."""
         model, begin = _standing(self.body)
         qpos, qvel = start.noisy(key, begin, self.noise)
+        ahead = self.start_speed * jax.random.uniform(jax.random.fold_in(key, 1))
+        qvel = qvel.at[0].add(ahead)
         return Initial(start.lifted(begin, qpos), qvel, jnp.asarray(model.key_act[0], float))
 
     def shape(self, action: Float[Array, " a"]) -> Float[Array, " a"]:
@@ -94,7 +102,7 @@ class MuscleWalk(Task):
         spine = after.qpos[21:] - standing.key_qpos[0, 21:]
         weight = self.speed_weight * jnp.minimum(after.time / self.settle, 1)
         terms = {
-            "up": r.up,
+            "up": self.up_weight * r.up,
             "speed": weight * jnp.clip(r.linear[0] / most, -1, 1),
             "heading": 0.2 * r.heading,
             "bend": -self.bend * jnp.sum(spine**2),
