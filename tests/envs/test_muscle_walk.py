@@ -173,7 +173,8 @@ def test_starts_move_ahead_by_up_to_the_start_speed(key):
     still = jax.vmap(MuscleWalk().initial)(keys)
     moving = jax.vmap(MuscleWalk(start_speed=0.6).initial)(keys)
     ahead = moving.qvel - still.qvel
-    assert (ahead[:, 0] >= 0).all() and (ahead[:, 0] <= 0.6).all()
+    assert (ahead[:, 0] >= 0).all()
+    assert (ahead[:, 0] <= 0.6).all()
     assert ahead[:, 0].mean() == pytest.approx(0.3, abs=0.1)
     np.testing.assert_array_equal(ahead[:, 1:], 0)
     np.testing.assert_array_equal(moving.qpos, still.qpos)
