@@ -115,19 +115,40 @@ def _mean(values: Sequence[float]) -> dict[str, Any]:
 def _at_equal(
     rows: Sequence[dict[str, Any]], table: dict[tuple[str, str], list[dict[str, Any]]]
 ) -> None:
-    """Adds the mean return where all runs of a world have come to the same env steps, or time."""
+    """Adds the mean returns of each method at equal env steps, and at equal times.
+
+    Equal env steps are those that each method came to, the least of its runs: methods that step a
+    simulator cheaply come a hundred times further than others. Of times the least counts. A mean is
+    None where some run of the method has no evaluation at or before the place, or none after it.
+    """
     for axis in ("env_steps", "minutes"):
         for world in dict.fromkeys(row["world"] for row in rows):
-            ended = [run for (w, _), some in table.items() if w == world for run in some]
-            ends = [run["curve"][axis][-1] for run in ended if run["state"] == "done"]
-            at = min(ends, default=None)
+            ends = {
+                method: min(run["curve"][axis][-1] for run in done)
+                for (w, method), some in table.items()
+                if w == world and (done := [run for run in some if run["state"] == "done"])
+            }
+            places = sorted(set(ends.values()))[: None if axis == "env_steps" else 1]
             for row in (row for row in rows if row["world"] == world):
                 some = table[world, row["method"]]
-                equal = None
-                if some and at:
-                    values = [np.interp(at, r["curve"][axis], r["curve"]["return"]) for r in some]
-                    equal = {"at": at, **_mean([float(value) for value in values])}
-                row[f"at_equal_{axis}"] = equal
+                row[f"at_equal_{axis}"] = [
+                    {"at": at, "of": [m for m, end in ends.items() if end == at],
+                     **_mean_at(some, axis, at)}
+                    for at in places
+                ]  # fmt: skip
+
+
+def _mean_at(runs: Sequence[dict[str, Any]], axis: str, at: float) -> dict[str, Any]:
+    """The mean return of runs at a place of their curves, if all of them have been there."""
+
+    def there(run: dict[str, Any]) -> bool:
+        # A run that failed counts with its last evaluation from then on.
+        places = run["curve"][axis]
+        return places[0] <= at and (at <= places[-1] or run["state"] == "failed")
+
+    if not runs or not all(map(there, runs)):
+        return {"value": None, "low": None, "high": None}
+    return _mean([float(np.interp(at, r["curve"][axis], r["curve"]["return"])) for r in runs])
 
 
 def _over_worlds(

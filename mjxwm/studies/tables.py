@@ -1,6 +1,6 @@
 """Tables of a study: results by method, how likely one is better than another, and all runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mjxwm.reports.one_run.headline import duration, exact
@@ -35,25 +35,38 @@ def results(
          *_pair(row["iqm"], exact), *_pair(row["score"], _score)]
         for row in ordered
     ]  # fmt: skip
-    notes = "Mean returns where all runs that are done have come to the same place:"
-    steps = [(row, row["at_equal_env_steps"]) for row in ordered if row["at_equal_env_steps"]]
-    times = [(row, row["at_equal_minutes"]) for row in ordered if row["at_equal_minutes"]]
+    notes = "Mean returns at equal places, which are those where a method's shortest run ends:"
     equal = []
-    if steps:
-        at = f"at {number(steps[0][1]['at'], 4)} env steps"
-        equal.append(page.table(["method", at, "95 %"], _equal(steps, colours)))
-    if times:
-        at = f"at {duration(times[0][1]['at'])}"
-        equal.append(of_clock(page.table(["method", at, "95 %"], _equal(times, colours))))
+    if steps := _equal(ordered, "at_equal_env_steps", colours, _of_steps):
+        equal.append(steps)
+    if times := _equal(ordered, "at_equal_minutes", colours, lambda one: duration(one["at"])):
+        equal.append(of_clock(times))
     why = [page.paragraph(f"There are no scores: {unit['why']}.", "note")] if unit["why"] else []
     return [page.table(head, cells), *why, *([page.paragraph(notes), *equal] if equal else [])]
 
 
 def _equal(
-    rows: Sequence[tuple[dict[str, Any], dict[str, Any]]], colours: dict[str, int]
-) -> list[list[object]]:
-    ordered = sorted(rows, key=lambda pair: -pair[1]["value"])
-    return [[method(row["method"], colours), *_pair(equal, exact)] for row, equal in ordered]
+    rows: Sequence[dict[str, Any]],
+    name: str,
+    colours: dict[str, int],
+    written: Callable[[dict[str, Any]], str],
+) -> Html | None:
+    """A column for each place, with every method's mean there; None where there is no place."""
+    places = rows[0][name] if rows else []
+    if not places:
+        return None
+
+    def cell(one: dict[str, Any]) -> str:
+        value, sure = _pair(one if one["value"] is not None else None, exact)
+        return value if sure == _NO else f"{value} ({sure})"
+
+    head = ["method", *(f"at {written(place)}" for place in places)]
+    cells = [[method(row["method"], colours), *map(cell, row[name])] for row in rows]
+    return page.table(head, cells)
+
+
+def _of_steps(place: dict[str, Any]) -> str:
+    return f"{number(place['at'], 4)} env steps ({', '.join(place['of'])})"
 
 
 def _count(row: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from mjxwm import cli
 from mjxwm.runs import presets
 from mjxwm.runs.config import Config
 from mjxwm.studies import config as studies
-from mjxwm.studies import plan, report, results, standing, statistics
+from mjxwm.studies import plan, report, results, scores, standing, statistics
 from mjxwm.studies.journal import Journal
 
 VALUES = {
@@ -69,6 +69,37 @@ def test_a_run_that_failed_counts_with_its_last_evaluation_and_is_shown(tmp_path
     assert "Small &lt;study&gt;" in page
     assert "11 done, 1 failed" in page
     assert not re.search(r'(?:src|href)="https?:', page)
+
+
+def test_equal_env_steps_are_places_that_all_runs_have_been_at():
+    """Before its first evaluation a method has no return, and none after its last."""
+
+    def run(method, seed, steps, returns, state="done"):
+        curve = {"env_steps": steps, "minutes": [1.0 + i for i in range(len(steps))],
+                 "return": returns}  # fmt: skip
+        return {"world": "w", "method": method, "algorithm": method, "seed": seed, "state": state,
+                "return": returns[-1], "curve": curve}  # fmt: skip
+
+    numbers = scores.summary([
+        run("shac", 0, [10, 60], [0.0, 100.0]),
+        run("shac", 1, [10, 80], [0.0, 140.0]),
+        run("pwm", 0, [50, 150], [300.0, 500.0]),
+        run("pwm", 1, [50, 100], [100.0, 200.0], "failed"),
+        run("ppo", 0, [100, 900], [700.0, 900.0]),
+    ])  # fmt: skip
+    (shac, pwm, ppo) = numbers["by_world"]
+    places = [(one["at"], one["of"]) for one in shac["at_equal_env_steps"]]
+    assert places == [(60, ["shac"]), (150, ["pwm"]), (900, ["ppo"])]
+
+    def values(row):
+        return [one["value"] for one in row["at_equal_env_steps"]]
+
+    assert values(shac) == [100.0, None, None]
+    assert values(pwm) == [pytest.approx((320 + 120) / 2), (500 + 200) / 2, None]
+    assert values(ppo) == [None, 712.5, 900.0]
+    assert [(one["at"], one["of"]) for one in ppo["at_equal_minutes"]] == [
+        (2.0, ["shac", "pwm", "ppo"])
+    ]
 
 
 def test_methods_are_compared_over_all_worlds_in_units_of_ppo(tmp_path):
