@@ -2,6 +2,11 @@
 
 import dataclasses
 import gc
+import os
+
+# Programs run for moments here and compile for seconds: XLA leaves out LLVM's optimisations, which
+# takes half of the time. Before JAX is imported; processes that tests start inherit it.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import pytest
