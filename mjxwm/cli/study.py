@@ -25,6 +25,9 @@ class _Study:
     """Try failed cells again."""
     json: Path | None = None
     """File for the result: the study's numbers."""
+    figure: Path | None = None
+    """File for its curves, as PNG, SVG or PDF; of several worlds each has a file of its own, named
+    after it: curves-hopper.png for curves.png."""
 
 
 def study(args: list[str]) -> int:
@@ -34,21 +37,27 @@ def study(args: list[str]) -> int:
         import jax
 
         from mjxwm.runs import folders
+        from mjxwm.studies import pictures
         from mjxwm.studies import study as studies
 
     jax.config.update("jax_platforms", "cpu")  # a GPU's memory is for the cells
     place = studies.open_study(options.study, options.folder, options.jobs)
-    if options.report:
+
+    def show() -> None:
         numbers = studies.draw(place)
         print(folders.quoted(place.page))
         write(numbers, options.json)
+        if options.figure is not None:
+            for path in pictures.draw(numbers, options.figure):
+                print(folders.quoted(path))
+
+    if options.report:
+        show()
         return 0
     for line in studies.cost_lines(place):
         print(line, flush=True) if options.dry_run else output.say(line)
     if options.dry_run:
         return 0
     status = studies.run(place, options.again)
-    numbers = studies.draw(place)
-    print(folders.quoted(place.page))
-    write(numbers, options.json)
+    show()
     return status

@@ -14,7 +14,7 @@ from mjxwm import cli
 from mjxwm.runs import presets
 from mjxwm.runs.config import Config
 from mjxwm.studies import config as studies
-from mjxwm.studies import plan, report, results, scores, standing, statistics
+from mjxwm.studies import pictures, plan, report, results, scores, standing, statistics
 from mjxwm.studies.journal import Journal
 
 VALUES = {
@@ -199,6 +199,29 @@ def test_a_study_that_has_begun_draws_what_is_there(tmp_path, capsys):
     (tmp_path / "a.yaml").write_text(json.dumps({**VALUES, "fields": {"episodes": 3}}))
     assert cli.main(args) == 2
     assert "2 cells were configured otherwise" in capsys.readouterr().err
+
+
+def test_curves_are_pictures_too_one_for_each_world(tmp_path, monkeypatch):
+    drawn = {}
+
+    def comparison(groups, target, title=""):
+        drawn[title] = groups
+        return target
+
+    monkeypatch.setattr(pictures.plot, "comparison", comparison)
+    numbers = results.document(*finished(tmp_path))
+    files = pictures.draw(numbers, tmp_path / "curves.png")
+    assert [path.name for path in files] == [
+        "curves-cartpole-swingup.png", "curves-pendulum-swingup.png"
+    ]  # fmt: skip
+    assert {name: len(runs) for name, runs in drawn["pendulum-swingup"].items()} == {
+        "pwm": 3, "ppo": 3
+    }  # fmt: skip
+    first = drawn["cartpole-swingup"]["pwm"][0]
+    assert first["return"][-1] == 100
+    assert first["env steps, all worlds"][-1] == 40_960
+    numbers["runs"] = rows(numbers, "runs", world="pendulum-swingup")
+    assert pictures.draw(numbers, tmp_path / "curves.png") == [tmp_path / "curves.png"]
 
 
 @pytest.mark.slow

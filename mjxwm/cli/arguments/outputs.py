@@ -10,7 +10,7 @@ from mjxwm import ConfigError
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".gif")
 _FIGURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
-_SUFFIXES = {"video": VIDEOS, "out": _FIGURES}
+_SUFFIXES = {"video": VIDEOS, "out": _FIGURES, "figure": _FIGURES}
 """What the encoder and matplotlib know."""
 
 
@@ -28,7 +28,7 @@ def check(options: Any, folder_fields: tuple[str, ...] = ("folder",)) -> None:
 
     for name, value in _fields(options):
         refusal = ""
-        if name in ("json", "html", "out") and isinstance(value, Path):
+        if name in ("json", "html", "out", "figure") and isinstance(value, Path):
             refusal = refused(name, value)
         elif name in folder_fields and isinstance(value, str | Path | tuple):
             places = value if isinstance(value, tuple) else (value,)
