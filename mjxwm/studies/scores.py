@@ -118,8 +118,8 @@ def _at_equal(
     """Adds the mean returns of each method at equal env steps, and at equal times.
 
     Equal env steps are those that each method came to, the least of its runs: methods that step a
-    simulator cheaply come a hundred times further than others. Of times the least counts. A mean is
-    None where some run of the method has no evaluation at or before the place, or none after it.
+    simulator cheaply come a hundred times further than others. Of times the least counts. The
+    mean is None if a run of the method was not evaluated at or before that number, or not after it.
     """
     for axis in ("env_steps", "minutes"):
         for world in dict.fromkeys(row["world"] for row in rows):
@@ -141,12 +141,12 @@ def _at_equal(
 def _mean_at(runs: Sequence[dict[str, Any]], axis: str, at: float) -> dict[str, Any]:
     """The mean return of runs at a place of their curves, if all of them have been there."""
 
-    def there(run: dict[str, Any]) -> bool:
+    def covers(run: dict[str, Any]) -> bool:
         # A run that failed counts with its last evaluation from then on.
         places = run["curve"][axis]
         return places[0] <= at and (at <= places[-1] or run["state"] == "failed")
 
-    if not runs or not all(map(there, runs)):
+    if not runs or not all(map(covers, runs)):
         return {"value": None, "low": None, "high": None}
     return _mean([float(np.interp(at, r["curve"][axis], r["curve"]["return"])) for r in runs])
 

@@ -51,7 +51,7 @@ def _equal(
     colours: dict[str, int],
     written: Callable[[dict[str, Any]], str],
 ) -> Html | None:
-    """A column for each place, with every method's mean there; None where there is no place."""
+    """A column of means for each number of env steps, or time; None if there is no such number."""
     places = rows[0][name] if rows else []
     if not places:
         return None
