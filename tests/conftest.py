@@ -4,10 +4,6 @@ import dataclasses
 import gc
 import os
 
-# Programs run for moments here and compile for seconds: XLA leaves out LLVM's optimisations, which
-# takes half of the time. Before JAX is imported; processes that tests start inherit it.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-
 import jax
 import pytest
 from hypothesis import settings
@@ -15,6 +11,16 @@ from hypothesis import settings
 # The first example compiles, so no deadline; the same examples every time, so no flakes.
 settings.register_profile("mjxwm", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("mjxwm")
+
+
+def pytest_configure(config):
+    """The default tests' programs run for moments and compile for seconds: XLA leaves out LLVM's
+    optimisations, which halves that. It reads the flag when it compiles first; processes that tests
+    start inherit it. Slow tests learn for minutes, or compile for a GPU, which knows no such level.
+    """
+    if config.option.markexpr == "not slow and not gpu":
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}".strip()
 
 
 @pytest.fixture(scope="module")

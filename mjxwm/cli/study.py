@@ -48,8 +48,8 @@ def study(args: list[str]) -> int:
         print(folders.quoted(place.page))
         write(numbers, options.json)
         if options.figure is not None:
-            for path in pictures.draw(numbers, options.figure):
-                print(folders.quoted(path))
+            drawn = [folders.quoted(path) for path in pictures.draw(numbers, options.figure)]
+            print("\n".join(drawn) or "no figure: no run that is done was evaluated")
 
     if options.report:
         show()

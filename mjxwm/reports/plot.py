@@ -93,7 +93,11 @@ def _line(axis: Any, rows: list[dict[str, Any]], x: str, y: str, **style: Any) -
 
 
 def comparison(
-    groups: dict[str, list[dict[str, NDArray]]], target: Path, title: str = "", y: str = "return"
+    groups: dict[str, list[dict[str, NDArray]]],
+    target: Path,
+    title: str = "",
+    y: str = "return",
+    colours: dict[str, int] | None = None,
 ) -> Path:
     """Draws the mean over seeds, with its 95% bootstrap interval, against every other quantity.
 
@@ -104,12 +108,14 @@ def comparison(
         target: the PNG to write.
         title: above the figure.
         y: what is drawn.
+        colours: number of each label's colour; by default their order.
     """
     against = [name for name in next(iter(groups.values()))[0] if name != y]
     figure, axes = _figure(4.5 * len(against), len(against))
     for axis, x in zip(axes, against, strict=True):
         for i, (label, runs) in enumerate(groups.items()):
-            _mean(axis, [(run[x], run[y]) for run in runs], f"C{i}", _plain(label))
+            colour = f"C{colours[label] if colours else i}"
+            _mean(axis, [(run[x], run[y]) for run in runs], colour, _plain(label))
         ends = [r[x][-1] for runs in groups.values() for r in runs]
         if max(ends) > 20 * min(ends) > 0:
             axis.set_xscale("log")  # PWM makes tens of updates where SHAC makes one

@@ -19,7 +19,7 @@ from mjxwm.studies.config import Config
 from mjxwm.studies.gradients import GradientCell
 from mjxwm.studies.training import TrainCell
 
-FORMAT = 1
+FORMAT = 2
 AXES = ("env_steps", "gradient_steps", "minutes")
 """What curves are drawn against."""
 
@@ -96,6 +96,7 @@ def _learned(run: RunFolder, config: RunConfig, standing: Standing) -> dict[str,
         "minutes": last.get("minutes"),
         "return": curve["return"][-1] if evaluated else None,
         "best": max(curve["return"], default=None),
+        "success": material.number(evaluated[-1].get("eval/success")) if evaluated else None,
         "curve": curve,
     }
 

@@ -88,10 +88,14 @@ def _row(
         "mean": None,
         "iqm": None,
         "score": None,
+        "success": None,
     }
     if not values:
         return row
     row["mean"] = _mean(values)
+    solved = [run["success"] for run in ended]
+    if None not in solved:  # the task says what success is
+        row["success"] = _mean(solved)
     if statistics.available():
         iqm = statistics.interquartile_mean(_column(values))
         sure = len(values) > 1
@@ -123,19 +127,28 @@ def _at_equal(
     """
     for axis in ("env_steps", "minutes"):
         for world in dict.fromkeys(row["world"] for row in rows):
-            ends = {
-                method: min(run["curve"][axis][-1] for run in done)
-                for (w, method), some in table.items()
-                if w == world and (done := [run for run in some if run["state"] == "done"])
-            }
-            places = sorted(set(ends.values()))[: None if axis == "env_steps" else 1]
+            places = _places(axis, {m: some for (w, m), some in table.items() if w == world})
             for row in (row for row in rows if row["world"] == world):
                 some = table[world, row["method"]]
                 row[f"at_equal_{axis}"] = [
-                    {"at": at, "of": [m for m, end in ends.items() if end == at],
-                     **_mean_at(some, axis, at)}
-                    for at in places
-                ]  # fmt: skip
+                    {"at": at, "of": of, **_mean_at(some, axis, at)} for at, of in places
+                ]
+
+
+def _places(axis: str, runs: dict[str, list[dict[str, Any]]]) -> list[tuple[float, list[str]]]:
+    """Where methods end, and which: those within 2 % of one another end at the least of theirs."""
+    ends = {}
+    for method, some in runs.items():
+        last = [run["curve"][axis][-1] for run in some if run["state"] == "done"]
+        if last and np.isfinite(last).all():
+            ends[method] = min(last)
+    places: list[tuple[float, list[str]]] = []
+    for method, end in sorted(ends.items(), key=lambda pair: pair[1]):
+        if places and end <= 1.02 * places[-1][0]:
+            places[-1][1].append(method)
+        else:
+            places.append((end, [method]))
+    return places if axis == "env_steps" else places[:1]
 
 
 def _mean_at(runs: Sequence[dict[str, Any]], axis: str, at: float) -> dict[str, Any]:

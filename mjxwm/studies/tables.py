@@ -29,20 +29,30 @@ def results(
         unit: PPO's return there, or why there is none.
     """
     head = ["method", "runs", "return, mean", "95 %", "IQM", "95 %", "score, IQM", "95 %"]
+    solved = ["success, mean", "95 %"] if any(row["success"] for row in rows) else []
     ordered = sorted(rows, key=lambda row: -(row["mean"] or {"value": -1e300})["value"])
     cells = [
         [method(row["method"], colours), _count(row), *_pair(row["mean"], exact),
-         *_pair(row["iqm"], exact), *_pair(row["score"], _score)]
+         *_pair(row["iqm"], exact), *_pair(row["score"], _score),
+         *(_pair(row["success"], _share) if solved else ())]
         for row in ordered
     ]  # fmt: skip
-    notes = "Mean returns at equal places, which are those where a method's shortest run ends:"
+    notes = (
+        "Mean return of every method after the same env steps, and after the same time. A column "
+        "is where the shortest run of the methods in brackets ended; - : a run had no evaluation "
+        "before or after that."
+    )
     equal = []
     if steps := _equal(ordered, "at_equal_env_steps", colours, _of_steps):
         equal.append(steps)
     if times := _equal(ordered, "at_equal_minutes", colours, lambda one: duration(one["at"])):
         equal.append(of_clock(times))
     why = [page.paragraph(f"There are no scores: {unit['why']}.", "note")] if unit["why"] else []
-    return [page.table(head, cells), *why, *([page.paragraph(notes), *equal] if equal else [])]
+    return [
+        page.table([*head, *solved], cells),
+        *why,
+        *([page.paragraph(notes), *equal] if equal else []),
+    ]
 
 
 def _equal(
@@ -84,6 +94,10 @@ def _pair(estimate: dict[str, Any] | None, written: Any) -> tuple[str, str]:
 
 def _score(value: float) -> str:
     return f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}"
 
 
 def over_worlds(rows: Sequence[dict[str, Any]], colours: dict[str, int]) -> list[Html]:

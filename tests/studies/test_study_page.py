@@ -78,7 +78,7 @@ def test_equal_env_steps_are_places_that_all_runs_have_been_at():
         curve = {"env_steps": steps, "minutes": [1.0 + i for i in range(len(steps))],
                  "return": returns}  # fmt: skip
         return {"world": "w", "method": method, "algorithm": method, "seed": seed, "state": state,
-                "return": returns[-1], "curve": curve}  # fmt: skip
+                "return": returns[-1], "success": None, "curve": curve}  # fmt: skip
 
     numbers = scores.summary([
         run("shac", 0, [10, 60], [0.0, 100.0]),
@@ -86,10 +86,11 @@ def test_equal_env_steps_are_places_that_all_runs_have_been_at():
         run("pwm", 0, [50, 150], [300.0, 500.0]),
         run("pwm", 1, [50, 100], [100.0, 200.0], "failed"),
         run("ppo", 0, [100, 900], [700.0, 900.0]),
+        run("reppo", 0, [100, 917], [800.0, 900.0]),
     ])  # fmt: skip
-    (shac, pwm, ppo) = numbers["by_world"]
+    shac, pwm, ppo, _ = numbers["by_world"]
     places = [(one["at"], one["of"]) for one in shac["at_equal_env_steps"]]
-    assert places == [(60, ["shac"]), (150, ["pwm"]), (900, ["ppo"])]
+    assert places == [(60, ["shac"]), (150, ["pwm"]), (900, ["ppo", "reppo"])]
 
     def values(row):
         return [one["value"] for one in row["at_equal_env_steps"]]
@@ -98,7 +99,7 @@ def test_equal_env_steps_are_places_that_all_runs_have_been_at():
     assert values(pwm) == [pytest.approx((320 + 120) / 2), (500 + 200) / 2, None]
     assert values(ppo) == [None, 712.5, 900.0]
     assert [(one["at"], one["of"]) for one in ppo["at_equal_minutes"]] == [
-        (2.0, ["shac", "pwm", "ppo"])
+        (2.0, ["shac", "pwm", "ppo", "reppo"])
     ]
 
 
@@ -204,7 +205,8 @@ def test_a_study_that_has_begun_draws_what_is_there(tmp_path, capsys):
 def test_curves_are_pictures_too_one_for_each_world(tmp_path, monkeypatch):
     drawn = {}
 
-    def comparison(groups, target, title=""):
+    def comparison(groups, target, title, colours):
+        assert colours == {"pwm": 0, "ppo": 1}
         drawn[title] = groups
         return target
 
@@ -220,6 +222,9 @@ def test_curves_are_pictures_too_one_for_each_world(tmp_path, monkeypatch):
     first = drawn["cartpole-swingup"]["pwm"][0]
     assert first["return"][-1] == 100
     assert first["env steps, all worlds"][-1] == 40_960
+    failed = drawn["pendulum-swingup"]["ppo"][-1]
+    assert failed["env steps, all worlds"][-1] == 40_960, "it stays where it failed, half-way"
+    assert failed["return"][-1] == failed["return"][-2]
     numbers["runs"] = rows(numbers, "runs", world="pendulum-swingup")
     assert pictures.draw(numbers, tmp_path / "curves.png") == [tmp_path / "curves.png"]
 

@@ -108,12 +108,8 @@ def _inputs(config: Config, sizes: Sizes, seeds: int) -> tuple[Any, Any, Any]:
         mask=ones,
         next_mask=ones,
     )
-    model, actor, critics = jax.tree_util.tree_map_with_path(weights, jax.eval_shape(networks))
-    return (
-        (model, actor, _in_order(critics)),
-        windows,
-        normal(config.imagine_horizon, config.imagine_batch, actions),
-    )
+    drawn = jax.tree_util.tree_map_with_path(weights, jax.eval_shape(networks))
+    return drawn, windows, normal(config.imagine_horizon, config.imagine_batch, actions)
 
 
 def _in_order(critics: Critic) -> Critic:
@@ -123,7 +119,7 @@ def _in_order(critics: Critic) -> Critic:
     that is, and two right forms differ by as much as the critics do.
     """
     *layers, last = critics.net.layers
-    bias = last.bias + 10 * np.arange(last.bias.shape[-2], dtype=np.float32)[:, None]
+    bias = last.bias + 10 * jnp.arange(len(last.bias), dtype=last.bias.dtype)[:, None]
     last = dataclasses.replace(last, bias=bias)
     return Critic(net=dataclasses.replace(critics.net, layers=(*layers, last)))
 
@@ -145,7 +141,7 @@ def _gradients(
     def of_actor(actor: Actor, noise: Array) -> tuple[Array, Any]:
         z = cast[0].encode(jnp.resize(windows.obs, (config.imagine_batch, windows.obs.shape[-1])))
         actor = computing_in(dtype, actor)
-        loss, (imagined, _) = actor_loss(config, actor, cast[0], cast[2], z, noise)
+        loss, (imagined, _) = actor_loss(config, actor, cast[0], _in_order(cast[2]), z, noise)
         return loss, imagined
 
     def of_critics(critics: Critic, z: Array) -> Array:

@@ -79,7 +79,8 @@ class MuscleWalk(Task):
         """See `Task`: the stance with noise, its activations, and no foot deep in the floor."""
         model, begin = _standing(self.body)
         qpos, qvel = start.noisy(key, begin, self.noise)
-        ahead = self.start_speed * jax.random.uniform(jax.random.fold_in(key, 1))
+        # Not one of the first numbers: `noisy` splits this key, which folds those in.
+        ahead = self.start_speed * jax.random.uniform(jax.random.fold_in(key, 1000))
         qvel = qvel.at[0].add(ahead)
         return Initial(start.lifted(begin, qpos), qvel, jnp.asarray(model.key_act[0], float))
 
