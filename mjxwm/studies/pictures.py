@@ -33,10 +33,10 @@ def draw(numbers: Mapping[str, Any], target: Path) -> list[Path]:
     worlds = list(dict.fromkeys(run["world"] for run in runs))
     drawn = []
     for world in worlds:
-        here = [run for run in runs if run["world"] == world]
-        ends = {axis: max(run["curve"][axis][-1] for run in here) for axis in _AXES}
+        in_world = [run for run in runs if run["world"] == world]
+        ends = {axis: max(run["curve"][axis][-1] for run in in_world) for axis in _AXES}
         groups: dict[str, list[dict[str, Any]]] = {}
-        for run in here:
+        for run in in_world:
             groups.setdefault(run["method"], []).append(_curve(run, ends))
         path = target
         if len(worlds) > 1:
