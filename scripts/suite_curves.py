@@ -80,6 +80,11 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for kept in summarise.keep(options.runs, options.out / "runs.json").values():
         task, seed, points, minutes = curve(kept)
+        if not points[0, 0] <= 100_000 <= points[-1, 0]:
+            parser.error(
+                f"{task}, seed {seed}: evaluated from {points[0, 0]:.0f} to {points[-1, 0]:.0f} "
+                "control steps, which leaves out the 100,000 that are compared"
+            )
         found.setdefault(task, {})[seed] = points, minutes
     figure = Figure(figsize=(3.2 * len(found), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
